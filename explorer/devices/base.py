@@ -1,0 +1,79 @@
+"""What every device of ours shares: a price per layer, a cost compiled once per space, and a provenance."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from explorer.architecture import as_codes
+from explorer.config import Settings
+from explorer.devices.compiled import CompiledCost, compile_parts, price_population
+from explorer.layer import Layer
+
+
+class Provenance(Settings):
+    """Where a device's numbers come from.
+
+    Attributes:
+        kind: "measured" (timed by us or the user), "published" (somebody's table) or "modelled" (calculated).
+        hardware, runtime, threads, batch: what was timed or modelled; None where the source does not say.
+        source: file, table or data sheet.
+        error: of the model against whole measured networks, for example {"mape": 0.05, "kendall_tau": 0.97}.
+        note: anything a reader must know.
+    """
+
+    kind: Literal["measured", "published", "modelled", "counted"]
+    hardware: str = ""
+    runtime: str = ""
+    threads: int | None = None
+    batch: int | None = None
+    source: str = ""
+    error: dict[str, float] = Field(default_factory=dict)
+    note: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.kind, self.hardware, self.runtime]
+        parts += [f"{self.threads} thread{'s' * (self.threads != 1)}"] if self.threads else []
+        parts += [f"batch {self.batch}"] if self.batch else []
+        return ", ".join(part for part in parts if part)
+
+
+class LayerDevice:
+    """A device that prices layers; a network costs `offset + scale * sum`.
+
+    Subclasses give `price(layer)`.
+    """
+
+    def __init__(
+        self, name: str, unit: str, provenance: Provenance, scale: float = 1.0, offset: float = 0.0
+    ) -> None:
+        self.name, self.unit, self.provenance = name, unit, provenance
+        self.scale, self.offset = scale, offset
+        self._compiled: dict[Any, CompiledCost] = {}
+
+    def price(self, layer: Layer) -> float:
+        """Cost of one layer in `unit`, before scale and offset."""
+        raise TypeError(f"{type(self).__name__} has no price(layer)")
+
+    def compiled(self, space: Any) -> CompiledCost:
+        """The cost of a space with `parts()` as small tables, made once."""
+        if space not in self._compiled:
+            self._compiled[space] = compile_parts(space, self.price, self.scale, self.offset)
+        return self._compiled[space]
+
+    def cost(self, space: Any, codes: np.ndarray) -> np.ndarray:
+        """(n, d) int8 -> (n,) in `unit`."""
+        codes = as_codes(space, codes)
+        if hasattr(space, "parts"):
+            return self.compiled(space)(codes)
+        return price_population(space, codes, self.price, self.scale, self.offset)
+
+    def shares(self, layers: Any) -> np.ndarray:
+        """(n_layers,) share of each layer in the network's cost; they add up to 1."""
+        prices = np.array([self.price(layer) for layer in layers])
+        return prices / prices.sum() if prices.sum() > 0 else prices
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.unit!r}, {self.provenance})"

@@ -1,0 +1,90 @@
+"""ONNX graphs written straight from layers: what is timed on a device.
+
+Weights are random, batch norm is folded into the convolutions as every runtime does, so no torch is needed.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from explorer.errors import unknown
+from explorer.layer import Layer
+
+OPSET = 18
+
+
+class _Writer:
+    """Collects nodes and weights."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+        self.rng = np.random.default_rng(0)
+
+    def add(self, op: str, inputs: list[str], **attributes: object) -> str:
+        name = f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [name], **attributes))
+        return name
+
+    def weight(self, *shape: int) -> str:
+        name = f"w{len(self.weights)}"
+        values = self.rng.standard_normal(shape) / np.sqrt(max(1, np.prod(shape[1:])))
+        self.weights.append(numpy_helper.from_array(values.astype(np.float32), name))
+        return name
+
+    def conv(self, x: str, cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1,
+             act: str = "none", bias: bool = True) -> str:  # fmt: skip
+        pad = kernel // 2
+        inputs = [x, self.weight(cout, cin // groups, kernel, kernel)] + ([self.weight(cout)] if bias else [])
+        y = self.add("Conv", inputs, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, group=groups)
+        return self.activate(y, act)
+
+    def activate(self, x: str, act: str) -> str:
+        operator = {"relu": "Relu", "hswish": "HardSwish", "none": None}[act]
+        return self.add(operator, [x]) if operator else x
+
+    def layer(self, x: str, layer: Layer) -> str:
+        """Append a layer; returns the name of its output."""
+        if layer.op == "conv":
+            return self.conv(x, layer.cin, layer.cout, layer.kernel, layer.stride, act=layer.act, bias=layer.bn)
+        if layer.op == "mbconv":
+            return self.mbconv(x, layer)
+        if layer.op == "pool":
+            return self.add("GlobalAveragePool", [x])
+        if layer.op == "linear":
+            flat = self.add("Flatten", [x], axis=1)
+            return self.add("Gemm", [flat, self.weight(layer.cout, layer.cin), self.weight(layer.cout)], transB=1)
+        raise unknown("operator", layer.op, ("conv", "mbconv", "pool", "linear"))
+
+    def mbconv(self, x: str, layer: Layer) -> str:
+        mid = layer.mid
+        y = x if mid == layer.cin else self.conv(x, layer.cin, mid, act=layer.act)
+        y = self.conv(y, mid, mid, layer.kernel, layer.stride, groups=mid, act=layer.act)
+        if layer.se:
+            gate = self.conv(self.add("GlobalAveragePool", [y]), mid, layer.se, act="relu")
+            gate = self.add("HardSigmoid", [self.conv(gate, layer.se, mid)], alpha=1 / 6, beta=0.5)
+            y = self.add("Mul", [y, gate])
+        y = self.conv(y, mid, layer.cout)
+        return self.add("Add", [x, y]) if layer.residual else y
+
+
+def network_graph(layers: Sequence[Layer], batch: int = 1) -> onnx.ModelProto:
+    """The graph of a network (or of one layer) with random weights; input `images`, output `out`."""
+    writer = _Writer()
+    outputs: dict[str, str] = {}
+    for i, layer in enumerate(layers):
+        source = outputs[layer.inputs[0]] if i and layer.inputs else "images"
+        outputs[layer.name] = writer.layer(source, layer)
+    first, last = layers[0], layers[-1]
+    writer.nodes[-1].output[0] = "out"
+    shape = [batch, first.cin, first.size, first.size]
+    out_shape = [batch, last.cout] if last.op == "linear" else [batch, last.cout, last.size_out, last.size_out]
+    graph = helper.make_graph(
+        writer.nodes, "network",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, out_shape)],
+        writer.weights,
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)

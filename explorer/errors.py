@@ -1,0 +1,34 @@
+"""The one error that a person can cause.
+
+Everything that a user may get wrong (a name, a number, a file) raises `InputError` with one plain line that
+names the bad value and the allowed ones. The command turns it into exit code 2, the page into a message.
+Any other exception is a defect of ours and keeps its traceback.
+"""
+
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Wrong input, said in one line."""
+
+
+class MissingExtra(InputError):
+    """A part of the package that this installation lacks."""
+
+
+def unknown(what: str, value: object, allowed: Iterable[object]) -> InputError:
+    """An `InputError` for a name that is none of `allowed`.
+
+    >>> str(unknown("space", "mobil", ["mobile-32"]))
+    "unknown space 'mobil'; choose from: mobile-32"
+    """
+    names = ", ".join(str(name) for name in allowed) or "(none)"
+    return InputError(f"unknown {what} {str(value)[:80]!r}; choose from: {names}")
+
+
+def require_torch(what: str) -> None:
+    """Raise `MissingExtra` with the install line where torch is absent."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise MissingExtra(f"{what} needs torch, which is not installed: pip install 'pareto-explorer[train]'")

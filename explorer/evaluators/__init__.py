@@ -1,0 +1,19 @@
+"""Evaluators: `evaluate(codes) -> (n,)` accuracy in [0, 1]. Names that need torch are loaded when asked for."""
+
+from typing import Any
+
+from explorer.evaluators.predictor import Predictor, PredictorConfig
+from explorer.evaluators.scoring import Scored, ScoreConfig, append_scores, read_scores, score, spread_sample
+
+__all__ = [
+    "Predictor", "PredictorConfig", "ScoreConfig", "Scored", "SharedWeights", "append_scores", "read_scores", "score",
+    "spread_sample",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SharedWeights":
+        from explorer.evaluators.shared_weights import SharedWeights
+
+        return SharedWeights
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

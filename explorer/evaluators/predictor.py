@@ -1,0 +1,126 @@
+"""The accuracy predictor: an ensemble of small networks on the one-hot encoding, with a calibrated band.
+
+Fitting needs torch; predicting needs onnxruntime alone. The band is split-conformal (Vovk; Papadopoulos et al. 2002):
+with half-width q, the (1 - alpha) quantile of absolute errors on held-out rows, it covers a new row with probability
+1 - alpha if that row is drawn as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from pydantic import Field
+
+from explorer.config import Settings
+from explorer.errors import InputError, require_torch
+from explorer.files import write_bytes
+from explorer.front import kendall_tau
+from explorer.protocols import SearchSpace
+from explorer.spaces.operators import one_hot
+
+
+class PredictorConfig(Settings):
+    """How the predictor is fitted (Adam, cosine; rows held out for the band are never trained on)."""
+
+    members: int = Field(4, ge=1)
+    width: int = Field(192, ge=8)
+    epochs: int = Field(120, ge=1)
+    lr: float = Field(2e-3, gt=0)
+    batch: int = Field(64, ge=8)
+    weight_decay: float = Field(1e-3, ge=0)
+    held_out: float = Field(0.2, gt=0, lt=0.9)
+    coverage: float = Field(0.9, gt=0, lt=1)
+
+
+class Predictor:
+    """An evaluator that answers from an ONNX file.
+
+    Args:
+        space: the search space.
+        model: bytes of the ONNX graph `bits (n, D) -> accuracy (n, members)`; its metadata hold band and quality.
+
+    Raises:
+        InputError: not a predictor of this space.
+    """
+
+    def __init__(self, space: SearchSpace, model: bytes) -> None:
+        self.space, self.model = space, model
+        try:
+            options = ort.SessionOptions()
+            options.log_severity_level = 3
+            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self.quality: dict[str, float] = json.loads(self._session.get_modelmeta().custom_metadata_map["quality"])
+            self.half_width = float(self.quality["half_width"])
+        except Exception as error:
+            raise InputError(f"predictor.onnx is no predictor of ours: {str(error).splitlines()[0]}") from error
+        width = self._session.get_inputs()[0].shape[1]
+        bits = one_hot(space, space.canonical(np.zeros((1, len(space.decisions)), np.int8))).shape[1]
+        if width != bits:
+            raise InputError(f"predictor.onnx reads {width} bits, but space {space.name!r} has {bits}")
+
+    @classmethod
+    def open(cls, space: SearchSpace, path: str | Path) -> Predictor:
+        """Read a predictor file."""
+        return cls(space, Path(path).read_bytes())
+
+    def save(self, path: str | Path) -> None:
+        """Write it as one ONNX file."""
+        write_bytes(path, self.model)
+
+    def evaluate(self, codes: np.ndarray) -> np.ndarray:
+        """(n, d) int8 -> (n,) predicted accuracy in [0, 1]."""
+        if len(codes) == 0:
+            return np.zeros(0)
+        bits = one_hot(self.space, codes)
+        rows = [self._session.run(None, {"bits": b})[0] for b in np.array_split(bits, math.ceil(len(bits) / 8192))]
+        return np.clip(np.concatenate(rows).mean(1), 0, 1).astype(float)
+
+    def interval(self, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(low, high) of predictions, at the coverage of `quality`."""
+        accuracy = np.asarray(accuracy)
+        return np.clip(accuracy - self.half_width, 0, 1), np.clip(accuracy + self.half_width, 0, 1)
+
+    @classmethod
+    def fit(
+        cls, space: SearchSpace, scored: Any, config: PredictorConfig | None = None, seed: int = 0
+    ) -> Predictor:
+        """Fit on scored architectures.
+
+        Args:
+            space: the search space.
+            scored: (codes (n, d) int8, accuracy (n,)), or a `Scored`.
+            config: see `PredictorConfig`.
+            seed: of split and weights.
+
+        Raises:
+            InputError: fewer than 20 rows.
+        """
+        require_torch("fitting a predictor")
+        config = config or PredictorConfig()
+        codes, accuracy = (scored.codes, scored.accuracy) if hasattr(scored, "codes") else scored
+        if len(codes) < 20:
+            raise InputError(f"a predictor needs at least 20 scored architectures, not {len(codes)}")
+        bits, accuracy = one_hot(space, codes), np.asarray(accuracy, np.float32)
+        order = np.random.default_rng(seed).permutation(len(bits))
+        held = max(5, round(config.held_out * len(bits)))
+        test, train = order[:held], order[held:]
+        from explorer.evaluators.fitting import export_ensemble, fit_ensemble
+
+        ensemble = fit_ensemble(bits[train], accuracy[train], config, seed)
+        predicted = ensemble(bits[test]).mean(1)
+        errors = np.sort(np.abs(predicted - accuracy[test]))
+        rank = min(held - 1, math.ceil((held + 1) * config.coverage) - 1)
+        quality = {
+            "half_width": float(errors[rank]), "coverage": config.coverage, "held_out": int(held),
+            "kendall_tau": kendall_tau(predicted, accuracy[test]), "mae": float(errors.mean()),
+            "trained_on": len(train),
+        }  # fmt: skip
+        model = export_ensemble(ensemble.members, bits.shape[1])
+        onnx.helper.set_model_props(model, {"quality": json.dumps(quality)})
+        return cls(space, model.SerializeToString())

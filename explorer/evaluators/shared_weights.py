@@ -1,0 +1,82 @@
+"""Score architectures with inherited weights: cut out, recalibrate, count on images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from explorer.architecture import as_codes
+from explorer.datasets import Images, Split
+from explorer.protocols import Progress, silent
+from explorer.supernets.augment import to_float
+from explorer.supernets.mobile import MobileSupernet
+from explorer.supernets.plain import Conv, MBConv, activation
+from explorer.supernets.recalibrate import recalibrate
+
+
+class SharedWeights:
+    """An evaluator: accuracy with the supernet's weights on a split.
+
+    Args:
+        supernet: trained.
+        images: batch norm is recalibrated on `train`.
+        split: "val" for every choice; "test" only for a finished report.
+        limit: use the first so many images of the split (they are shuffled), None for all.
+        calibration: training images for batch norm.
+        progress: reports architectures.
+    """
+
+    def __init__(
+        self, supernet: MobileSupernet, images: Images, split: str = "val", limit: int | None = None,
+        calibration: int = 2000, progress: Progress = silent,
+    ) -> None:  # fmt: skip
+        self.supernet, self.images, self.calibration, self.progress = supernet, images, calibration, progress
+        self.data = images.split(split).take(slice(0, limit))
+
+    def network(self, codes: Any) -> nn.Module:
+        """The recalibrated plain network of one architecture."""
+        return recalibrate(self.supernet.subnet(codes), self.images, self.calibration)
+
+    def evaluate(self, codes: np.ndarray | Sequence) -> np.ndarray:
+        """(n, d) int8 -> (n,) accuracy in [0, 1]."""
+        codes = as_codes(self.supernet.space, codes)
+        rows = self.progress(range(len(codes)), len(codes), "scoring")
+        return np.array([accuracy(fused(self.network(codes[i])), self.data) for i in rows])
+
+
+@torch.inference_mode()
+def logits(network: nn.Module, data: Split, batch: int = 500) -> torch.Tensor:
+    """(n, classes) of all images of a split."""
+    device = next(network.parameters()).device
+    return torch.cat([network(to_float(x).to(device)).cpu() for x in data.images.split(batch)])
+
+
+def accuracy(network: nn.Module, data: Split, batch: int = 500) -> float:
+    """Share of images whose highest logit is their label."""
+    return float((logits(network, data, batch).argmax(1) == data.labels).double().mean())
+
+
+def fused(network: nn.Module) -> nn.Module:
+    """Fold batch norm into the convolutions of a plain network, in place: the same outputs, sooner."""
+    for block in network.modules():
+        if isinstance(block, Conv) and isinstance(block[1], nn.BatchNorm2d):
+            block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), activation(block[1].act)
+        elif isinstance(block, MBConv):
+            for name in ("expand", "depthwise", "project"):
+                conv, norm = getattr(block, name), getattr(block, f"{name}_norm")
+                if norm is not None:
+                    setattr(block, name, _plain(fuse_conv_bn_eval(conv, norm)))
+                    setattr(block, f"{name}_norm", activation(norm.act))
+    return network
+
+
+def _plain(conv: nn.Conv2d) -> nn.Conv2d:
+    """An ordinary convolution with the same weights: the training form has no bias."""
+    plain = nn.Conv2d(
+        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, groups=conv.groups
+    )
+    plain.weight, plain.bias = conv.weight, conv.bias
+    return plain.to(memory_format=torch.channels_last)

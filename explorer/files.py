@@ -1,0 +1,82 @@
+"""Files that are either whole or absent.
+
+Written under a temporary name in the same folder, flushed, then renamed: a crash leaves the old file or none.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from explorer.errors import InputError
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Write a file atomically.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    return path
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write UTF-8 text atomically."""
+    return write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write readable, deterministic JSON atomically."""
+    return write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        InputError: absent, or not JSON; names the file.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{str(path)!r} is not valid JSON: {error}") from error
+
+
+def sha256(path: str | Path) -> str:
+    """Hex digest of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def data_folder(kind: str) -> Path:
+    """Where `data/<kind>` or `notebooks` lies: in the wheel, else in the checkout."""
+    package = Path(__file__).resolve().parent
+    shipped = package / "_notebooks" if kind == "notebooks" else package / "_data" / kind
+    if shipped.is_dir():
+        return shipped
+    root = package.parent
+    return root / "notebooks" if kind == "notebooks" else root / "data" / kind
+
+
+def home() -> Path:
+    """The user's own folder: `$EXPLORER_HOME`, else the platform's data folder."""
+    if os.environ.get("EXPLORER_HOME"):
+        return Path(os.environ["EXPLORER_HOME"]).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("pareto-explorer"))

@@ -1,0 +1,76 @@
+"""`Layer`: the narrow waist between spaces and everything that looks at a network.
+
+A space lists the layers of an architecture; devices price them, supernets build them, pictures draw them.
+A layer knows shapes, never weights and never the space it came from.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+ACTIVATIONS = ("none", "relu", "hswish")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operator with its shapes. Two layers are equal when they cost the same: names do not count.
+
+    Attributes:
+        op: "conv" (convolution, batch norm where `bn`, activation), "mbconv" (expand 1x1, depthwise, optional
+            squeeze-and-excitation, project 1x1), "pool" (global average) or "linear" (with bias).
+        cin, cout: input and output channels (features for "linear").
+        size: height and width of the (square) input; 1 behind the pooling.
+        kernel, stride: of the spatial convolution.
+        mid: expanded channels of an "mbconv"; equal to `cin` means that it has no expand convolution.
+        se: squeeze width of its squeeze-and-excitation, 0 where it has none.
+        act: "relu", "hswish" or "none".
+        residual: the input is added to the output.
+        bn: "conv" only: followed by batch norm (else it has neither norm nor bias).
+        name: unique within a network; not compared.
+        inputs: names of the layers that feed this one, () for the image; not compared.
+    """
+
+    op: str
+    cin: int
+    cout: int
+    size: int
+    kernel: int = 1
+    stride: int = 1
+    mid: int = 0
+    se: int = 0
+    act: str = "none"
+    residual: bool = False
+    bn: bool = True
+    name: str = field(default="", compare=False)
+    inputs: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def size_out(self) -> int:
+        """Height and width of the output."""
+        return 1 if self.op in ("pool", "linear") else (self.size - 1) // self.stride + 1
+
+    @property
+    def signature(self) -> str:
+        """All that the cost depends on, as one readable line: the key of a device's block table."""
+        head = f"{self.op} {self.cin}-{self.cout} {self.size}px"
+        if self.op == "conv":
+            return f"{head} k{self.kernel} s{self.stride} {self.act}{'' if self.bn else ' nobn'}"
+        if self.op == "mbconv":
+            flags = f" se{self.se}" * (self.se > 0) + " skip" * self.residual
+            return f"{head} m{self.mid} k{self.kernel} s{self.stride} {self.act}{flags}"
+        return head
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a network that depends on a few genes only.
+
+    Costs are compiled from parts: `layers(choices)` is asked once for every combination of those genes' options,
+    after which the cost of a population is array arithmetic.
+
+    Attributes:
+        genes: positions of the genes that this part depends on.
+        layers: option indices of these genes -> the layers that run, () where the part is skipped.
+    """
+
+    genes: tuple[int, ...]
+    layers: Callable[[tuple[int, ...]], tuple[Layer, ...]]

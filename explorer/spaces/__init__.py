@@ -1,0 +1,43 @@
+"""Search spaces: what can be chosen. A name is the interface: `SPACES["mobile-32"]`."""
+
+from explorer.errors import unknown
+from explorer.protocols import SearchSpace
+from explorer.spaces.mobile import MobileSpace, mobilenetv3
+
+
+class Registry(dict[str, SearchSpace]):
+    """Name -> space, in order of size; an unknown name is refused with the known ones."""
+
+    def __missing__(self, name: str) -> SearchSpace:
+        """Raise `InputError`."""
+        raise unknown("space", name, self)
+
+
+SPACES = Registry()
+
+
+def register(space: SearchSpace) -> SearchSpace:
+    """Make a space known by its name."""
+    SPACES[space.name] = space
+    return space
+
+
+# 1,764 architectures of 8x8 images: small enough to be enumerated in tests and classrooms
+register(
+    MobileSpace(
+        "mobile-tiny", stem=8, stem_stride=1, widths=(16, 24), strides=(1, 2), se=(False, True),
+        acts=("relu", "hswish"), depths=(1, 2), kernels=(3, 5), expands=(2, 3, 4), resolutions=(8,),
+        final=64, mix=0, channels=1, classes=10,
+    )
+)  # fmt: skip
+register(
+    MobileSpace(
+        "mobile-32", stem=16, widths=(16, 40, 96), strides=(1, 2, 2), se=(False, False, True),
+        acts=("relu", "relu", "hswish"), depths=(1, 2, 3), kernels=(3, 5, 7), expands=(2, 3, 4), resolutions=(32,),
+        final=192, mix=0, channels=3, classes=10, sizes=(28, 32),
+    )
+)  # fmt: skip
+register(mobilenetv3("mobilenetv3-w1.0", 1.0))
+register(mobilenetv3("mobilenetv3-w1.2", 1.2))
+
+__all__ = ["SPACES", "MobileSpace", "Registry", "register"]

@@ -1,0 +1,334 @@
+"""The MobileNetV3-style family: depth, kernel and expansion, and where wanted resolution.
+
+A network is stem -> one fixed block -> stages of 1..D MBConv slots -> 1x1 conv -> pool -> feature mix -> classifier
+(Cai et al. 2020, once-for-all; the macro-structure of its `ofa_mbv3`). A stage's depth says how many of its slots run.
+This file knows shapes and choices; weights live in `supernets`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from explorer.architecture import Architecture, as_codes
+from explorer.errors import InputError
+from explorer.layer import Layer, Part
+from explorer.spaces.operators import sample_uniform
+
+
+def round_width(width: float, divisor: int = 8) -> int:
+    """The multiple of 8 nearest to `width`, never more than 10 % below it."""
+    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * width else rounded
+
+
+@dataclass(frozen=True)
+class MobileSpace:
+    """A search space of MBConv networks.
+
+    Attributes:
+        name: its registered name.
+        stem: channels of the stem and of the fixed first block.
+        widths, strides, se, acts: one entry per stage; the stride belongs to a stage's first slot.
+        depths, kernels, expands: the options of every stage and slot.
+        resolutions: input sizes; with more than one, `r` is a decision.
+        final, mix: channels of the last 1x1 convolution and of the feature mix behind the pooling (0: none).
+        stem_stride: stride of the stem.
+        channels, classes: of the images; see `for_images`.
+        sizes: image sizes that a network of one fixed resolution may compute at as they are (else they are resized).
+        limits: decisions narrowed by `restrict`.
+    """
+
+    name: str
+    stem: int
+    widths: tuple[int, ...]
+    strides: tuple[int, ...]
+    se: tuple[bool, ...]
+    acts: tuple[str, ...]
+    depths: tuple[int, ...]
+    kernels: tuple[int, ...]
+    expands: tuple[int, ...]
+    resolutions: tuple[int, ...]
+    final: int
+    mix: int
+    stem_stride: int = 2
+    searched_resolution: bool = False
+    channels: int = 3
+    classes: int = 1000
+    sizes: tuple[int, ...] = ()
+    limits: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    # what can be chosen -------------------------------------------------------------------------------------
+
+    @cached_property
+    def slots(self) -> tuple[tuple[int, int], ...]:
+        """(stage, position) of every layer slot, in order, both from 0."""
+        return tuple((s, j) for s in range(len(self.widths)) for j in range(max(self.depths)))
+
+    @cached_property
+    def decisions(self) -> dict[str, tuple[int, ...]]:
+        """`d1..dS`, `k1.1..`, `e1.1..`, and `r` where the resolution is searched."""
+        options = {f"d{s + 1}": self.depths for s in range(len(self.widths))}
+        options |= {f"k{s + 1}.{j + 1}": self.kernels for s, j in self.slots}
+        options |= {f"e{s + 1}.{j + 1}": self.expands for s, j in self.slots}
+        if self.searched_resolution:
+            options["r"] = self.resolutions
+        return options | dict(self.limits)
+
+    @cached_property
+    def _genes(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.decisions)}
+
+    @property
+    def encoded(self) -> list[int]:
+        """Genes of the one-hot encoding: kernels, expansions, then the resolution where it is a choice."""
+        return [i for n, i in self._genes.items() if n[0] in "ke" or (n == "r" and len(self.decisions["r"]) > 1)]
+
+    def _gene_of_slots(self, kind: str) -> list[int]:
+        return [self._genes[f"{kind}{s + 1}.{j + 1}"] for s, j in self.slots]
+
+    @cached_property
+    def _activity(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Slot genes (2, slots), their stage's depth gene, their position, and the depth values by option."""
+        slots = np.array([self._gene_of_slots("k"), self._gene_of_slots("e")])
+        stage = np.array([self._genes[f"d{s + 1}"] for s, _ in self.slots])
+        position = np.array([j for _, j in self.slots])
+        depths = np.zeros((len(self.decisions), 128), np.int64)
+        for s in range(len(self.widths)):
+            options = self.decisions[f"d{s + 1}"]
+            depths[self._genes[f"d{s + 1}"], : len(options)] = options
+        return slots, stage, position, depths
+
+    def active(self, codes: np.ndarray) -> np.ndarray:
+        """(n, d) bool: slots beyond their stage's depth are inactive."""
+        slots, stage, position, depths = self._activity
+        on = np.ones(codes.shape, bool)
+        runs = position < depths[stage, codes[:, stage]]
+        on[:, slots[0]] = runs
+        on[:, slots[1]] = runs
+        return on
+
+    def canonical(self, codes: np.ndarray) -> np.ndarray:
+        """(n, d) int8 with option 0 in inactive slots; idempotent."""
+        codes = as_codes(self, codes)
+        return np.where(self.active(codes), codes, 0).astype(np.int8)
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """(n, d) int8: uniform genes, canonical."""
+        return sample_uniform(self, n, rng)
+
+    @property
+    def size(self) -> int:
+        """Exact number of canonical architectures."""
+        total = len(self.decisions.get("r", (0,)))
+        for s in range(len(self.widths)):
+            stage = 0
+            for depth in self.decisions[f"d{s + 1}"]:
+                ways = 1
+                for j in range(depth):
+                    slot = f"{s + 1}.{j + 1}"
+                    ways *= len(self.decisions["k" + slot]) * len(self.decisions["e" + slot])
+                stage += ways
+            total *= stage
+        return total
+
+    def enumerate(self) -> np.ndarray:
+        """(size, d): every canonical architecture.
+
+        Raises:
+            InputError: more than 100,000 of them.
+        """
+        if self.size > 100_000:
+            raise InputError(f"space {self.name!r} has {self.size:.2e} architectures; only up to 100,000 are listed")
+        counts = [len(options) for options in self.decisions.values()]
+        stage_rows = []
+        for s in range(len(self.widths)):
+            genes = [i for n, i in self._genes.items() if n != "r" and n[1:].split(".")[0] == str(s + 1)]
+            grid = np.indices([counts[g] for g in genes]).reshape(len(genes), -1).T
+            full = np.zeros((len(grid), len(counts)), np.int8)
+            full[:, genes] = grid
+            stage_rows.append((genes, np.unique(self.canonical(full)[:, genes], axis=0)))
+        if "r" in self._genes:
+            stage_rows.append(([self._genes["r"]], np.arange(counts[-1])[:, None]))
+        index = np.indices([len(rows) for _, rows in stage_rows]).reshape(len(stage_rows), -1)
+        codes = np.zeros((index.shape[1], len(counts)), np.int8)
+        for (genes, rows), at in zip(stage_rows, index):
+            codes[:, genes] = rows[at]
+        return codes
+
+    # the same family, narrower or for other images ----------------------------------------------------------
+
+    def restrict(self, options: Mapping[str, Sequence[int]]) -> MobileSpace:
+        """A narrower space of the same family and gene order.
+
+        Args:
+            options: decision name, or kind ("d", "k", "e") for all decisions of that kind -> allowed values.
+
+        Raises:
+            InputError: an unknown decision, no value, or a value that the space does not have.
+        """
+        narrowed = dict(self.limits)
+        for name, values in options.items():
+            names = [n for n in self.decisions if n == name or (name in ("d", "k", "e") and n[0] == name)]
+            if not names:
+                raise InputError(f"unknown decision {name!r}; choose from: {', '.join(self.decisions)}")
+            for n in names:
+                allowed = self.decisions[n]
+                values = tuple(values)
+                if not values or any(v not in allowed for v in values):
+                    raise InputError(f"decision {n!r} cannot be {values}; choose from: {allowed}")
+                narrowed[n] = tuple(v for v in allowed if v in values)
+        return replace(self, limits=tuple(sorted(narrowed.items())))
+
+    def for_images(self, channels: int, classes: int, size: int) -> MobileSpace:
+        """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
+        resolutions = (size,) if size in self.sizes else self.resolutions
+        return replace(self, channels=channels, classes=classes, resolutions=resolutions)
+
+    # once-for-all's notation ---------------------------------------------------------------------------------
+
+    def from_ofa(self, config: Mapping[str, Any]) -> Architecture:
+        """From once-for-all's `{"ks", "e", "d", "r"}`; a whole `net.config` works too where it names these.
+
+        `r` is an int or a list of one; inactive slots may hold anything (published files have 0 there).
+
+        Raises:
+            InputError: a missing list, a wrong length, or a value that the space does not have.
+        """
+        if "blocks" in config and "ks" not in config:
+            config = self._from_net_config(config)
+        lists = {}
+        for field, length in (("d", len(self.widths)), ("ks", len(self.slots)), ("e", len(self.slots))):
+            value = config.get(field)
+            if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != length:
+                raise InputError(f"once-for-all field {field!r} must be a list of {length} numbers, not {value!r:.80}")
+            lists[field] = [int(v) for v in value]
+        values: dict[str, Any] = {f"d{s + 1}": d for s, d in enumerate(lists["d"])}
+        for at, (s, j) in enumerate(self.slots):
+            runs = j < lists["d"][s]
+            for kind, field in (("k", "ks"), ("e", "e")):
+                name = f"{kind}{s + 1}.{j + 1}"
+                values[name] = lists[field][at] if runs else self.decisions[name][0]
+        if "r" in self.decisions:
+            r = config.get("r", max(self.decisions["r"]))
+            values["r"] = int(r[0]) if isinstance(r, (list, tuple, np.ndarray)) else int(r)
+        return Architecture.from_values(self, {name: values[name] for name in self.decisions})
+
+    def to_ofa(self, architecture: Architecture) -> dict[str, Any]:
+        """To `{"ks", "e", "d", "r"}` with 0 in inactive slots."""
+        v = architecture.values
+        depth = [v[f"d{s + 1}"] for s in range(len(self.widths))]
+        ofa: dict[str, Any] = {
+            "ks": [v[f"k{s + 1}.{j + 1}"] if j < depth[s] else 0 for s, j in self.slots],
+            "e": [v[f"e{s + 1}.{j + 1}"] if j < depth[s] else 0 for s, j in self.slots],
+            "d": depth,
+        }
+        ofa["r"] = v["r"] if "r" in v else self.resolutions[0]
+        return ofa
+
+    def _from_net_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Read the blocks of once-for-all's `net.config` (the fixed first block, then the searched ones)."""
+        try:
+            blocks = [b["mobile_inverted_conv"] for b in config["blocks"]][1:]
+            ofa: dict[str, Any] = {"ks": [], "e": [], "d": []}
+            at = 0
+            for width in self.widths:
+                stage = []
+                while at < len(blocks) and blocks[at]["out_channels"] == width and len(stage) < max(self.depths):
+                    stage.append(blocks[at])
+                    at += 1
+                pad = [0] * (max(self.depths) - len(stage))
+                ofa["d"].append(len(stage))
+                ofa["ks"] += [b["kernel_size"] for b in stage] + pad
+                ofa["e"] += [round(b.get("mid_channels") / b["in_channels"]) if b.get("mid_channels")
+                             else int(b["expand_ratio"]) for b in stage] + pad
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError(f"not a once-for-all net.config: {type(error).__name__} {error}") from error
+        if at != len(blocks):
+            raise InputError(f"net.config has {len(blocks)} searched blocks that do not fit {self.name!r}")
+        for name in ("r", "resolution"):
+            if name in config:
+                ofa["r"] = config[name]
+        return ofa
+
+    # what runs -----------------------------------------------------------------------------------------------
+
+    def parts(self) -> list[Part]:
+        """The pieces of a network, each dependent on a few genes: what costs are compiled from."""
+        r = (self._genes["r"],) if "r" in self._genes else ()
+
+        def resolution(choices: tuple[int, ...]) -> int:
+            return self.decisions["r"][choices[-1]] if r else self.resolutions[0]
+
+        parts = [Part(r, lambda c: self._head(resolution(c)))]
+        for s, j in self.slots:
+            slot = f"{s + 1}.{j + 1}"
+            names = (f"d{s + 1}", "k" + slot, "e" + slot)
+
+            def block(c: tuple[int, ...], s: int = s, j: int = j, names: tuple = names) -> tuple[Layer, ...]:
+                depth, kernel, expand = (self.decisions[n][i] for n, i in zip(names, c))
+                return (self._block(s, j, kernel, expand, resolution(c)),) if j < depth else ()
+
+            parts.append(Part((*(self._genes[n] for n in names), *r), block))
+        parts.append(Part(r, lambda c: self._tail(resolution(c))))
+        return parts
+
+    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+        """The operators that run, in order; each layer's input is the one before it."""
+        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
+        codes = as_codes(self, [tuple(int(c) for c in choices)])[0]
+        chain: list[Layer] = []
+        for part in self.parts():
+            for layer in part.layers(tuple(int(codes[g]) for g in part.genes)):
+                chain.append(replace(layer, inputs=(chain[-1].name,) if chain else ()))
+        return tuple(chain)
+
+    def _size(self, stage: int, resolution: int) -> int:
+        """Feature-map size at the input of a stage."""
+        size = (resolution - 1) // self.stem_stride + 1
+        for stride in self.strides[:stage]:
+            size = (size - 1) // stride + 1
+        return size
+
+    def _head(self, r: int) -> tuple[Layer, ...]:
+        size = self._size(0, r)
+        return (
+            Layer("conv", self.channels, self.stem, r, 3, self.stem_stride, act="hswish", name="stem"),
+            Layer("mbconv", self.stem, self.stem, size, 3, 1, self.stem, act="relu", residual=True, name="first"),
+        )
+
+    def _block(self, s: int, j: int, kernel: int, expand: int, r: int) -> Layer:
+        cin = self.widths[s] if j else (self.widths[s - 1] if s else self.stem)
+        cout, stride = self.widths[s], (1 if j else self.strides[s])
+        mid = round_width(round(cin * expand))
+        return Layer(
+            "mbconv", cin, cout, self._size(s + 1 if j else s, r), kernel, stride, mid,
+            se=round_width(mid // 4) if self.se[s] else 0, act=self.acts[s],
+            residual=stride == 1 and cin == cout, name=f"stage{s + 1}.{j + 1}",
+        )  # fmt: skip
+
+    def _tail(self, r: int) -> tuple[Layer, ...]:
+        size = self._size(len(self.widths), r)
+        layers = [
+            Layer("conv", self.widths[-1], self.final, size, act="hswish", name="final"),
+            Layer("pool", self.final, self.final, size, name="pool"),
+        ]
+        if self.mix:
+            layers.append(Layer("conv", self.final, self.mix, 1, act="hswish", bn=False, name="mix"))
+        layers.append(Layer("linear", self.mix or self.final, self.classes, 1, name="classifier"))
+        return tuple(layers)
+
+
+def mobilenetv3(name: str, multiplier: float) -> MobileSpace:
+    """Once-for-all's MobileNetV3 space at a width multiplier (methods 0.1): 7371^5 networks per resolution."""
+    w = [round_width(base * multiplier) for base in (16, 24, 40, 80, 112, 160, 960, 1280)]
+    return MobileSpace(
+        name, stem=w[0], widths=tuple(w[1:6]), strides=(2, 2, 2, 1, 2),
+        se=(False, True, False, True, True), acts=("relu", "relu", "hswish", "hswish", "hswish"),
+        depths=(2, 3, 4), kernels=(3, 5, 7), expands=(3, 4, 6),
+        resolutions=tuple(range(128, 225, 4)), searched_resolution=True, final=w[6], mix=w[7],
+    )  # fmt: skip

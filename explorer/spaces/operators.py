@@ -1,0 +1,88 @@
+"""Operators on populations, for any space: sample, mutate, cross, one-hot, activity.
+
+They know a space by its protocol (`decisions`, `canonical`) alone, so they serve anybody's space.
+Populations are int8 arrays (n, d); everything here is array arithmetic.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from explorer.protocols import SearchSpace
+
+
+def option_counts(space: SearchSpace) -> np.ndarray:
+    """(d,) number of options of each decision."""
+    return np.array([len(options) for options in space.decisions.values()])
+
+
+def sample_uniform(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, d) canonical architectures, every gene uniform and independent."""
+    counts = option_counts(space)
+    return space.canonical(rng.integers(0, counts, (n, len(counts))).astype(np.int8))
+
+
+def mutate(space: SearchSpace, codes: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
+    """Redraw each gene uniformly with probability `rate`; (n, d) -> (n, d), canonical."""
+    counts = option_counts(space)
+    fresh = rng.integers(0, counts, codes.shape).astype(np.int8)
+    return space.canonical(np.where(rng.random(codes.shape) < rate, fresh, codes))
+
+
+def cross(space: SearchSpace, a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Uniform crossover of two populations of one shape; (n, d), canonical."""
+    return space.canonical(np.where(rng.random(a.shape) < 0.5, a, b).astype(np.int8))
+
+
+def active(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
+    """Which genes matter: (n, d) bool.
+
+    A gene is active where changing it changes the canonical form.
+    """
+    own: Any = getattr(space, "active", None)
+    if own is not None:
+        return np.asarray(own(codes))
+    counts = option_counts(space)
+    base = space.canonical(codes)
+    mask = np.zeros(codes.shape, bool)
+    for gene in range(codes.shape[1]):
+        changed = base.copy()
+        changed[:, gene] = (changed[:, gene] + 1) % counts[gene]
+        mask[:, gene] = (space.canonical(changed) != base).any(1)
+    return mask
+
+
+def one_hot(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
+    """What predictors read: (n, D) float32, one bit per option, inactive genes all zero.
+
+    A space may leave genes out of it that follow from others (`encoded`: their positions); the mobile family leaves
+    depth out, as once-for-all's 128-d encoding does (Cai et al. 2020; methods: 120 bits and the resolution).
+    """
+    counts = option_counts(space)
+    genes: Any = getattr(space, "encoded", range(len(counts)))
+    on = active(space, codes)
+    offsets = np.concatenate([[0], np.cumsum([counts[g] for g in genes])])
+    bits = np.zeros((len(codes), int(offsets[-1])), np.float32)
+    rows = np.arange(len(codes))
+    for offset, gene in zip(offsets, genes):
+        bits[rows, offset + codes[:, gene]] = on[:, gene]
+    return bits
+
+
+def unique(codes: np.ndarray) -> np.ndarray:
+    """Drop repeated rows, keeping the order of first appearance."""
+    _, first = np.unique(codes, axis=0, return_index=True)
+    return codes[np.sort(first)]
+
+
+def neighbours(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
+    """(d,) -> (N, d): every architecture one gene away from `codes`, canonical, itself first."""
+    counts = option_counts(space)
+    rows = [codes]
+    for gene, count in enumerate(counts):
+        for option in range(count):
+            if option != codes[gene]:
+                row = codes.copy()
+                row[gene] = option
+                rows.append(row)
+    return space.canonical(np.array(rows, np.int8))

@@ -1,0 +1,50 @@
+"""Checkpoints without pickle: one safetensors file with model, momentum and step."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+from torch import nn
+
+from explorer.errors import InputError
+from explorer.files import write_bytes
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Write tensors atomically."""
+    write_bytes(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read tensors.
+
+    Raises:
+        InputError: absent or damaged; names the file.
+    """
+    try:
+        return load(Path(path).read_bytes())
+    except Exception as error:
+        raise InputError(f"{str(path)!r} is no readable safetensors file: {str(error).splitlines()[0]}") from error
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Everything that the next step depends on; random draws are functions of (seed, step)."""
+    tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        if state.get("momentum_buffer") is not None:
+            tensors[f"momentum.{i}"] = state["momentum_buffer"]
+    save_tensors(path, tensors | {"step": torch.tensor(step)})
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Restore model and momentum; returns the number of finished steps."""
+    tensors = load_tensors(path)
+    model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    state = optimizer.state_dict()
+    state["state"] = {
+        int(n.removeprefix("momentum.")): {"momentum_buffer": t}
+        for n, t in tensors.items()
+        if n.startswith("momentum.")
+    }
+    optimizer.load_state_dict(state)
+    return int(tensors["step"])

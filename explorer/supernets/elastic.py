@@ -1,0 +1,159 @@
+"""Elastic layers: one set of weights, cut to the kernel and width that a `Layer` asks for.
+
+No layer remembers an active choice: `forward(x, layer)` gets it every time, and `cut(layer)` gives the same weights as a
+state dict of the plain module (`supernets.plain`). Kernels shrink through learned matrices; widths keep the first
+channels (Cai et al. 2020, section 3).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explorer.layer import Layer
+from explorer.supernets.depthwise import depthwise
+from explorer.supernets.normact import norm_act
+from explorer.supernets.plain import SqueezeExcite, activation
+
+
+class ElasticKernel(nn.Module):
+    """Depthwise weights of the largest kernel, and a learned matrix for every step down.
+
+    Args:
+        channels: largest number of channels.
+        kernels: options, for example (3, 5, 7).
+    """
+
+    def __init__(self, channels: int, kernels: Sequence[int]) -> None:
+        super().__init__()
+        self.kernels = sorted(kernels)
+        self.weight = nn.Parameter(torch.empty(channels, 1, self.kernels[-1], self.kernels[-1]))
+        nn.init.kaiming_normal_(self.weight, mode="fan_out")
+        self.shrink = nn.ParameterDict({str(k): nn.Parameter(torch.eye(k * k)) for k in self.kernels[:-1]})
+
+    def cut(self, channels: int, kernel: int) -> Tensor:
+        """(channels, 1, kernel, kernel): the centre of the next larger kernel, times its matrix."""
+        weight = self.weight[:channels]
+        for size in reversed(self.kernels[:-1]):
+            if size < kernel:
+                break
+            edge = (weight.shape[-1] - size) // 2
+            centre = weight[:, :, edge : edge + size, edge : edge + size].reshape(channels, size * size)
+            weight = (centre @ self.shrink[str(size)].T).view(channels, 1, size, size)
+        return weight
+
+
+class ElasticNorm(nn.BatchNorm2d):
+    """Batch norm over the first channels; statistics are shared, so they are recalibrated before any score."""
+
+    def forward(self, x: Tensor, act: str = "none") -> Tensor:
+        """(n, c, h, w) with c up to the number of features -> normalised and activated."""
+        return norm_act(x, self, act)
+
+    def cut(self, channels: int, prefix: str) -> dict[str, Tensor]:
+        """State of a plain batch norm."""
+        names = ("weight", "bias", "running_mean", "running_var")
+        state = {f"{prefix}.{n}": getattr(self, n)[:channels] for n in names}
+        return state | {f"{prefix}.num_batches_tracked": self.num_batches_tracked}
+
+
+class ElasticConv(nn.Module):
+    """Convolution, norm and activation of fixed shape (stem, last 1x1, feature mix)."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(layer.cin, layer.cout, layer.kernel, layer.stride, layer.kernel // 2, bias=False)
+        self.norm = ElasticNorm(layer.cout) if layer.bn else None
+        self.act = activation(layer.act)
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """(n, cin, h, w) -> (n, cout, h', w')."""
+        x = self.conv(x)
+        return self.act(x) if self.norm is None else self.norm(x, layer.act)
+
+    def cut(self, layer: Layer) -> dict[str, Tensor]:
+        """State of `plain.Conv`."""
+        norm = {} if self.norm is None else self.norm.cut(layer.cout, "1")
+        return {"0.weight": self.conv.weight} | norm
+
+
+class ElasticMBConv(nn.Module):
+    """MBConv of the largest width and kernel of a slot.
+
+    Args:
+        layer: the slot at its largest.
+        kernels: the slot's kernel options.
+    """
+
+    def __init__(self, layer: Layer, kernels: Sequence[int]) -> None:
+        super().__init__()
+        mid = layer.mid
+        self.expand = nn.Conv2d(layer.cin, mid, 1, bias=False) if mid != layer.cin else None
+        self.expand_norm = ElasticNorm(mid) if mid != layer.cin else None
+        self.depthwise = ElasticKernel(mid, kernels)
+        self.depthwise_norm = ElasticNorm(mid)
+        self.se = SqueezeExcite(mid, layer.se) if layer.se else None
+        self.project = nn.Conv2d(mid, layer.cout, 1, bias=False)
+        self.project_norm = ElasticNorm(layer.cout)
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """(n, cin, h, w) -> (n, cout, h', w') with the layer's kernel, mid channels and squeeze width."""
+        mid = layer.mid
+        y = x
+        if self.expand is not None:
+            y = self.expand_norm(F.conv2d(x, self.expand.weight[:mid]), layer.act)
+        weight = self.depthwise.cut(mid, layer.kernel)
+        y = self.depthwise_norm(depthwise(y, weight, layer.stride), layer.act)
+        if self.se is not None:
+            y = self._squeeze(y, layer)
+        y = self.project_norm(F.conv2d(y, self.project.weight[:, :mid]))
+        return x + y if layer.residual else y
+
+    def _squeeze(self, y: Tensor, layer: Layer) -> Tensor:
+        s = self._cut_se(layer)
+        gate = F.relu(F.conv2d(y.mean((2, 3), keepdim=True), s["se.reduce.weight"], s["se.reduce.bias"]))
+        return y * F.hardsigmoid(F.conv2d(gate, s["se.expand.weight"], s["se.expand.bias"]))
+
+    def _cut_se(self, layer: Layer) -> dict[str, Tensor]:
+        se, mid = layer.se, layer.mid
+        return {
+            "se.reduce.weight": self.se.reduce.weight[:se, :mid], "se.reduce.bias": self.se.reduce.bias[:se],
+            "se.expand.weight": self.se.expand.weight[:mid, :se], "se.expand.bias": self.se.expand.bias[:mid],
+        }  # fmt: skip
+
+    def cut(self, layer: Layer) -> dict[str, Tensor]:
+        """State of `plain.MBConv`."""
+        mid = layer.mid
+        state = {
+            "depthwise.weight": self.depthwise.cut(mid, layer.kernel),
+            "project.weight": self.project.weight[:, :mid],
+        }
+        state |= self.depthwise_norm.cut(mid, "depthwise_norm") | self.project_norm.cut(layer.cout, "project_norm")
+        if self.expand is not None:
+            state |= {"expand.weight": self.expand.weight[:mid]} | self.expand_norm.cut(mid, "expand_norm")
+        return state if self.se is None else state | self._cut_se(layer)
+
+
+class ElasticClassifier(nn.Linear):
+    """Linear classifier behind a 1x1 feature map."""
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """(n, c, 1, 1) -> (n, classes)."""
+        return super().forward(x.flatten(1))
+
+    def cut(self, layer: Layer) -> dict[str, Tensor]:
+        """State of `plain.Classifier`."""
+        return {"weight": self.weight, "bias": self.bias}
+
+
+class ElasticPool(nn.Module):
+    """Global average."""
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """(n, c, h, w) -> (n, c, 1, 1)."""
+        return x.mean((2, 3), keepdim=True)
+
+    def cut(self, layer: Layer) -> dict[str, Tensor]:
+        """Nothing to carry over."""
+        return {}

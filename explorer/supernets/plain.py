@@ -1,0 +1,200 @@
+"""`build(layers)`: a plain network from its list of layers.
+
+Ordinary `torch.nn` modules, one per layer, run along `Layer.inputs`; the network knows no space and no supernet.
+`Preprocess` comes first, so every network takes images in [0, 1] at their native size.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explorer.errors import unknown
+from explorer.layer import ACTIVATIONS, Layer
+from explorer.supernets.depthwise import DepthwiseConv2d
+from explorer.supernets.normact import norm_act
+
+
+def activation(name: str) -> nn.Module:
+    """The module of an activation's name."""
+    if name not in ACTIVATIONS:
+        raise unknown("activation", name, ACTIVATIONS)
+    return {"none": nn.Identity, "relu": nn.ReLU, "hswish": nn.Hardswish}[name]()
+
+
+class Preprocess(nn.Module):
+    """Normalise, then pad (or, where the image is larger than half the target, resize) to the network's input size.
+
+    Args:
+        mean, std: per channel, of images in [0, 1].
+        size: height and width that the network computes with.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        self.size = size
+
+    def forward(self, x: Tensor, size: int | None = None) -> Tensor:
+        """(n, c, h, w) float32 in [0, 1] -> (n, c, size, size)."""
+        size = size or self.size
+        return fit((x - self.mean) / self.std, size)
+
+
+def fit(x: Tensor, size: int) -> Tensor:
+    """Bring images to `size`: up to four pixels a side are padded with the border's value, all else is resized."""
+    missing = size - x.shape[-1]
+    if 0 < missing <= 8:
+        before = missing // 2
+        return F.pad(x, (before, missing - before, before, missing - before), mode="replicate")
+    return x if missing == 0 else F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+
+
+class NormAct(nn.BatchNorm2d):
+    """Batch norm and activation in one."""
+
+    def __init__(self, channels: int, act: str = "none") -> None:
+        super().__init__(channels)
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> the same, normalised and activated."""
+        return norm_act(x, self, self.act)
+
+
+class Conv(nn.Sequential):
+    """Convolution, then batch norm where the layer has it, and the activation."""
+
+    def __init__(self, layer: Layer) -> None:
+        conv = nn.Conv2d(layer.cin, layer.cout, layer.kernel, layer.stride, layer.kernel // 2, bias=False)
+        super().__init__(conv, NormAct(layer.cout, layer.act) if layer.bn else activation(layer.act))
+
+
+class SqueezeExcite(nn.Module):
+    """Channel attention: mean -> reduce -> ReLU -> expand -> hard sigmoid (Howard et al. 2019)."""
+
+    def __init__(self, channels: int, squeeze: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeeze, 1)
+        self.expand = nn.Conv2d(squeeze, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> the same, every channel scaled."""
+        gate = self.expand(F.relu(self.reduce(x.mean((2, 3), keepdim=True))))
+        return x * F.hardsigmoid(gate)
+
+
+class MBConv(nn.Module):
+    """Inverted residual block: expand 1x1, depthwise, squeeze-and-excitation, project 1x1 (Sandler et al. 2018)."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        mid, self.residual = layer.mid, layer.residual
+        self.expand = nn.Conv2d(layer.cin, mid, 1, bias=False) if mid != layer.cin else None
+        self.expand_norm = NormAct(mid, layer.act) if mid != layer.cin else None
+        self.depthwise = DepthwiseConv2d(mid, layer.kernel, layer.stride)
+        self.depthwise_norm = NormAct(mid, layer.act)
+        self.se = SqueezeExcite(mid, layer.se) if layer.se else None
+        self.project = nn.Conv2d(mid, layer.cout, 1, bias=False)
+        self.project_norm = NormAct(layer.cout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, cin, h, w) -> (n, cout, h', w')."""
+        y = x if self.expand is None else self.expand_norm(self.expand(x))
+        y = self.depthwise_norm(self.depthwise(y))
+        y = y if self.se is None else self.se(y)
+        y = self.project_norm(self.project(y))
+        return x + y if self.residual else y
+
+
+class Pool(nn.Module):
+    """Global average, kept as (n, c, 1, 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, 1, 1)."""
+        return x.mean((2, 3), keepdim=True)
+
+
+class Classifier(nn.Linear):
+    """Linear layer behind a 1x1 feature map, with dropout in training."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, 1, 1) -> (n, classes)."""
+        return super().forward(x.flatten(1))
+
+
+def module_of(layer: Layer) -> nn.Module:
+    """The plain module that runs a layer."""
+    if layer.op == "conv":
+        return Conv(layer)
+    if layer.op == "mbconv":
+        return MBConv(layer)
+    if layer.op == "pool":
+        return Pool()
+    if layer.op == "linear":
+        return Classifier(layer.cin, layer.cout)
+    raise unknown("operator", layer.op, ("conv", "mbconv", "pool", "linear"))
+
+
+class Network(nn.Module):
+    """A plain network: one module per layer, run along `Layer.inputs`.
+
+    Args:
+        layers: in an order in which inputs come first.
+        preprocess: what happens to the images before the first layer.
+    """
+
+    def __init__(self, layers: Sequence[Layer], preprocess: Preprocess) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+        self.names = [layer.name for layer in layers]
+        self.inputs = {layer.name: layer.inputs for layer in layers}
+        # dots separate modules in torch's names
+        self.blocks = nn.ModuleDict({layer.name.replace(".", "-"): module_of(layer) for layer in layers})
+
+    def block(self, name: str) -> nn.Module:
+        """The module of a layer's name."""
+        return self.blocks[name.replace(".", "-")]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, c, h, w) float32 in [0, 1] -> logits (n, classes)."""
+        x = self.preprocess(images).contiguous(memory_format=torch.channels_last)
+        outputs: dict[str, Tensor] = {}
+        for name in self.names:
+            sources = [outputs[i] for i in self.inputs[name]] or [x]
+            outputs[name] = self.block(name)(*sources)
+        return outputs[self.names[-1]]
+
+
+def build(
+    layers: Sequence[Layer], mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,), seed: int | None = None
+) -> Network:
+    """A plain network with fresh weights (He fan-out, as once-for-all).
+
+    Args:
+        layers: from `space.layers(architecture)`.
+        mean, std: normalisation of the images, per channel (or one value for all).
+        seed: of the weights; torch's own random state is left as it was.
+    """
+    first = layers[0]
+    spread = [list(v) * (first.cin if len(v) == 1 else 1) for v in (mean, std)]
+    with torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        network = Network(layers, Preprocess(*spread, size=first.size))
+        initialise(network)
+    return network.to(memory_format=torch.channels_last)
+
+
+def initialise(module: nn.Module) -> None:
+    """He fan-out for convolutions, small normal for linear layers, zero biases."""
+    for m in module.modules():
+        if isinstance(m, nn.Conv2d):
+            nn.init.kaiming_normal_(m.weight, mode="fan_out")
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
+        elif isinstance(m, nn.Linear):
+            nn.init.normal_(m.weight, 0, 0.01)
+            nn.init.zeros_(m.bias)

@@ -1,0 +1,170 @@
+"""Training a supernet, or a plain network alone, on one loop.
+
+Every step is a function of (seed, step): its batch, its augmentation and its subnets. So a run that was killed goes on
+from its last checkpoint to the same weights. lightning-fabric chooses the accelerator and, under `torchrun`, spreads a
+batch over processes; gradients are then averaged by hand, since each step runs several subnets of different shapes.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import lightning_fabric
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from explorer.config import Settings
+from explorer.datasets import Images, Split
+from explorer.protocols import Progress, silent
+from explorer.supernets.augment import augment
+from explorer.supernets.checkpoint import load_checkpoint, save_checkpoint
+from explorer.supernets.memory import keep_memory
+from explorer.supernets.mobile import MobileSupernet
+from explorer.supernets.sampling import RULES
+
+
+class TrainConfig(Settings):
+    """How weights are trained (SGD with Nesterov momentum, cosine schedule with a short warm-up)."""
+
+    epochs: float = Field(12, gt=0)
+    batch: int = Field(128, ge=8)
+    lr: float = Field(0.2, gt=0)
+    weight_decay: float = Field(5e-5, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    rule: Literal["uniform", "sandwich"] = "sandwich"
+    random_subnets: int = Field(1, ge=1)
+    flip: bool = False
+    shift: int = Field(0, ge=0)
+    cutout: int = Field(0, ge=0)
+    checkpoint_steps: int = Field(200, ge=1)
+
+
+def train_supernet(
+    space: object, images: Images, config: TrainConfig | None = None, seed: int = 0,
+    checkpoint: Path | None = None, progress: Progress = silent,
+) -> MobileSupernet:  # fmt: skip
+    """Train the shared weights of a space.
+
+    Args:
+        space: a `MobileSpace`; it is configured for the images here.
+        images: trained on `images.train` only.
+        config: see `TrainConfig`.
+        seed: of weights, batches and subnets.
+        checkpoint: written every `checkpoint_steps`, and resumed from where it exists.
+        progress: reports steps.
+
+    Returns:
+        The supernet on the CPU, in evaluation mode.
+    """
+    config = config or TrainConfig()
+    space = space.for_images(images.channels, len(images.classes), images.size)
+    supernet = MobileSupernet(space, images.mean, images.std, seed)
+    rule = RULES[config.rule]
+
+    def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
+        codes = rule(space, np.random.default_rng((seed, 1, step)), config.random_subnets)
+        teacher, total = None, 0.0
+        for row in codes:
+            logits = supernet(x, row)
+            if teacher is None:
+                loss = F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
+                if config.rule == "sandwich":
+                    teacher = logits.detach().softmax(1)
+            else:
+                loss = F.cross_entropy(logits, teacher)
+            backward(loss / len(codes))
+            total += float(loss.detach()) / len(codes)
+        return total
+
+    _fit(supernet, images.train, loss_of_step, config, seed, checkpoint, progress)
+    return supernet.cpu().eval()
+
+
+def train_network(
+    network: nn.Module, images: Images, config: TrainConfig, seed: int = 0, progress: Progress = silent
+) -> nn.Module:
+    """Train a plain network alone, on `images.train`; returned in evaluation mode."""
+
+    def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
+        loss = F.cross_entropy(network(x), y, label_smoothing=config.label_smoothing)
+        backward(loss)
+        return float(loss.detach())
+
+    _fit(network, images.train, loss_of_step, config, seed, None, progress)
+    return network.cpu().eval()
+
+
+def steps_of(config: TrainConfig, images: int) -> tuple[int, int]:
+    """Steps per epoch and in all."""
+    per_epoch = max(1, images // config.batch)
+    return per_epoch, max(1, math.ceil(config.epochs * per_epoch))
+
+
+def learning_rate(config: TrainConfig, step: int, total: int) -> float:
+    """Linear warm-up over 5 % of the steps, then cosine to zero."""
+    warm = max(1, total // 20)
+    if step < warm:
+        return config.lr * (step + 1) / warm
+    return config.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+
+
+def _fit(
+    model: nn.Module, data: Split, loss_of_step: Callable, config: TrainConfig, seed: int,
+    checkpoint: Path | None, progress: Progress,
+) -> None:  # fmt: skip
+    keep_memory()
+    fabric = lightning_fabric.Fabric(accelerator="auto", devices="auto" if torch.cuda.is_available() else 1)
+    model.to(fabric.device)
+    optimizer = _optimizer(model, config)
+    start = 0
+    if checkpoint is not None and checkpoint.exists():
+        start = load_checkpoint(checkpoint, model, optimizer)
+        model.to(fabric.device)
+    per_epoch, total = steps_of(config, len(data))
+    model.train()
+    for step in progress(range(start, total), total - start, "training"):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, step, total)
+        index = _batch(len(data), config.batch, seed, step, per_epoch)[fabric.global_rank :: fabric.world_size]
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * 64 + fabric.global_rank)
+        x = augment(data.images[index], generator, config.flip, config.shift, config.cutout).to(fabric.device)
+        y = data.labels[index].to(fabric.device)
+        loss = loss_of_step(x, y, step, fabric.backward)
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"training diverged at step {step}: the loss is {loss}; lower lr ({config.lr})")
+        _average_gradients(model, fabric)
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        due = (step + 1) % config.checkpoint_steps == 0 and step + 1 < total
+        if checkpoint is not None and due and fabric.is_global_zero:
+            save_checkpoint(checkpoint, model, optimizer, step + 1)
+
+
+def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
+    """No weight decay on norms and biases."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
+
+
+def _batch(n: int, batch: int, seed: int, step: int, per_epoch: int) -> np.ndarray:
+    """Row numbers of a step's batch: an epoch is one shuffled pass."""
+    epoch, at = divmod(step, per_epoch)
+    order = np.random.default_rng((seed, 0, epoch)).permutation(n)
+    return order[at * batch : (at + 1) * batch]
+
+
+def _average_gradients(model: nn.Module, fabric: lightning_fabric.Fabric) -> None:
+    """Average over processes; parameters that no subnet of this step used count as zero."""
+    if fabric.world_size == 1:
+        return
+    grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
+    flat = fabric.all_reduce(torch.cat([g.flatten() for g in grads]), reduce_op="mean")
+    for p, g in zip(model.parameters(), flat.split([g.numel() for g in grads])):
+        p.grad = g.view_as(p)
