@@ -46,9 +46,7 @@ class LayerDevice:
     Subclasses give `price(layer)`.
     """
 
-    def __init__(
-        self, name: str, unit: str, provenance: Provenance, scale: float = 1.0, offset: float = 0.0
-    ) -> None:
+    def __init__(self, name: str, unit: str, provenance: Provenance, scale: float = 1.0, offset: float = 0.0) -> None:
         self.name, self.unit, self.provenance = name, unit, provenance
         self.scale, self.offset = scale, offset
         self._compiled: dict[Any, CompiledCost] = {}

@@ -4,6 +4,7 @@ Weights are random, batch norm is folded into the convolutions as every runtime 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,14 +24,14 @@ class _Writer:
         self.weights: list[onnx.TensorProto] = []
         self.rng = np.random.default_rng(0)
 
-    def add(self, op: str, inputs: list[str], **attributes: object) -> str:
+    def add(self, op: str, inputs: list[str], **attributes: Any) -> str:
         name = f"v{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [name], **attributes))
         return name
 
     def weight(self, *shape: int) -> str:
         name = f"w{len(self.weights)}"
-        values = self.rng.standard_normal(shape) / np.sqrt(max(1, np.prod(shape[1:])))
+        values = self.rng.standard_normal(shape) / np.sqrt(max(1, int(np.prod(shape[1:]))))
         self.weights.append(numpy_helper.from_array(values.astype(np.float32), name))
         return name
 

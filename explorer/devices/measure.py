@@ -1,10 +1,9 @@
 """Timing ONNX graphs on this machine, and from block timings a device.
 
-One session per graph, threads fixed, rounds interleaved over all graphs so that a slow moment of the machine hits all of
-them; the median over rounds is kept.
+One session per graph, threads fixed, rounds interleaved over all graphs so that a slow moment of the machine hits
+all of them; the median over rounds is kept.
 """
 
-import os
 import platform
 import time
 from collections.abc import Sequence
@@ -17,20 +16,9 @@ import onnxruntime as ort
 from explorer.devices.base import Provenance
 from explorer.devices.graph import network_graph
 from explorer.devices.table import BlockTable
-from explorer.errors import InputError
 from explorer.layer import Layer
+from explorer.onnx_session import open_session
 from explorer.protocols import Progress, silent
-
-
-def session(model: bytes | str, threads: int = 1) -> ort.InferenceSession:
-    """An onnxruntime CPU session with a fixed number of threads."""
-    cores = os.cpu_count() or 1
-    if not 1 <= threads <= cores:
-        raise InputError(f"threads = {threads!r}; choose from 1 to {cores}")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def time_sessions(
@@ -69,7 +57,7 @@ def time_sessions(
 
 def measure_file(path: str | Path, threads: int = 1, rounds: int = 30) -> dict[str, Any]:
     """Latency of an ONNX file on this machine: {"latency_ms", "spread_ms", "threads", "runtime", "hardware"}."""
-    median, spread = time_sessions([session(str(path), threads)], rounds)
+    median, spread = time_sessions([open_session(str(path), threads)], rounds)
     return {
         "latency_ms": float(median[0]), "spread_ms": float(spread[0]), "threads": threads, "batch": 1,
         "runtime": f"onnxruntime {ort.__version__}", "hardware": hardware(),
@@ -106,7 +94,7 @@ def measure_table(
     """
     layers = sorted({layer for space in spaces for layer in all_layers(space)}, key=lambda layer: layer.signature)
     nothing = Layer("pool", 1, 1, 1, name="call")  # what a call costs that computes nothing
-    graphs = [session(_bytes([x]), threads) for x in [nothing, *layers]]
+    graphs = [open_session(_bytes([x]), threads) for x in [nothing, *layers]]
     medians, _ = time_sessions(graphs, rounds, progress=progress)
     alone = np.maximum(medians[1:] - medians[0], 0.0)
     blocks = {layer.signature: round(float(ms), 6) for layer, ms in zip(layers, alone)}
@@ -115,7 +103,7 @@ def measure_table(
     predicted, measured = [], []
     for space in spaces:
         codes = space.sample(networks, rng)
-        sessions = [session(_bytes(space.layers(row)), threads) for row in codes]
+        sessions = [open_session(_bytes(space.layers(row)), threads) for row in codes]
         times, _ = time_sessions(sessions, rounds, progress=progress)
         predicted.append(bare.cost(space, codes))
         measured.append(times)
@@ -160,4 +148,4 @@ def _error(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
     }
 
 
-__all__ = ["all_layers", "hardware", "measure_file", "measure_table", "session", "time_sessions"]
+__all__ = ["all_layers", "hardware", "measure_file", "measure_table", "time_sessions"]

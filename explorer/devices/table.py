@@ -46,7 +46,7 @@ class BlockTable(LayerDevice):
                 if s.startswith(f"linear {layer.cin}-")
             )
             if widths and widths[0][0] <= layer.cout <= widths[-1][0]:
-                return float(np.interp(layer.cout, *zip(*widths)))
+                return float(np.interp(layer.cout, [n for n, _ in widths], [ms for _, ms in widths]))
         raise InputError(
             f"device {self.name!r} has no measurement of layer {layer.name!r} ({layer.signature}); "
             f"its table of {len(self.blocks)} blocks was measured for other spaces"

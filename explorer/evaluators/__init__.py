@@ -3,7 +3,7 @@
 from typing import Any
 
 from explorer.evaluators.predictor import Predictor, PredictorConfig
-from explorer.evaluators.scoring import Scored, ScoreConfig, append_scores, read_scores, score, spread_sample
+from explorer.evaluators.scoring import ScoreConfig, Scored, append_scores, read_scores, score, spread_sample
 
 __all__ = [
     "Predictor", "PredictorConfig", "ScoreConfig", "Scored", "SharedWeights", "append_scores", "read_scores", "score",

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from pydantic import Field
 
 from explorer.config import Settings
 from explorer.errors import InputError, require_torch
 from explorer.files import write_bytes
 from explorer.front import kendall_tau
+from explorer.onnx_session import open_session
 from explorer.protocols import SearchSpace
 from explorer.spaces.operators import one_hot
 
@@ -52,9 +52,7 @@ class Predictor:
     def __init__(self, space: SearchSpace, model: bytes) -> None:
         self.space, self.model = space, model
         try:
-            options = ort.SessionOptions()
-            options.log_severity_level = 3
-            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._session = open_session(model)
             self.quality: dict[str, float] = json.loads(self._session.get_modelmeta().custom_metadata_map["quality"])
             self.half_width = float(self.quality["half_width"])
         except Exception as error:
@@ -78,7 +76,9 @@ class Predictor:
         if len(codes) == 0:
             return np.zeros(0)
         bits = one_hot(self.space, codes)
-        rows = [self._session.run(None, {"bits": b})[0] for b in np.array_split(bits, math.ceil(len(bits) / 8192))]
+        rows: list[Any] = [
+            self._session.run(None, {"bits": b})[0] for b in np.array_split(bits, math.ceil(len(bits) / 8192))
+        ]
         return np.clip(np.concatenate(rows).mean(1), 0, 1).astype(float)
 
     def interval(self, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -87,9 +87,7 @@ class Predictor:
         return np.clip(accuracy - self.half_width, 0, 1), np.clip(accuracy + self.half_width, 0, 1)
 
     @classmethod
-    def fit(
-        cls, space: SearchSpace, scored: Any, config: PredictorConfig | None = None, seed: int = 0
-    ) -> Predictor:
+    def fit(cls, space: SearchSpace, scored: Any, config: PredictorConfig | None = None, seed: int = 0) -> Predictor:
         """Fit on scored architectures.
 
         Args:

@@ -244,8 +244,10 @@ class MobileSpace:
                 pad = [0] * (max(self.depths) - len(stage))
                 ofa["d"].append(len(stage))
                 ofa["ks"] += [b["kernel_size"] for b in stage] + pad
-                ofa["e"] += [round(b.get("mid_channels") / b["in_channels"]) if b.get("mid_channels")
-                             else int(b["expand_ratio"]) for b in stage] + pad
+                ofa["e"] += [
+                    round(b.get("mid_channels") / b["in_channels"]) if b.get("mid_channels") else int(b["expand_ratio"])
+                    for b in stage
+                ] + pad
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(f"not a once-for-all net.config: {type(error).__name__} {error}") from error
         if at != len(blocks):
@@ -324,7 +326,7 @@ class MobileSpace:
 
 
 def mobilenetv3(name: str, multiplier: float) -> MobileSpace:
-    """Once-for-all's MobileNetV3 space at a width multiplier (methods 0.1): 7371^5 networks per resolution."""
+    """Once-for-all's MobileNetV3 space at a width multiplier: 7371^5 networks per resolution."""
     w = [round_width(base * multiplier) for base in (16, 24, 40, 80, 112, 160, 960, 1280)]
     return MobileSpace(
         name, stem=w[0], widths=tuple(w[1:6]), strides=(2, 2, 2, 1, 2),

@@ -56,7 +56,7 @@ def one_hot(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
     """What predictors read: (n, D) float32, one bit per option, inactive genes all zero.
 
     A space may leave genes out of it that follow from others (`encoded`: their positions); the mobile family leaves
-    depth out, as once-for-all's 128-d encoding does (Cai et al. 2020; methods: 120 bits and the resolution).
+    depth out, as once-for-all's 128-d encoding does (Cai et al. 2020: 120 bits and the resolution).
     """
     counts = option_counts(space)
     genes: Any = getattr(space, "encoded", range(len(counts)))

@@ -1,7 +1,7 @@
 """Elastic layers: one set of weights, cut to the kernel and width that a `Layer` asks for.
 
-No layer remembers an active choice: `forward(x, layer)` gets it every time, and `cut(layer)` gives the same weights as a
-state dict of the plain module (`supernets.plain`). Kernels shrink through learned matrices; widths keep the first
+No layer remembers an active choice: `forward(x, layer)` gets it every time, and `cut(layer)` gives the same weights as
+a state dict of the plain module (`supernets.plain`). Kernels shrink through learned matrices; widths keep the first
 channels (Cai et al. 2020, section 3).
 """
 

@@ -79,6 +79,3 @@ def _elastic(layer: Layer, kernels: Sequence[int]) -> nn.Module:
     if layer.op == "pool":
         return ElasticPool()
     return ElasticClassifier(layer.cin, layer.cout)
-
-
-

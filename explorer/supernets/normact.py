@@ -124,7 +124,7 @@ class _NormAct(torch.autograd.Function):
         shift = (bias.detach().numpy() - mean * scale).astype(np.float32)
         y = torch.empty_like(x, memory_format=torch.channels_last)
         _forward(rows, scale, shift, act, _rows(y))
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x)
         ctx.statistics = mean, inverse, scale, shift
         ctx.act = act
         moments = torch.from_numpy(np.stack([mean, variance]).astype(np.float32))
@@ -133,7 +133,7 @@ class _NormAct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple:
-        x, weight = ctx.saved_tensors
+        (x,) = ctx.saved_tensors
         mean, inverse, scale, shift = ctx.statistics
         rows = _rows(x)
         g = g.contiguous(memory_format=torch.channels_last)

@@ -1,7 +1,7 @@
 """Batch-norm recalibration: inherited weights come with another network's statistics.
 
 Wherever inherited weights are scored or exported, every norm's mean and variance are recomputed on a fixed draw of
-training images (Cai et al. 2020; methods 0.5: 2,000 images, fixed seed).
+training images (Cai et al. 2020: 2,000 images, fixed seed).
 """
 
 import numpy as np

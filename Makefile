@@ -1,0 +1,39 @@
+# `make demo` and `make test` do all their own set-up in .venv; the others use it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(shell cat pyproject.toml | cksum | cut -d' ' -f1)
+
+.PHONY: demo test lab dashboard bench lint images browser
+
+demo: $(READY) images
+	$(BIN)/explorer demo
+
+test: $(READY) images browser
+	$(BIN)/python -m pytest -m "not long"
+
+lab: $(READY)
+	$(BIN)/explorer lab
+
+dashboard: $(READY)
+	$(BIN)/explorer dashboard
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks
+
+lint: $(READY)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
+
+# torch and torchvision are named together with the project, so that pip finds one matching pair
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed (set PYTHON=...)"; exit 2)
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $$(sh .ci/torch) -e ".[test]"
+	@rm -f $(VENV)/.ready-*; touch $@
+
+# Debian's packages for real images and a browser, where apt and root are there; tests that lack them skip with a reason
+images:
+	@test -e /usr/share/datasets/fashion-mnist || sh .ci/apt dataset-fashion-mnist
+
+browser:
+	@command -v chromium >/dev/null || sh .ci/apt chromium

@@ -1,0 +1,72 @@
+"""The card of a study: what it was made from, how good its numbers are, and where they end."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from explorer.devices import LayerDevice
+
+
+def card(
+    manifest: Mapping[str, Any], devices: Sequence[LayerDevice], scored: Any, predictor: Any,
+    generator: Mapping[str, Any],
+) -> str:  # fmt: skip
+    """Markdown."""
+    data, quality = manifest["data"], predictor.quality
+    reported = "\n".join(
+        f"| {r['role']} | `{r['key']}` | {r['val']:.2%} | {r['test']:.2%} |" for r in manifest["reported"]
+    )
+    costs = "\n".join(f"| {d.name} | {d.unit} | {d.provenance} | {_error(d)} |" for d in devices)
+    sampled = int(np.sum(scored.source == "sample"))
+    return f"""# {manifest["title"]}
+
+A study of Pareto Explorer: one supernet, one predictor, one budget-conditioned generator.
+
+## Images
+
+`{data["name"]}`: {len(data["classes"])} classes, {data["channels"]} x {data["size"]} x {data["size"]} pixels;
+{data["train"]:,} training, {data["val"]:,} validation and {data["test"]:,} test images, split by seed
+{manifest["seed"]}.
+Every choice was made on validation images; test images were used for the table below only.
+
+## Accuracy, measured with inherited weights
+
+| network | key | validation | test |
+|---|---|---|---|
+{reported}
+
+{sampled} sampled networks and {len(scored.accuracy) - sampled} from searched fronts were measured on validation
+images (`evaluations.csv`), each with its batch norm recalibrated.
+
+## Accuracy, predicted
+
+Kendall's tau {quality["kendall_tau"]:.3f} and mean absolute error {quality["mae"]:.2%} on {quality["held_out"]}
+held-out networks. Predictions carry a band of +-{quality["half_width"]:.2%}, calibrated to cover {quality["coverage"]:.0%} of
+networks drawn as the sample was; networks that a search found by the predictor may do worse than predicted.
+
+## Costs
+
+| device | unit | where its numbers come from | error on whole networks |
+|---|---|---|---|
+{costs}
+
+## Generator
+
+PNAG, {generator["parameters"]:,} parameters, conditioned on {", ".join(generator["devices"])}. Asked
+{generator["margin"]:.0%} below a budget, {generator["raw_feasible"]:.1%} of its raw networks met random training budgets; every returned network is
+checked against the true cost.
+
+## Limits
+
+Modelled latencies order networks plausibly; they are no measurements. Accuracies hold for these images and for inherited
+weights without further training.
+"""
+
+
+def _error(device: LayerDevice) -> str:
+    error = device.provenance.error
+    if "mape" in error:
+        tau = f", tau {error['kendall_tau']:.2f}" if "kendall_tau" in error else ""
+        return f"{error['mape']:.1%} mean{tau}"
+    return "exact" if device.provenance.kind == "counted" else "unknown"

@@ -1,0 +1,419 @@
+"""The `explorer` command: one thin function per verb.
+
+Wrong input ends with one plain line on stderr and exit code 2; Ctrl-C with 130. With `--json`, stdout holds one JSON
+document and nothing else; progress goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from explorer.errors import InputError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+                  help="Train one supernet and one generator; then a network for any budget.")  # fmt: skip
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
+Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]
+Budgets = Annotated[list[str] | None, typer.Option("--budget", help="DEVICE=VALUE, repeatable.")]
+Generator = Annotated[str | None, typer.Option("--generator", help="Which generator of the study.")]
+Port = Annotated[int | None, typer.Option(help="Any free one unless given.")]
+
+_resume_hint = ""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    global _resume_hint
+    _resume_hint = ""
+    try:
+        result = app(arguments, standalone_mode=False)
+        return int(result or 0)
+    except InputError as error:
+        return _fail(str(error))
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(getattr(error, "message", error), file=sys.stderr)
+            return 2
+        describe_error = getattr(error, "format_message", None)
+        return _fail(describe_error() if describe_error else str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print(f"\nstopped{_resume_hint}", file=sys.stderr)
+        return 130
+
+
+def _fail(message: str) -> int:
+    print("explorer: " + " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _print(value: Any, as_json: bool, text: str) -> None:
+    print(json.dumps(value, allow_nan=False) if as_json else text)
+
+
+def _progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
+    """A bar with time left on a terminal, a line now and then elsewhere; always stderr."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        yield from track(items, what, total, console=Console(stderr=True), transient=True)
+        return
+    start = said = time.monotonic()
+    for done, item in enumerate(items):
+        yield item
+        now = time.monotonic()
+        if now - said > 15:
+            left = (now - start) / (done + 1) * (total - done - 1)
+            print(f"{what}: {done + 1}/{total}, {left:.0f} s left", file=sys.stderr, flush=True)
+            said = now
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Plain aligned columns."""
+    if not rows:
+        return "(none)"
+    cells = [list(rows[0])] + [[_cell(v) for v in row.values()] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in cells)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return " to ".join(_cell(v) for v in value) if len(value) == 2 else ", ".join(map(_cell, value))
+    return str(value)
+
+
+def _open(study: str) -> Any:
+    from explorer.study import open_study
+
+    return open_study(study)
+
+
+def parse_budget(items: list[str] | None) -> dict[str, float]:
+    """`["mobile=5"]` -> `{"mobile": 5.0}`.
+
+    Raises:
+        InputError: not DEVICE=NUMBER, or a device twice.
+    """
+    budget: dict[str, float] = {}
+    for item in items or []:
+        name, sign, text = item.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            sign = ""
+        if not sign or not name:
+            raise InputError(f"budget {item!r} is not DEVICE=NUMBER, for example mobile=0.5")
+        if name in budget:
+            raise InputError(f"budget {item!r}: {name} is bounded twice")
+        budget[name] = value
+    return budget
+
+
+def _asked(study: Any, items: list[str] | None, generator: str | None) -> tuple[dict[str, float], Any]:
+    budget = parse_budget(items)
+    if not budget:
+        raise InputError(f"no budget given; for example --budget {study.targets[0]}={study.knee(study.targets[0]):.3g}")
+    return budget, study.generate(budget, generator)
+
+
+def _candidate(study: Any, budget_items: list[str] | None, key: str | None, generator: str | None) -> Any:
+    """A network by key or by budget."""
+    if (key is None) == (not budget_items):
+        raise InputError("give either --architecture KEY or --budget DEVICE=VALUE")
+    if key is not None:
+        return study.candidate(study.architecture(key))
+    budget, candidate = _asked(study, budget_items, generator)
+    if not candidate.feasible:
+        raise InputError(study.nearest_line(budget, candidate))
+    return candidate
+
+
+def describe(candidate: Any, study: Any) -> str:
+    """A network in a few lines."""
+    costs = ", ".join(f"{n} {v:.4g} {study.devices[n].unit}" for n, v in candidate.costs.items())
+    lo, hi = candidate.interval
+    return f"{candidate.key}\n  predicted accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})\n  {costs}"
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name or TOML file.")],
+    out: Out, data: Annotated[str | None, typer.Option(help="folder:PATH or a data set's name.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Train a study: supernet, scores, predictor, fronts, generator."""
+    global _resume_hint
+    _resume_hint = f"; go on with: explorer train {recipe} --out {out} --resume"
+    import explorer
+
+    start = time.monotonic()
+    study = explorer.train(recipe, out, data=data, resume=resume, progress=_progress)
+    result = {"study": str(study.folder), "name": study.name, "seconds": time.monotonic() - start}
+    _print(result, as_json, f"study {study.name!r} in {study.folder} ({result['seconds']:.0f} s)")
+
+
+@app.command()
+def studies(as_json: Json = False) -> None:
+    """List studies, one's own and those shipped."""
+    from explorer.study import open_study, study_names
+
+    rows = []
+    for name in study_names():
+        study = open_study(name)
+        ranges = {f"{t}_ms": list(study.budget_range(t)) for t in study.targets}
+        rows.append({
+            "study": name, "title": study.manifest.title, "space": study.space.name,
+            "evaluations": len(study.scored.codes),
+            "generators": study.generators, **ranges, "folder": str(study.folder),
+        })  # fmt: skip
+    _print(rows, as_json, _table(rows))
+
+
+@app.command()
+def devices(as_json: Json = False) -> None:
+    """List devices with provenance."""
+    from explorer.devices import device_names, load_device
+
+    rows = []
+    for name in device_names():
+        device = load_device(name)
+        rows.append({"device": name, "unit": device.unit, "provenance": device.provenance.kind,
+                     "about": str(device.provenance), "note": device.provenance.note})  # fmt: skip
+    _print(rows, as_json, _table(rows))
+
+
+@app.command()
+def spaces(as_json: Json = False) -> None:
+    """List search spaces with sizes and cost ranges."""
+    from explorer.devices import load_device
+    from explorer.generators import cheapest
+    from explorer.spaces import SPACES
+    from explorer.spaces.operators import option_counts
+
+    rows = []
+    for name, space in SPACES.items():
+        row: dict[str, Any] = {"space": name, "decisions": len(space.decisions), "architectures": space.size}
+        for count in ("macs_m", "params_m"):
+            device = load_device(count)
+            ends = [cheapest(space, device), option_counts(space) - 1]
+            row[count] = [float(device.cost(space, end[None])[0]) for end in ends]
+        rows.append(row)
+    _print(rows, as_json, _table([r | {"architectures": f"{float(r['architectures']):.4g}"} for r in rows]))
+
+
+@app.command()
+def generators(as_json: Json = False) -> None:
+    """List the generators of all studies."""
+    from explorer.study import open_study, study_names
+
+    rows = []
+    for name in study_names():
+        study = open_study(name)
+        for generator in study.generators:
+            g = study.generator(generator)
+            rows.append({"generator": generator, "space": study.space.name, "parameters": g.parameters,
+                         "study": name, "devices": list(g.code.devices)})  # fmt: skip
+    _print(rows, as_json, _table(rows))
+
+
+@app.command()
+def generate(study: StudyName, budget: Budgets = None, generator: Generator = None, as_json: Json = False) -> None:
+    """The network for a budget."""
+    opened = _open(study)
+    opened.generator(generator)
+    start = time.perf_counter()
+    asked, candidate = _asked(opened, budget, generator)
+    seconds = time.perf_counter() - start
+    result = {
+        "architecture": candidate.key, "accuracy": candidate.accuracy, "interval": list(candidate.interval),
+        "costs": dict(candidate.costs), "feasible": candidate.feasible, "generator": candidate.generator,
+        "seconds": seconds,
+    }  # fmt: skip
+    _print(result, as_json, describe(candidate, opened))
+    if not candidate.feasible:
+        raise InputError(opened.nearest_line(asked, candidate))
+
+
+@app.command()
+def evaluate(
+    study: StudyName, architecture: Annotated[str, typer.Option(help="A key.")],
+    split: Annotated[str, typer.Option(help="val or test.")] = "val", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Measure accuracy on images, with inherited weights."""
+    opened = _open(study)
+    accuracy = float(opened.evaluate([opened.architecture(architecture)], split)[0])
+    result = {"architecture": architecture, "accuracy": accuracy, "split": split}
+    _print(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, inherited weights)")
+
+
+@app.command()
+def measure(
+    study: StudyName, architecture: Annotated[str, typer.Option(help="A key.")],
+    threads: Annotated[int, typer.Option(help="Of the runtime.")] = 1, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Measure the latency of the exported network on this machine."""
+    from explorer.devices.measure import measure_file
+    from explorer.export import export as export_network
+
+    opened = _open(study)
+    candidate = opened.candidate(opened.architecture(architecture))
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = export_network(opened, candidate, Path(scratch) / "out", images=200)
+        result = {"architecture": architecture} | measure_file(bundle.files["onnx"], threads)
+    text = (f"{result['latency_ms']:.4g} ms +- {result['spread_ms']:.2g} (measured: {result['hardware']}, "
+            f"{result['runtime']}, {threads} thread(s), batch 1)")  # fmt: skip
+    _print(result, as_json, text)
+
+
+@app.command()
+def export(
+    study: StudyName, out: Out, architecture: Annotated[str | None, typer.Option(help="A key.")] = None,
+    budget: Budgets = None, generator: Generator = None,
+    formats: Annotated[list[str] | None, typer.Option("--format", help="onnx")] = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Write a network as ONNX with its card, checked on real test images."""
+    from explorer.export import ExportError
+    from explorer.export import export as export_network
+
+    opened = _open(study)
+    candidate = _candidate(opened, budget, architecture, generator)
+    try:
+        bundle = export_network(opened, candidate, out, formats or ["onnx"])
+    except ExportError as error:
+        print(f"explorer: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    result = {
+        "architecture": candidate.key, "folder": str(bundle.folder),
+        "files": {name: str(path) for name, path in bundle.files.items()}, "check": bundle.check,
+    }  # fmt: skip
+    check = bundle.check
+    text = (f"{bundle.files['onnx']}\n  same class on all of {check['images']} test images, logits within "
+            f"{check['max_difference']:.1e}; test accuracy {check['test_accuracy']:.2%} (measured)")  # fmt: skip
+    _print(result, as_json, text)
+
+
+@app.command()
+def demo(
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the dashboard at the end.")] = True,
+    port: Port = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """The main job end to end on the digits data, then the dashboard."""
+    from explorer.serve import free_port
+
+    chosen = free_port(port) if serve else 0
+    import explorer
+    from explorer.files import home
+
+    start = time.monotonic()
+    root = Path(tempfile.mkdtemp(prefix="explorer-demo-"))
+    say = (lambda text: print(text, file=sys.stderr, flush=True)) if as_json else (lambda text: print(text, flush=True))
+    say("1. Training a supernet, a predictor and a generator on 1,437 handwritten digits ...")
+    study = explorer.train("digits", root / "digits", progress=_progress)
+    trained = time.monotonic() - start
+    say(f"   done in {trained:.0f} s: {study.folder}\n2. Networks for three budgets per target:")
+    candidates = []
+    for target in study.targets:
+        low, high = study.budget_range(target)
+        for share in (0.1, 0.5, 1.0):
+            budget = {target: low * (high / low) ** share}
+            c = study.generate(budget)
+            candidates.append({"budget": budget, "architecture": c.key, "accuracy": c.accuracy,
+                               "costs": dict(c.costs), "feasible": c.feasible})  # fmt: skip
+            say(f"   {target} <= {budget[target]:.3f} ms: {c.key}, predicted accuracy {c.accuracy:.1%}, "
+                f"{target} {c.costs[target]:.3f} ms")  # fmt: skip
+    say("3. Exporting one of them ...")
+    chosen_candidate = study.generate({study.targets[0]: study.knee(study.targets[0])})
+    bundle = explorer.export(study, chosen_candidate, root / "export")
+    check = bundle.check
+    say(f"   {bundle.files['onnx']}\n   checked: same class on all {check['images']} test images, logits within "
+        f"{check['max_difference']:.0e}; test accuracy {check['test_accuracy']:.1%} (measured)")  # fmt: skip
+    seconds = time.monotonic() - start
+    if as_json:
+        result = {"study": str(study.folder), "candidates": candidates, "export": str(bundle.files["onnx"]),
+                  "seconds": seconds}  # fmt: skip
+        print(json.dumps(result), flush=True)
+    say(f"Finished in {seconds:.0f} s. More studies: explorer studies (yours go to {home() / 'studies'})")
+    if serve:
+        _serve_page(str(study.folder), chosen, browser=False)
+
+
+@app.command()
+def dashboard(
+    study: Annotated[str | None, typer.Argument(help="The study to open on.")] = None, port: Port = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
+) -> None:  # fmt: skip
+    """Serve the page on this machine."""
+    from explorer.serve import free_port
+
+    if study is not None:
+        study = str(_open(study).folder.resolve())
+    _serve_page(study, free_port(port), browser)
+
+
+def _serve_page(study: str | None, port: int, browser: bool) -> None:
+    import shutil
+
+    from explorer.serve import page_environment, page_folder, url, voila_command
+
+    folder = page_folder()
+    print(f"Dashboard: {url(port)}  (Ctrl-C ends it)", flush=True)
+    try:
+        _serve(voila_command(folder, port, browser), folder, page_environment(study))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Run a server until it ends or Ctrl-C."""
+    server = subprocess.Popen(command, cwd=folder, env=environment)
+    try:
+        code = server.wait()
+    finally:
+        if server.poll() is None:
+            server.terminate()
+            server.wait(10)
+    if code:
+        raise typer.Exit(1)
+
+
+@app.command()
+def lab(port: Port = None, browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True) -> None:
+    """Open the notebooks in JupyterLab."""
+    from explorer.serve import free_port, lab_command, lab_folder, page_environment
+
+    folder = lab_folder()
+    chosen = free_port(port)
+    command = lab_command(folder, chosen, browser)
+    print(f"JupyterLab on {folder}, port {chosen}  (Ctrl-C ends it)", flush=True)
+    _serve(command, folder, page_environment(None))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check this installation; exit code 1 where something is broken."""
+    from explorer.doctor import checks
+
+    rows = checks()
+    _print(rows, as_json, _table([{"": row["state"], "what": row["what"], "detail": row["detail"]} for row in rows]))
+    if any(row["state"] == "broken" for row in rows):
+        raise typer.Exit(1)

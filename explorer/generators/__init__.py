@@ -1,0 +1,48 @@
+"""Generators: budgets in, architectures out. Training needs torch; using one does not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from explorer.errors import require_torch, unknown
+from explorer.generators.budgets import BudgetCode, overshoot
+from explorer.generators.runtime import BudgetGenerator
+from explorer.generators.selection import Selection, cheapest, costs_of, nearest, select
+from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
+
+METHODS = ("pnag",)
+
+
+def train_generator(
+    space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], method: str = "pnag", seed: int = 0,
+    evaluations: int = 20_000, config: Any = None, progress: Progress = silent,
+) -> BudgetGenerator:  # fmt: skip
+    """Train a budget-conditioned generator.
+
+    Args:
+        space: the search space.
+        evaluator: gives accuracy.
+        devices: the costs it is conditioned on, all at once or any subset.
+        method: "pnag".
+        seed: of everything.
+        evaluations: architectures that the evaluator scores.
+        config: the method's settings.
+        progress: reports steps.
+
+    Raises:
+        InputError: unknown method, no device.
+        MissingExtra: without torch.
+    """
+    if method not in METHODS:
+        raise unknown("generator", method, METHODS)
+    if not devices:
+        raise unknown("device", "(none)", ["at least one"])
+    require_torch("training a generator")
+    from explorer.generators.pnag import train_pnag
+
+    return train_pnag(space, evaluator, devices, config, seed, evaluations, progress)
+
+
+__all__ = [
+    "METHODS", "BudgetCode", "BudgetGenerator", "Selection", "cheapest", "costs_of", "nearest", "overshoot", "select",
+    "train_generator",
+]  # fmt: skip

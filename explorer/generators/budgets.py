@@ -1,0 +1,96 @@
+"""Budgets as numbers that a generator reads: positions between anchors on a log scale.
+
+For every device K anchors are spread evenly over the logarithm of its range. A budget between two anchors is a mixture
+of both, so any budget has a code; with several devices a last entry says "free" (PNAG, Guo et al. 2022: linear
+interpolation of budget embeddings).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class BudgetCode:
+    """How limits become codes.
+
+    Attributes:
+        devices: names, one column of limits each.
+        low, high: (m,) range of every device's costs, in its unit.
+        anchors: K per device.
+    """
+
+    devices: tuple[str, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    anchors: int
+
+    @property
+    def width(self) -> int:
+        """Numbers per request: K for one device, K + 1 per device for several."""
+        return len(self.devices) * (self.anchors + (len(self.devices) > 1))
+
+    def __call__(self, limits: np.ndarray) -> np.ndarray:
+        """(n, m) limits, NaN where free -> (n, width) float32.
+
+        With one device a free budget reads as the highest.
+        """
+        limits = np.asarray(limits, float)
+        n, m = limits.shape
+        per = self.width // m
+        code = np.zeros((n, m, per), np.float32)
+        low, high = np.log(self.low), np.log(self.high)
+        free = np.isnan(limits)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            position = (np.log(np.where(free, 1.0, limits)) - low) / np.maximum(high - low, 1e-9)
+        position = np.clip(np.nan_to_num(position, nan=0.0), 0, 1) * (self.anchors - 1)
+        if m == 1:
+            position = np.where(free, self.anchors - 1, position)
+        below = np.minimum(position.astype(int), self.anchors - 2)
+        share = position - below
+        rows, columns = np.indices((n, m))
+        code[rows, columns, below] = 1 - share
+        code[rows, columns, below + 1] = share
+        if m > 1:
+            code[free] = 0
+            code[..., -1] = free
+        return code.reshape(n, self.width)
+
+    def sample(self, n: int, costs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(n, m) random limits for training, every one of them reachable.
+
+        Half of the requests bound one device, anywhere on its log scale; the others bound a random subset jointly,
+        0-30 % above the costs of a random architecture.
+
+        Args:
+            n: number of requests.
+            costs: (N, m) costs of known architectures.
+            rng: source of randomness.
+        """
+        m = len(self.devices)
+        limits = np.full((n, m), np.nan)
+        single = np.arange(n) < (n if m == 1 else n // 2)
+        column = rng.integers(0, m, n)
+        u = rng.random(n)
+        low, high = np.log(self.low), np.log(self.high)
+        rows = np.flatnonzero(single)
+        limits[rows, column[rows]] = np.exp(low[column] + u * (high - low)[column])[rows]
+        rows = np.flatnonzero(~single)
+        if len(rows):
+            base = costs[rng.integers(0, len(costs), len(rows))] * (1 + 0.3 * rng.random((len(rows), m)))
+            keep = rng.random((len(rows), m)) < 0.5
+            keep[np.arange(len(rows)), rng.integers(0, m, len(rows))] = True
+            limits[rows] = np.where(keep, base, np.nan)
+        return limits
+
+
+def overshoot(costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Largest cost / limit over the bounded devices: at most 1 means that the budget is met; 0 where none is bounded.
+
+    Args:
+        costs: (..., m).
+        limits: (..., m), NaN where free.
+    """
+    return np.nan_to_num(costs / limits, nan=0.0).max(-1)

@@ -1,0 +1,317 @@
+"""PNAG: an LSTM that writes an architecture for a budget, taught by a Pareto-dominance evaluator (needs torch).
+
+Guo et al. 2022 ("Pareto-aware neural architecture generation" and its public code). Kept: the controller, the pairwise
+evaluator and its labels, policy gradient with entropy. Repaired: any budget works (codes interpolate between anchors),
+one generator takes several devices at once, requests come in batches with a baseline, inactive genes earn no credit,
+ties are no pair, and the schedule is as long as the training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from explorer.config import Settings
+from explorer.generators.budgets import BudgetCode, overshoot
+from explorer.generators.controller_graph import controller_graph
+from explorer.generators.runtime import BudgetGenerator
+from explorer.generators.selection import cheapest, costs_of
+from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
+from explorer.spaces.operators import active, one_hot, option_counts, unique
+
+
+class PnagConfig(Settings):
+    """How the evaluator and the controller are trained.
+
+    Attributes:
+        anchors: budgets with an embedding of their own, per device.
+        ranker_steps: gradient steps of the evaluator before the policy starts; then two per iteration.
+        iterations: policy-gradient steps, each of `requests` budgets with `draws` architectures.
+        entropy: weight of the entropy bonus at the start; it falls to a tenth.
+    """
+
+    anchors: int = Field(10, ge=2)
+    ranker_steps: int = Field(1000, ge=1)
+    ranker_lr: float = Field(1e-3, gt=0)
+    iterations: int = Field(900, ge=1)
+    requests: int = Field(48, ge=2)
+    draws: int = Field(20, ge=2)
+    lr: float = Field(4e-3, gt=0)
+    entropy: float = Field(0.004, ge=0)
+    feasible: float = Field(0.97, gt=0, lt=1, description="share of raw networks inside their budget to aim at")
+
+
+class Controller(nn.Module):
+    """Budget embedding -> LSTM cell -> one decision per step.
+
+    Args:
+        kinds: kind of every token; tokens of one kind share head and embedding.
+        options: number of options of every kind.
+        code: width of the budget code; its embedding is linear in it.
+        hidden: width of the cell.
+    """
+
+    def __init__(self, kinds: Sequence[int], options: Sequence[int], code: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.kinds, self.options = list(kinds), list(options)
+        self.budget = nn.Parameter(torch.empty(code, hidden))
+        self.cell = nn.LSTMCell(hidden, hidden)
+        self.heads = nn.ModuleList(nn.Linear(hidden, o) for o in options)
+        self.choices = nn.ParameterList(nn.Parameter(torch.empty(o, hidden)) for o in options)
+        for p in self.parameters():
+            nn.init.uniform_(p, -0.1, 0.1)
+
+    def forward(self, code: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, C) codes and (n, tokens, o) Gumbel noise -> choices, their log-probabilities, entropies: all (n, tokens).
+
+        Zero noise gives the most probable choices.
+        """
+        x = code @ self.budget
+        h = c = torch.zeros(len(code), self.cell.hidden_size)
+        chosen, logp, entropy = [], [], []
+        for token, kind in enumerate(self.kinds):
+            h, c = self.cell(x, (h, c))
+            log_p = F.log_softmax(self.heads[kind](h), 1)
+            choice = (log_p.detach() + noise[:, token, : self.options[kind]]).argmax(1)
+            chosen.append(choice)
+            logp.append(log_p.gather(1, choice[:, None])[:, 0])
+            entropy.append(-(log_p.exp() * log_p).sum(1))
+            x = self.choices[kind][choice]
+        return torch.stack(chosen, 1), torch.stack(logp, 1), torch.stack(entropy, 1)
+
+
+class DominanceEvaluator(nn.Sequential):
+    """R(architecture | budget): one-hot and budget code -> 512 -> 512 -> 1; only its order means anything."""
+
+    def __init__(self, bits: int, code: int, width: int = 512) -> None:
+        super().__init__(
+            nn.Linear(bits + code, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)
+        )
+
+
+def dominance(accuracy: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Pairwise labels under budgets: +1 where i ranks above j, -1 below, 0 for ties.
+
+    Both within the budget: the higher accuracy wins; otherwise the lower cost (several devices: the lower overshoot).
+
+    Args:
+        accuracy: (g, b).
+        costs: (g, b, m).
+        limits: (g, m), one budget per group.
+
+    Returns:
+        (g, b, b) int8.
+    """
+    ratio = overshoot(costs, limits[:, None, :])
+    fits = ratio <= 1
+    both = fits[:, :, None] & fits[:, None, :]
+    by_accuracy = np.sign(accuracy[:, :, None] - accuracy[:, None, :])
+    by_cost = np.sign(ratio[:, None, :] - ratio[:, :, None])
+    return np.where(both, by_accuracy, by_cost).astype(np.int8)
+
+
+def tokens_of(space: SearchSpace) -> tuple[list[int], list[int], list[int]]:
+    """Order of decisions and their kinds: per stage its depth, then expansion and kernel layer by layer.
+
+    Returns:
+        genes (token -> gene), kinds (token -> kind), options (kind -> number of options).
+    """
+
+    def place(item: tuple[int, str]) -> tuple:
+        gene, name = item
+        stage, _, slot = name.lstrip("dek").partition(".")
+        if name[:1] in "dek" and stage.isdigit():
+            return (0, int(stage), int(slot or 0), "dek".index(name[0]), gene)
+        return (1, 0, 0, 0, gene)
+
+    names = list(space.decisions)
+    genes = [gene for gene, _ in sorted(enumerate(names), key=place)]
+    known: dict[tuple, int] = {}
+    kinds = []
+    for gene in genes:
+        name = names[gene]
+        kind = (name.rstrip("0123456789."), tuple(space.decisions[name]))
+        kinds.append(known.setdefault(kind, len(known)))
+    return genes, kinds, [len(values) for _, values in known]
+
+
+class _Population:
+    """Everything evaluated so far, as arrays."""
+
+    def __init__(self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device]) -> None:
+        self.space, self.evaluator, self.devices = space, evaluator, devices
+        self.codes = np.zeros((0, len(space.decisions)), np.int8)
+        self.accuracy, self.costs = np.zeros(0), np.zeros((0, len(devices)))
+        self.bits = torch.zeros(0)
+
+    def add(self, codes: np.ndarray) -> None:
+        known = {row.tobytes() for row in self.codes}
+        codes = np.array([r for r in unique(codes) if r.tobytes() not in known], np.int8).reshape(-1, codes.shape[1])
+        if len(codes) == 0:
+            return
+        bits = torch.from_numpy(one_hot(self.space, codes))
+        self.bits = torch.cat([self.bits, bits]) if len(self.codes) else bits
+        self.codes = np.concatenate([self.codes, codes])
+        self.accuracy = np.concatenate([self.accuracy, self.evaluator.evaluate(codes)])
+        self.costs = np.concatenate([self.costs, costs_of(self.space, self.devices, codes)])
+
+
+class _Trainer:
+    def __init__(
+        self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: PnagConfig, seed: int,
+        evaluations: int,
+    ) -> None:  # fmt: skip
+        self.space, self.config, self.rng = space, config, np.random.default_rng((seed, 7))
+        self.evaluations = evaluations
+        self.population = _Population(space, evaluator, devices)
+        self.population.add(np.array([cheapest(space, device) for device in devices]))
+        first = _spread(space, max(2, evaluations // 2), devices, self.rng)
+        self.population.add(first)
+        costs = self.population.costs
+        names = tuple(device.name for device in devices)
+        self.code = BudgetCode(names, tuple(costs.min(0)), tuple(costs.max(0)), config.anchors)
+        self.genes, kinds, options = tokens_of(space)
+        self.options = max(option_counts(space))
+        self.controller = Controller(kinds, options, self.code.width)
+        self.ranker = DominanceEvaluator(self.population.bits.shape[1], self.code.width)
+        self.rank_optimizer = torch.optim.Adam(self.ranker.parameters(), config.ranker_lr)
+        self.optimizer = torch.optim.Adam(self.controller.parameters(), config.lr)
+
+    def rank(self, code: np.ndarray, bits: Tensor) -> Tensor:
+        """Scores of architectures under budgets: (n, C) and (n, D) -> (n,)."""
+        return self.ranker(torch.cat([bits, torch.from_numpy(code)], 1))[:, 0]
+
+    def rank_step(self, groups: int = 16, size: int = 48) -> float:
+        """One step of the pairwise loss: every group is a budget with its own batch; returns Kendall's tau on it."""
+        p = self.population
+        limits = self.code.sample(groups, p.costs, self.rng)
+        rows = self.rng.integers(0, len(p.codes), (groups, size))
+        label = torch.from_numpy(dominance(p.accuracy[rows], p.costs[rows], limits)).float()
+        code = np.repeat(self.code(limits), size, 0)
+        scores = self.rank(code, p.bits[rows.ravel()]).view(groups, size)
+        difference = scores[:, :, None] - scores[:, None, :]
+        loss = (F.softplus(-label * difference) * label.abs()).sum() / label.abs().sum().clamp(min=1)
+        self.rank_optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.ranker.parameters(), 1.0)
+        self.rank_optimizer.step()
+        return float((torch.sign(difference.detach()) * label).sum() / label.abs().sum().clamp(min=1))
+
+    def emit(self, code: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, Tensor, Tensor]:
+        """Codes in gene order, with log-probability and entropy of active genes summed: (n, d), (n,), (n,)."""
+        chosen, logp, entropy = self.controller(torch.from_numpy(code), torch.from_numpy(noise))
+        raw = np.zeros((len(code), len(self.genes)), np.int8)
+        raw[:, self.genes] = chosen.numpy()
+        on = torch.from_numpy(active(self.space, raw)[:, self.genes]).float()
+        return self.space.canonical(raw), (logp * on).sum(1), (entropy * on).sum(1)
+
+    def noise(self, n: int) -> np.ndarray:
+        return self.rng.gumbel(size=(n, len(self.genes), self.options)).astype(np.float32)
+
+    def policy_step(self, share: float) -> np.ndarray:
+        """One step of REINFORCE; returns the draws.
+
+        A draw's reward is how many draws of its request it dominates, less how many dominate it: the evaluator orders
+        those inside the budget, true costs the others, so that the evaluator's errors at the edge of a budget teach
+        nothing. Its mean over a request is zero: the baseline is built in.
+        """
+        c = self.config
+        limits = self.code.sample(c.requests, self.population.costs, self.rng)
+        code = np.repeat(self.code(limits), c.draws, 0)
+        codes, logp, entropy = self.emit(code, self.noise(len(code)))
+        with torch.no_grad():
+            order = self.rank(code, torch.from_numpy(one_hot(self.space, codes))).view(c.requests, c.draws).numpy()
+        costs = costs_of(self.space, self.population.devices, codes).reshape(c.requests, c.draws, -1)
+        advantage = torch.from_numpy(dominance(order, costs, limits).mean(2)).float()
+        bonus = c.entropy * (1 - 0.9 * share)
+        loss = -(advantage.flatten() * logp).mean() - bonus * entropy.mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.controller.parameters(), 1.0)
+        self.optimizer.step()
+        return codes
+
+    def train(self, progress: Progress) -> dict[str, float]:
+        c = self.config
+        schedules = [
+            torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, c.iterations, c.lr * 0.05),
+            torch.optim.lr_scheduler.CosineAnnealingLR(
+                self.rank_optimizer, c.ranker_steps + 2 * c.iterations, c.ranker_lr * 0.05
+            ),
+        ]
+        for _ in progress(range(c.ranker_steps), c.ranker_steps, "training the evaluator"):
+            self.rank_step()
+            schedules[1].step()
+        tau = [0.0]
+        for i in progress(range(c.iterations), c.iterations, "training the generator"):
+            codes = self.policy_step(i / c.iterations)
+            schedules[0].step()
+            for _ in range(2):
+                tau.append(self.rank_step())
+                schedules[1].step()
+            left = self.evaluations - len(self.population.codes)
+            if i % 5 == 0 and left > 0:  # what the policy proposes now is what the evaluator must tell apart
+                self.population.add(codes[: min(left, max(1, 5 * self.evaluations // (2 * c.iterations)))])
+        return {"evaluator_tau": float(np.mean(tau[-200:])), "evaluations": len(self.population.codes)}
+
+    def raw(self, limits: np.ndarray, margin: float) -> np.ndarray:
+        """(n, d): most probable networks, asked a margin below the limits."""
+        zero = np.zeros((len(limits), len(self.genes), self.options), np.float32)
+        with torch.no_grad():
+            return self.emit(self.code(limits * (1 - margin)), zero)[0]
+
+    def find_margin(self) -> tuple[float, float]:
+        """The smallest margin at which enough raw networks fit random training budgets, and that share."""
+        limits = self.code.sample(2000, self.population.costs, np.random.default_rng(1))
+        share = 0.0
+        for margin in np.arange(0, 0.31, 0.01):
+            costs = costs_of(self.space, self.population.devices, self.raw(limits, margin))
+            share = float((overshoot(costs, limits) <= 1).mean())
+            if share >= self.config.feasible:
+                break
+        return float(round(margin, 2)), share
+
+
+def train_pnag(
+    space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: PnagConfig | None = None,
+    seed: int = 0, evaluations: int = 20_000, progress: Progress = silent,
+) -> BudgetGenerator:  # fmt: skip
+    """Train the evaluator, then the controller, then write both into one generator.
+
+    Args:
+        space, evaluator, devices: anybody's.
+        config: see `PnagConfig`.
+        seed: of everything.
+        evaluations: architectures that `evaluator` scores, half of them random, half proposed by the policy.
+        progress: reports steps.
+    """
+    config = config or PnagConfig()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trainer = _Trainer(space, evaluator, devices, config, seed, evaluations)
+        quality = trainer.train(progress)
+    margin, share = trainer.find_margin()
+    parameters = sum(p.numel() for p in trainer.controller.parameters())
+    about = {
+        "method": "pnag", "devices": trainer.code.devices, "low": trainer.code.low, "high": trainer.code.high,
+        "anchors": config.anchors, "margin": margin, "parameters": parameters, "raw_feasible": share, "seed": seed,
+        "genes": trainer.genes, "kinds": trainer.controller.kinds, "options": trainer.controller.options,
+    } | quality  # fmt: skip
+    model = controller_graph(trainer.controller.state_dict())
+    onnx.helper.set_model_props(model, {"generator": json.dumps(about)})
+    weights = save({k: v.contiguous() for k, v in trainer.controller.state_dict().items()})
+    return BudgetGenerator(space, model.SerializeToString(), evaluator, devices, weights)
+
+
+def _spread(space: SearchSpace, n: int, devices: Sequence[Device], rng: np.random.Generator) -> np.ndarray:
+    from explorer.evaluators.scoring import spread_sample
+
+    return spread_sample(space, n, lambda codes: devices[0].cost(space, codes), rng)

@@ -1,0 +1,82 @@
+"""A network drawn block by block, as SVG, and the same in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from explorer.layer import Layer
+
+STAGE_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#0072B2", "#D55E00")
+WIDTH, GAP, TOP, HEIGHT = 50, 8, 24, 96
+
+
+def describe(layers: Sequence[Layer]) -> str:
+    """One line per stage: kernel and expansion of every block.
+
+    >>> from explorer.spaces import SPACES
+    >>> describe(SPACES["mobile-tiny"].layers([0] * 10)).splitlines()[0]
+    'stage 1: k3 e2'
+    """
+    stages: dict[str, list[str]] = {}
+    for layer in layers:
+        stage, dot, _ = layer.name.partition(".")
+        if dot:
+            stages.setdefault(stage.replace("stage", "stage "), []).append(block_words(layer))
+    return "\n".join(f"{stage}: {', '.join(blocks)}" for stage, blocks in stages.items())
+
+
+def block_words(layer: Layer) -> str:
+    """Kernel and expansion of a block, for example "k5 e3"."""
+    return f"k{layer.kernel} e{layer.mid / layer.cin:.3g}"
+
+
+def architecture_svg(layers: Sequence[Layer], shares: np.ndarray, device: str) -> str:
+    """An SVG of the blocks from image to classes; height is width in channels, the bar below is the share of cost.
+
+    Args:
+        layers: from `space.layers`.
+        shares: (len(layers),) of the cost on `device`.
+        device: named in the caption.
+    """
+    tallest = max(_channels(layer) for layer in layers)
+    pieces, x = [], GAP
+    for layer, share in zip(layers, shares):
+        height = 14 + (HEIGHT - 14) * np.sqrt(_channels(layer) / tallest)
+        pieces.append(_block(layer, x, TOP + HEIGHT - height, height, float(share), float(shares.max())))
+        x += WIDTH + GAP
+    total, bottom = x, TOP + HEIGHT + 62
+    caption = f"Bars: share of each block in the {escape(device)} cost"
+    return (
+        f'<svg viewBox="0 0 {total} {bottom}" width="100%" style="max-width:{total}px" role="img" '
+        f'aria-label="{escape(describe(layers)).replace(chr(10), "; ")}" '
+        f'font-family="sans-serif" font-size="11" fill="currentColor">'
+        f'<text x="{GAP}" y="14">{layers[0].size} x {layers[0].size} image</text>{"".join(pieces)}'
+        f'<text x="{GAP}" y="{bottom - 6}" opacity="0.7">{caption}</text></svg>'
+    )
+
+
+def _channels(layer: Layer) -> int:
+    return max(layer.mid, layer.cout)
+
+
+def _block(layer: Layer, x: float, y: float, height: float, share: float, most: float) -> str:
+    stage, dot, _ = layer.name.partition(".")
+    colour = STAGE_COLOURS[(int(stage.removeprefix("stage")) - 1) % len(STAGE_COLOURS)] if dot else "#BBBBBB"
+    middle, base = x + WIDTH / 2, TOP + HEIGHT
+    words = block_words(layer).split() if dot else [layer.name]
+    title = f"{layer.name}: {layer.signature}, {share:.1%} of the cost"
+    lines = "".join(
+        f'<text x="{middle}" y="{base - 8 - 13 * (len(words) - 1 - i)}" text-anchor="middle" fill="#111" '
+        f'font-size="{11 if dot else 8.5}">{escape(word)}</text>'
+        for i, word in enumerate(words)
+    )
+    bar = 26 * share / max(most, 1e-12)
+    return (
+        f'<g><title>{escape(title)}</title><rect x="{x}" y="{y:.1f}" width="{WIDTH}" height="{height:.1f}" rx="4" '
+        f'fill="{colour}" stroke="#333" stroke-width="0.7"/>{lines}'
+        f'<rect x="{x}" y="{base + 18}" width="{WIDTH}" height="{bar:.1f}" fill="#D55E00"/>'
+        f'<text x="{middle}" y="{base + 13}" text-anchor="middle" font-size="9.5" opacity="0.8">{share:.0%}</text></g>'
+    )

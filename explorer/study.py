@@ -1,0 +1,407 @@
+"""A study: one folder with everything that was trained, opened without torch.
+
+`study.json` names every other file with its hash and is written last, so a folder with it is complete. A study answers:
+which network for this budget, how accurate, how costly. Torch is loaded only to measure accuracy on images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from explorer.architecture import Architecture, as_codes, key_of
+from explorer.config import Settings, parse
+from explorer.devices import COUNTS, LayerDevice, device_from, load_device
+from explorer.errors import InputError, require_torch, unknown
+from explorer.evaluators import Predictor, Scored, read_scores
+from explorer.files import data_folder, home, read_json, sha256
+from explorer.front import Candidate, Front, nondominated
+from explorer.generators import BudgetGenerator, cheapest
+from explorer.search import search
+from explorer.spaces import SPACES
+
+FORMAT = 1
+SAMPLES = 32
+
+
+class SpaceOfStudy(Settings):
+    """Which space, for which images."""
+
+    name: str
+    channels: int
+    classes: int
+    size: int
+
+
+class DataOfStudy(Settings):
+    """Which images."""
+
+    name: str
+    classes: list[str]
+    channels: int = Field(ge=1, le=4)
+    size: int = Field(ge=1, le=4096)
+    train: int
+    val: int
+    test: int
+    mean: list[float]
+    std: list[float]
+
+
+class Reported(Settings):
+    """A finished network whose accuracy was measured once on test images."""
+
+    role: str
+    key: str
+    val: float
+    test: float
+
+
+class Manifest(Settings):
+    """`study.json`."""
+
+    format: int
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    title: str = Field(max_length=200)
+    space: SpaceOfStudy
+    data: DataOfStudy
+    devices: list[str]
+    seed: int
+    calibration_images: int
+    reference: dict[str, list[float]]
+    reported: list[Reported]
+    versions: dict[str, str]
+    files: dict[str, str]
+
+
+class Study:
+    """A finished study.
+
+    Args:
+        folder: of the study.
+        manifest: its parsed `study.json`.
+        devices: name -> device; targets first, then counts.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, devices: Mapping[str, LayerDevice]) -> None:
+        self.folder, self.manifest = folder, manifest
+        self.devices: dict[str, Any] = dict(devices)
+        about = manifest.space
+        space: Any = SPACES[about.name]
+        self.space: Any = space.for_images(about.channels, about.classes, about.size)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.manifest.name
+
+    @property
+    def targets(self) -> list[str]:
+        """Devices that are hardware: those with a latency."""
+        return [name for name, device in self.devices.items() if device.unit == "ms"]
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, space={self.space.name!r}, devices={list(self.devices)})"
+
+    # what is known ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """Accuracy predictor with its band."""
+        return Predictor.open(self.space, self.folder / "predictor.onnx")
+
+    @cached_property
+    def scored(self) -> Scored:
+        """Architectures with measured validation accuracy."""
+        return read_scores(self.folder / "evaluations.csv", self.space)
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """key, accuracy (validation, inherited weights), source, and one column per device."""
+        table = {
+            "key": [key_of(self.space, row) for row in self.scored.codes],
+            "accuracy": self.scored.accuracy,
+            "source": self.scored.source,
+        }
+        costs = {name: device.cost(self.space, self.scored.codes) for name, device in self.devices.items()}
+        return pd.DataFrame(table | costs)
+
+    def front(self, device: str) -> pd.DataFrame:
+        """Non-dominated evaluated networks on one device, ascending in its cost (accuracy is measured on val)."""
+        self._known([device])
+        table = self.evaluations
+        rows = nondominated(table["accuracy"].to_numpy(), table[[device]].to_numpy())
+        return table.iloc[rows].reset_index(drop=True)
+
+    def knee(self, device: str) -> float:
+        """The budget behind which accuracy gets expensive: the front's point farthest above its chord."""
+        front = self.front(device)
+        cost, accuracy = np.log(front[device].to_numpy()), front["accuracy"].to_numpy()
+        x = (cost - cost[0]) / max(float(np.ptp(cost)), 1e-9)
+        y = (accuracy - accuracy[0]) / max(float(np.ptp(accuracy)), 1e-9)
+        return float(front[device].iloc[int((y - x).argmax())])
+
+    def budget_range(self, device: str) -> tuple[float, float]:
+        """(lowest reachable, highest useful) cost; beyond the latter no evaluated network is more accurate."""
+        self._known([device])
+        if device not in self._ranges:
+            target = self.devices[device]
+            low = float(target.cost(self.space, cheapest(self.space, target)[None])[0])
+            self._ranges[device] = (low, max(low, float(self.front(device)[device].iloc[-1])))
+        return self._ranges[device]
+
+    @cached_property
+    def _ranges(self) -> dict[str, tuple[float, float]]:
+        return {}
+
+    def predict(self, architectures: Sequence[Architecture] | np.ndarray) -> pd.DataFrame:
+        """accuracy, lo, hi (predicted) and one column per device; indexed by key."""
+        codes = self.space.canonical(as_codes(self.space, architectures))
+        accuracy = self.predictor.evaluate(codes)
+        lo, hi = self.predictor.interval(accuracy)
+        costs = {name: device.cost(self.space, codes) for name, device in self.devices.items()}
+        index = pd.Index([key_of(self.space, row) for row in codes], name="key")
+        return pd.DataFrame({"accuracy": accuracy, "lo": lo, "hi": hi} | costs, index=index)
+
+    def architecture(self, key: str) -> Architecture:
+        """Read a key."""
+        return Architecture.from_key(self.space, key)
+
+    def candidate(self, architecture: Architecture, generator: str = "") -> Candidate:
+        """A network with its predicted accuracy and costs, whatever its budget."""
+        row = self.predict([architecture]).iloc[0]
+        costs = {name: float(row[name]) for name in self.devices}
+        return Candidate(
+            architecture, float(row["accuracy"]), (float(row["lo"]), float(row["hi"])), costs, True, generator
+        )
+
+    # budgets in, networks out -------------------------------------------------------------------------------
+
+    @property
+    def generators(self) -> list[str]:
+        """Names of the generators in this study."""
+        return sorted(
+            name.removeprefix("generator-").removesuffix(".onnx")
+            for name in self.manifest.files
+            if name.startswith("generator-") and name.endswith(".onnx")
+        )
+
+    def generator(self, name: str | None = None) -> BudgetGenerator:
+        """A generator by name, the first unless named.
+
+        Raises:
+            InputError: this study has no such generator.
+        """
+        name = name or self.generators[0]
+        if name not in self.generators:
+            raise unknown("generator", name, self.generators)
+        if name not in self._generators:
+            path = self.folder / f"generator-{name}.onnx"
+            self._generators[name] = BudgetGenerator.open(self.space, path, self.predictor, list(self.devices.values()))
+        return self._generators[name]
+
+    @cached_property
+    def _generators(self) -> dict[str, BudgetGenerator]:
+        return {}
+
+    def generate(self, budget: Mapping[str, float], generator: str | None = None) -> Candidate:
+        """The network for a budget, such as `{"mobile": 5.0, "cpu": 2.0}`; equal budgets give equal networks.
+
+        Below the reachable range: a candidate with `feasible=False` that is the nearest reachable network.
+
+        Raises:
+            InputError: unknown device, or a budget that is not a number above 0.
+        """
+        self._known(budget)
+        for device, value in budget.items():
+            self._check_budget(device, value)
+        limits = np.array([[float(budget.get(name, np.nan)) for name in self.devices]])
+        return self._generate(limits, generator)[0]
+
+    def generate_many(self, limits: pd.DataFrame, generator: str | None = None) -> list[Candidate]:
+        """One candidate per row, in one pass; columns are devices, NaN leaves a device free."""
+        self._known(limits.columns)
+        for device in limits.columns:
+            for value in limits[device].to_numpy():
+                if not (isinstance(value, float) and math.isnan(value)):
+                    self._check_budget(device, value)
+        table = np.column_stack([
+            limits[name].to_numpy(float) if name in limits else np.full(len(limits), np.nan) for name in self.devices
+        ])  # fmt: skip
+        return self._generate(table, generator)
+
+    def _generate(self, limits: np.ndarray, generator: str | None) -> list[Candidate]:
+        chosen = self.generator(generator)
+        kept = chosen.select(limits, np.random.default_rng(0), SAMPLES)
+        lo, hi = self.predictor.interval(kept.accuracy)
+        return [
+            Candidate(
+                Architecture(self.space, row), float(accuracy), (float(a), float(b)),
+                dict(zip(self.devices, map(float, costs))), bool(feasible), chosen.method,
+            )
+            for row, accuracy, a, b, costs, feasible in zip(
+                kept.codes, kept.accuracy, lo, hi, kept.costs, kept.feasible
+            )
+        ]  # fmt: skip
+
+    def nearest_line(self, budget: Mapping[str, float], candidate: Candidate) -> str:
+        """One line on a budget that cannot be met."""
+        asked = ", ".join(f"{name} {value:g} {self.devices[name].unit}" for name, value in budget.items())
+        found = ", ".join(f"{name} {candidate.costs[name]:.4g} {self.devices[name].unit}" for name in budget)
+        return f"budget {asked} is not reachable; the nearest reachable network has {found}"
+
+    def search(
+        self, algorithm: str = "memetic", devices: Sequence[str] | None = None, evaluations: int = 100_000,
+        seed: int = 0,
+    ) -> Front:  # fmt: skip
+        """Search the front of predicted accuracy against some devices' costs (all targets unless named)."""
+        names = list(devices) if devices is not None else self.targets
+        self._known(names)
+        return search(self.space, self.predictor, [self.devices[n] for n in names], algorithm, evaluations, seed)
+
+    def with_device(self, device: Any) -> Study:
+        """This study with one more device; generators were not conditioned on it, selection enforces it.
+
+        Raises:
+            InputError: the name is taken, or the device cannot price this space.
+        """
+        if device.name in self.devices:
+            raise InputError(f"device {device.name!r} is already in study {self.name!r}")
+        device.cost(self.space, self.space.sample(1, np.random.default_rng(0)))
+        return Study(self.folder, self.manifest, self.devices | {device.name: device})
+
+    # measured (torch) -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def images(self) -> Any:
+        """The study's images, split as they were in training.
+
+        Raises:
+            InputError: they are not on this machine, or are other images than those of the training.
+        """
+        require_torch("loading images")
+        from explorer.datasets import load_dataset
+
+        about = self.manifest.data
+        images = load_dataset(about.name, self.manifest.seed, about.size)
+        if list(images.classes) != about.classes or (len(images.train), len(images.val)) != (about.train, about.val):
+            raise InputError(f"the images of {about.name!r} are not those that study {self.name!r} was trained on")
+        return images
+
+    @cached_property
+    def supernet(self) -> Any:
+        """The trained supernet, in evaluation mode."""
+        require_torch("loading a supernet")
+        from explorer.supernets import MobileSupernet
+        from explorer.supernets.checkpoint import load_tensors
+
+        path = self.folder / "supernet.safetensors"
+        supernet = MobileSupernet(self.space, self.manifest.data.mean, self.manifest.data.std)
+        try:
+            supernet.load_state_dict(load_tensors(path))
+        except RuntimeError as error:
+            raise InputError(f"{str(path)!r} does not fit space {self.space.name!r}") from error
+        return supernet.eval()
+
+    def network(self, architecture: Architecture) -> Any:
+        """The recalibrated plain network of an architecture, with inherited weights."""
+        return self._evaluator("val").network(architecture)
+
+    def evaluate(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> np.ndarray:
+        """(n,) accuracy in [0, 1], measured with inherited weights on "val" or "test"."""
+        if split not in ("val", "test"):
+            raise unknown("split", split, ("val", "test"))
+        codes = self.space.canonical(as_codes(self.space, architectures))
+        return np.asarray(self._evaluator(split).evaluate(codes))
+
+    def _evaluator(self, split: str) -> Any:
+        require_torch("measuring accuracy")
+        from explorer.evaluators import SharedWeights
+
+        return SharedWeights(self.supernet, self.images, split, calibration=self.manifest.calibration_images)
+
+    # checks ---------------------------------------------------------------------------------------------------
+
+    def _known(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.devices:
+                raise unknown("target", name, self.devices)
+
+    def _check_budget(self, device: str, value: Any) -> None:
+        number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value <= 0:
+            unit = self.devices[device].unit
+            raise InputError(f"budget {device} = {value!r}; expected a number of {unit} above 0")
+
+
+def open_study(study: str | Path | Study) -> Study:
+    """Open a study: a folder, else a name in `$EXPLORER_HOME`, else a shipped study.
+
+    Raises:
+        InputError: unknown, incomplete, damaged or foreign; names the file.
+    """
+    if isinstance(study, Study):
+        return study
+    folder = find_study(study)
+    values = read_json(folder / "study.json")
+    source = str(folder / "study.json")
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        found = values.get("format") if isinstance(values, dict) else type(values).__name__
+        raise InputError(f"{source}: format {found!r} is not one that this version reads (it reads {FORMAT})")
+    manifest = parse(Manifest, values, source)
+    for name, digest in manifest.files.items():
+        if not re.fullmatch(r"(devices/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise InputError(f"{source}: file name {name!r} leaves the study")
+        path = folder / name
+        if not path.is_file():
+            raise InputError(f"study {str(folder)!r} is damaged: {name} is missing")
+        if sha256(path) != digest:
+            raise InputError(f"study {str(folder)!r} is damaged: {name} is not the file that was written")
+    needed = ["evaluations.csv", "predictor.onnx", *(f"devices/{n}.json" for n in manifest.devices if n not in COUNTS)]
+    for name in needed:
+        if name not in manifest.files:
+            raise InputError(f"{source}: files lacks {name!r}")
+    devices = {name: _device(folder, name) for name in manifest.devices}
+    return Study(folder, manifest, devices)
+
+
+def find_study(study: str | Path) -> Path:
+    """The folder of a study's name or path."""
+    path = Path(study).expanduser()
+    if (path / "study.json").is_file():
+        return path
+    if path.is_dir() and (path / "recipe.toml").is_file():
+        raise InputError(f"study {str(study)!r} is not finished: go on with explorer train --out {study!s} --resume")
+    name = str(study)
+    if os.sep not in name and name not in ("", ".", ".."):
+        for folder in (home() / "studies" / name, data_folder("studies") / name):
+            if (folder / "study.json").is_file():
+                return folder
+    raise unknown("study", study, [*study_names(), "a folder with study.json"])
+
+
+def study_names() -> list[str]:
+    """Names of all studies in `$EXPLORER_HOME` and of those shipped."""
+    found = [p.parent.name for root in (home() / "studies", data_folder("studies")) for p in root.glob("*/study.json")]
+    return sorted(set(found))
+
+
+def fingerprint(study: Study) -> str:
+    """A short name of a study's exact contents."""
+    return hashlib.sha256("".join(sorted(study.manifest.files.values())).encode()).hexdigest()[:12]
+
+
+def _device(folder: Path, name: str) -> LayerDevice:
+    if name in COUNTS:
+        return load_device(name)
+    path = folder / "devices" / f"{name}.json"
+    return device_from(read_json(path), str(path))

@@ -1,0 +1,57 @@
+"""The generated network: drawn block by block, in words, and its costs as a table."""
+
+from __future__ import annotations
+
+from html import escape
+
+import ipywidgets as w
+
+from explorer.plots.architecture import architecture_svg, describe
+from explorer.widgets.state import DashboardState
+
+
+class ArchitectureView(w.VBox):
+    """Picture, text and cost table of the generated network.
+
+    Args:
+        state: of the page.
+    """
+
+    def __init__(self, state: DashboardState) -> None:
+        self.state = state
+        self.picture, self.text, self.table = w.HTML(), w.HTML(), w.HTML()
+        state.observe(self.refresh)
+        super().__init__([self.picture, w.HBox([self.text, self.table], layout={"flex_flow": "row wrap"})])
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the state's network."""
+        state = self.state
+        layers = state.study.space.layers(state.candidate.architecture)
+        device = state.study.devices[state.chart]
+        self.picture.value = architecture_svg(layers, device.shares(layers), state.chart)
+        lines = "<br>".join(escape(line) for line in describe(layers).splitlines())
+        self.text.value = (
+            f'<div class="architecture-text" style="line-height:1.5;margin-right:40px"><b>Architecture</b><br>'
+            f"{lines}<br><code>{escape(state.candidate.key)}</code></div>"
+        )
+        self.table.value = self._table()
+
+    def _table(self) -> str:
+        c, study = self.state.candidate, self.state.study
+        budget = self.state.budget
+        rows = [
+            ("accuracy", f"{c.accuracy:.2%} ({c.interval[0]:.2%} to {c.interval[1]:.2%})", "", "predicted"),
+        ]
+        known = study.evaluations.set_index("key")["accuracy"]
+        if c.key in known.index:
+            rows.append(("accuracy", f"{float(known[c.key]):.2%}", "", "measured on validation images"))
+        for name, device in study.devices.items():
+            limit = f"{budget[name]:.4g}" if name in budget else ""
+            rows.append((name, f"{c.costs[name]:.4g} {device.unit}", limit, str(device.provenance)))
+        cells = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>" for row in rows)
+        return (
+            "<style>.costs td,.costs th{padding:1px 14px 1px 0;text-align:left}</style>"
+            '<table class="costs"><tr><th></th><th>value</th><th>budget</th><th>where from</th></tr>'
+            f"{cells}</table>"
+        )

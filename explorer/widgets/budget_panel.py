@@ -1,0 +1,78 @@
+"""One slider per target: switch, slider on a log scale, linked number field, reachable range."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import ipywidgets as w
+
+from explorer.widgets.guarded import guarded
+from explorer.widgets.state import DashboardState
+
+
+class BudgetPanel(w.VBox):
+    """Budgets of all targets.
+
+    Args:
+        state: of the page.
+        say: where messages go.
+    """
+
+    def __init__(self, state: DashboardState, say: Any) -> None:
+        self.state = state
+        self._quiet = False
+        self.rows = {name: _Row(state, name) for name in state.study.targets}
+        for name, row in self.rows.items():
+            row.slider.observe(guarded(say)(lambda change, n=name: self._moved(n, change["new"])), "value")
+            row.number.observe(guarded(say)(lambda change, n=name: self._moved(n, change["new"])), "value")
+            row.on.observe(guarded(say)(lambda change, n=name: self._switched(n, change["new"])), "value")
+        state.observe(self.refresh)
+        super().__init__([w.HTML("<h3>Latency budgets</h3>"), *(row.box for row in self.rows.values())])
+        self.refresh()
+
+    def _moved(self, device: str, value: float) -> None:
+        if not self._quiet:
+            low, high = self.state.range(device)
+            self.state.move(device, min(max(value, low), high))
+
+    def _switched(self, device: str, on: bool) -> None:
+        if not self._quiet:
+            self.state.switch(device, on)
+
+    def refresh(self) -> None:
+        """Show the state; what is set here is no move of the user's."""
+        self._quiet = True
+        try:
+            for name, row in self.rows.items():
+                row.show(self.state.budgets[name], name in self.state.active)
+        finally:
+            self._quiet = False
+
+
+class _Row:
+    def __init__(self, state: DashboardState, device: str) -> None:
+        low, high = state.range(device)
+        unit = state.study.devices[device].unit
+        self.low, self.high = low, high
+        self.on = w.Checkbox(value=False, description=f"bound {device}", indent=False, layout={"width": "130px"})
+        self.slider = w.FloatLogSlider(
+            value=high, min=math.log10(low), max=math.log10(high), step=max(1e-4, math.log10(high / low) / 100),
+            readout=False, layout={"width": "250px"},
+        )  # fmt: skip
+        self.slider.add_class(f"slider-{device}")
+        self.number = w.BoundedFloatText(
+            value=high, min=low, max=high, step=(high - low) / 100, description=f"{device} [{unit}]",
+            layout={"width": "170px"}, continuous_update=False, style={"description_width": "80px"},
+        )  # fmt: skip
+        about = state.study.devices[device].provenance
+        self.range = w.HTML(
+            f'<small style="opacity:.75">reachable {low:.3g} to {high:.3g} {unit} &middot; {about.kind}</small>'
+        )
+        self.box = w.VBox([w.HBox([self.on, self.number]), self.slider, self.range], layout={"margin": "0 0 8px 0"})
+
+    def show(self, value: float, on: bool) -> None:
+        value = min(max(value, self.low), self.high)
+        self.slider.value = value
+        self.number.value = float(f"{value:.4g}") if self.low <= float(f"{value:.4g}") <= self.high else value
+        self.on.value = on

@@ -1,0 +1,62 @@
+"""The page as one widget, the same in Lab and in Voila."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import ipywidgets as w
+
+from explorer.study import open_study
+from explorer.widgets.architecture_view import ArchitectureView
+from explorer.widgets.budget_panel import BudgetPanel
+from explorer.widgets.export_panel import ExportPanel
+from explorer.widgets.front_view import FrontView
+from explorer.widgets.state import DashboardState
+
+
+class Dashboard(w.VBox):
+    """Sliders, chart, architecture, costs, export.
+
+    Args:
+        study: an open study, its name or its folder.
+    """
+
+    def __init__(self, study: Any) -> None:
+        self.state = DashboardState(open_study(study))
+        self.status = w.HTML()
+        self.message = w.HTML()
+        self.budgets = BudgetPanel(self.state, self._say)
+        self.front = FrontView(self.state, self._say)
+        self.architecture = ArchitectureView(self.state)
+        self.export = ExportPanel(self.state)
+        self.state.observe(self._refresh)
+        manifest = self.state.study.manifest
+        title = w.HTML(
+            f"<h2 style='margin:0'>Pareto Explorer: {escape(manifest.title)}</h2>"
+            f"<p style='margin:0'>Drag a latency budget: the star is the network generated for it. "
+            f"{len(self.state.study.scored.codes):,} networks were measured with inherited weights on "
+            f"{manifest.data.val:,} validation images; the star's accuracy is predicted, its bar is the error band.</p>"
+        )
+        left = w.VBox([self.budgets, self.status, self.message], layout={"width": "340px", "flex": "0 0 340px"})
+        right = w.VBox([self.front], layout={"flex": "1 1 480px", "min_width": "420px"})
+        top = w.HBox([left, right], layout={"flex_flow": "row wrap", "width": "100%"})
+        super().__init__([title, top, self.architecture, self.export])
+        self.add_class("pareto-explorer")
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self.message.value = ""
+        self.status.value = f'<div role="status" aria-live="polite">{escape(self.state.summary())}</div>'
+
+    def _say(self, text: str) -> None:
+        self.message.value = f'<div role="alert">{escape(text)}</div>'
+
+
+def study_of_page(default: str = "fashion-mnist") -> str:
+    """The study that a notebook opens on: `?study=` of the page's address, `$EXPLORER_STUDY`, else `default`."""
+    import os
+    from urllib.parse import parse_qs
+
+    asked = parse_qs(os.environ.get("QUERY_STRING", "")).get("study")
+    return asked[0] if asked else os.environ.get("EXPLORER_STUDY", default)
