@@ -327,7 +327,7 @@ def demo(
     start = time.monotonic()
     root = Path(tempfile.mkdtemp(prefix="explorer-demo-"))
     say = (lambda text: print(text, file=sys.stderr, flush=True)) if as_json else (lambda text: print(text, flush=True))
-    say("1. Training a supernet, a predictor and a generator on 1,437 handwritten digits ...")
+    say("1. Training a supernet, a predictor and a generator on 1,077 handwritten digits ...")
     study = explorer.train("digits", root / "digits", progress=_progress)
     trained = time.monotonic() - start
     say(f"   done in {trained:.0f} s: {study.folder}\n2. Networks for three budgets per target:")

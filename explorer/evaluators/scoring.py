@@ -95,7 +95,7 @@ def append_scores(
 ) -> Scored:
     """Score what the file does not hold yet, appending line by line; returns the whole file."""
     done = _recover(path)
-    todo = [row for row in codes if key_of(space, row) not in done]
+    todo = [row for row in unique(codes) if key_of(space, row) not in done]
     with open(path, "a", encoding="utf-8", newline="") as file:
         if file.tell() == 0:
             file.write(HEADER)

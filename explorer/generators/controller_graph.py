@@ -1,8 +1,8 @@
 """One step of the controller as an ONNX graph.
 
-`code (b, C), previous (n,), h (n, H), c (n, H) -> logits (n, O), h, c`. `previous` is 0 at the start, then 1 + the
-position of the chosen option in the list of all kinds' options; `code` is given at the first step, later one row of
-zeros. Embedding and input matrix of a choice are multiplied once here, so a step at work is two matrix products.
+`code (n, C), previous (n,), h (n, H), c (n, H) -> logits (n, O), h, c`. `previous` is 0 at the start, then 1 + the
+position of the chosen option in the list of all kinds' options. Embeddings and input matrix are multiplied once here,
+so a step at work is two matrix products.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def controller_graph(state: Mapping[str, Any]) -> onnx.ModelProto:
         "head_bias": np.concatenate([w[f"heads.{k}.bias"] for k in range(kinds)]),
         "quarters": np.array([hidden] * 4, np.int64),
     }  # fmt: skip
-    steps = [
+    steps: list[tuple[str, list[str], list[str], dict[str, Any]]] = [
         ("MatMul", ["code", "budget"], ["from_budget"], {}),
         ("Gather", ["table", "previous"], ["from_choice"], {"axis": 0}),
         ("MatMul", ["h", "recurrent"], ["from_h"], {}),
@@ -55,7 +55,7 @@ def controller_graph(state: Mapping[str, Any]) -> onnx.ModelProto:
         [helper.make_node(op, inputs, outputs, **attributes) for op, inputs, outputs, attributes in steps],
         "controller",
         [
-            helper.make_tensor_value_info("code", floats, ["b", w["budget"].shape[0]]),
+            helper.make_tensor_value_info("code", floats, ["n", w["budget"].shape[0]]),
             helper.make_tensor_value_info("previous", TensorProto.INT64, ["n"]),
             helper.make_tensor_value_info("h", floats, ["n", hidden]),
             helper.make_tensor_value_info("c", floats, ["n", hidden]),

@@ -2,7 +2,8 @@
 
 Guo et al. 2022 ("Pareto-aware neural architecture generation" and its public code). Kept: the controller, the pairwise
 evaluator and its labels, policy gradient with entropy. Repaired: any budget works (codes interpolate between anchors),
-one generator takes several devices at once, requests come in batches with a baseline, inactive genes earn no credit,
+one generator takes several devices at once, the budget is an input of every step (as the first input alone it is
+forgotten, and the policy with it), requests come in batches with a baseline, inactive genes earn no credit,
 ties are no pair, and the schedule is as long as the training.
 """
 
@@ -44,8 +45,8 @@ class PnagConfig(Settings):
     iterations: int = Field(900, ge=1)
     requests: int = Field(48, ge=2)
     draws: int = Field(20, ge=2)
-    lr: float = Field(4e-3, gt=0)
-    entropy: float = Field(0.004, ge=0)
+    lr: float = Field(6e-3, gt=0)
+    entropy: float = Field(0.02, ge=0)
     feasible: float = Field(0.97, gt=0, lt=1, description="share of raw networks inside their budget to aim at")
 
 
@@ -68,13 +69,14 @@ class Controller(nn.Module):
         self.choices = nn.ParameterList(nn.Parameter(torch.empty(o, hidden)) for o in options)
         for p in self.parameters():
             nn.init.uniform_(p, -0.1, 0.1)
+        nn.init.uniform_(self.budget, -1, 1)
 
     def forward(self, code: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, C) codes and (n, tokens, o) Gumbel noise -> choices, their log-probabilities, entropies: all (n, tokens).
 
         Zero noise gives the most probable choices.
         """
-        x = code @ self.budget
+        budget = x = code @ self.budget
         h = c = torch.zeros(len(code), self.cell.hidden_size)
         chosen, logp, entropy = [], [], []
         for token, kind in enumerate(self.kinds):
@@ -84,7 +86,7 @@ class Controller(nn.Module):
             chosen.append(choice)
             logp.append(log_p.gather(1, choice[:, None])[:, 0])
             entropy.append(-(log_p.exp() * log_p).sum(1))
-            x = self.choices[kind][choice]
+            x = budget + self.choices[kind][choice]
         return torch.stack(chosen, 1), torch.stack(logp, 1), torch.stack(entropy, 1)
 
 

@@ -156,14 +156,14 @@ class BudgetGenerator:
         chosen = np.zeros((n, len(self.space.decisions)), np.int8)
         for gene, kind in zip(self._genes, self._kinds):
             at, o = self._offsets[kind], self._counts[kind]
-            logits, h, c = self._session.run(None, {"code": code, "previous": previous, "h": h, "c": c})
-            code = np.zeros((1, code.shape[1]), np.float32)
+            outputs: Any = self._session.run(None, {"code": code, "previous": previous, "h": h, "c": c})
+            logits, h, c = outputs
             p = np.exp(logits[:, at : at + o].astype(float))
             p /= p.sum(1, keepdims=True)
             split = rng.multinomial(counts, p) if counts.any() else np.zeros(p.shape, np.int64)
             best = (p.argmax(1)[:, None] == np.arange(o)) & greedy[:, None]
             rows, option = np.nonzero((split > 0) | best)
-            origin, h, c, chosen = origin[rows], h[rows], c[rows], chosen[rows]
+            origin, code, h, c, chosen = origin[rows], code[rows], h[rows], c[rows], chosen[rows]
             chosen[:, gene] = option
             counts, greedy, previous = split[rows, option], best[rows, option], 1 + at + option
         return origin, chosen

@@ -107,7 +107,7 @@ def front_figure(info: FrontInfo, budget: float | None = None, candidate: Candid
     ]  # fmt: skip
     layout = go.Layout(
         template="plotly_white", height=430, margin={"l": 60, "r": 16, "t": 34, "b": 70},
-        xaxis={"title": axis_title(info), "type": "log", "dtick": "D2"},
+        xaxis={"title": axis_title(info)},
         yaxis={"title": "accuracy [%]", "range": list(info.y_range)},
         legend={"orientation": "h", "y": 1.1, "x": 0}, hovermode="closest", uirevision="keep",
     )  # fmt: skip

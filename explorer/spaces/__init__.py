@@ -25,9 +25,9 @@ def register(space: SearchSpace) -> SearchSpace:
 # 1,764 architectures of 8x8 images: small enough to be enumerated in tests and classrooms
 register(
     MobileSpace(
-        "mobile-tiny", stem=8, stem_stride=1, widths=(16, 24), strides=(1, 2), se=(False, True),
+        "mobile-tiny", stem=8, stem_stride=1, widths=(8, 16), strides=(1, 2), se=(False, True),
         acts=("relu", "hswish"), depths=(1, 2), kernels=(3, 5), expands=(2, 3, 4), resolutions=(8,),
-        final=64, mix=0, channels=1, classes=10,
+        final=32, mix=0, channels=1, classes=10,
     )
 )  # fmt: skip
 register(

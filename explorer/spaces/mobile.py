@@ -237,7 +237,7 @@ class MobileSpace:
             ofa: dict[str, Any] = {"ks": [], "e": [], "d": []}
             at = 0
             for width in self.widths:
-                stage = []
+                stage: list[Mapping[str, Any]] = []
                 while at < len(blocks) and blocks[at]["out_channels"] == width and len(stage) < max(self.depths):
                     stage.append(blocks[at])
                     at += 1

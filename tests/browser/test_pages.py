@@ -1,0 +1,77 @@
+"""The page in a real Chromium, in Voila and in JupyterLab, checked on values and text."""
+
+import shutil
+
+import pytest
+
+from explorer.files import data_folder
+from tests.browser.pages import bare_notebook, chart, chromium, errors_of, lab, press_and_time, ready, voila
+
+pytestmark = pytest.mark.browser
+
+
+def architecture_of(page):
+    return page.locator(".architecture-text").first.inner_text()
+
+
+def check_page(page):
+    """Charts have points, every slider moves network and text; gives the median wait of the sliders."""
+    traces = chart(page)
+    assert list(traces) == ["evaluated", "front", "budget", "generated"]
+    assert traces["evaluated"]["n"] > 100
+    assert traces["front"]["n"] > 2
+    assert traces["generated"]["n"] == 1
+    assert page.locator("[data-title*='Share'], [data-title*='loud']").count() == 0
+    waits = []
+    for target in ("mobile", "cpu", "gpu"):
+        handle = page.locator(f".slider-{target} .noUi-handle").first
+        before_point, before_text = chart(page)["generated"], architecture_of(page)
+        waits.append(press_and_time(page, handle, "ArrowLeft", times=12))
+        for key in ("ArrowRight",) * 30 if before_text == architecture_of(page) else ():
+            page.keyboard.press(key)
+        page.wait_for_timeout(500)
+        assert chart(page)["generated"] != before_point, target
+        assert architecture_of(page) != before_text, target
+    return min(w for w in waits if w is not None)
+
+
+def test_the_page_in_voila(tmp_path):
+    found = []
+    with chromium() as browser, voila("digits") as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
+        errors_of(page, found)
+        ready(page, address)
+        waited = check_page(page)
+        page.get_by_role("button", name="Export as ONNX").click()
+        link = page.locator("a.download")
+        link.wait_for(timeout=120_000)
+        with page.expect_download() as download:
+            link.click()
+        path = tmp_path / "x.onnx"
+        download.value.save_as(path)
+    import onnxruntime as ort
+
+    assert ort.InferenceSession(str(path)).get_inputs()[0].name == "images"
+    assert found == []
+    with chromium() as browser, voila(notebook=bare_notebook()) as address:
+        page = browser.new_page()
+        ready(page, address)
+        bare = press_and_time(page, page.locator(".noUi-handle").first, "ArrowLeft")
+    print(f"slider to chart: {waited:.0f} ms; bare FigureWidget page {bare:.0f} ms; ratio {waited / bare:.2f}")
+
+
+def test_the_page_in_jupyterlab(tmp_path):
+    found = []
+    shutil.copyfile(data_folder("notebooks") / "explorer.ipynb", tmp_path / "explorer.ipynb")
+    with chromium() as browser, lab(tmp_path, "digits") as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1200})
+        page.goto(address + "lab/tree/explorer.ipynb", timeout=120_000)
+        page.wait_for_selector(".jp-Notebook", timeout=120_000)
+        page.wait_for_timeout(3000)
+        errors_of(page, found)
+        page.get_by_text("Run", exact=True).first.click()
+        page.get_by_text("Run All Cells", exact=True).first.click()
+        page.wait_for_selector(".js-plotly-plot .main-svg", timeout=120_000)
+        page.wait_for_timeout(1000)
+        check_page(page)
+    assert found == []

@@ -1,0 +1,181 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from explorer.devices import load_device
+from explorer.errors import InputError
+from explorer.generators import BudgetCode, BudgetGenerator, cheapest, costs_of, nearest, overshoot, train_generator
+from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
+from explorer.spaces import SPACES
+from explorer.spaces.operators import one_hot
+from explorer.testing import check_evaluator, check_generator
+from tests.search.test_search import Synthetic
+
+DEVICES = ("mobile", "cpu", "gpu")
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """A PNAG trained for a few seconds on the enumerable space."""
+    space = SPACES["mobile-tiny"]
+    devices = [load_device(name) for name in DEVICES]
+    config = PnagConfig(iterations=150, ranker_steps=200, requests=32, draws=16)
+    return train_generator(space, Synthetic(space), devices, config=config, evaluations=1500), space, devices
+
+
+def test_parameters_are_those_of_the_public_code():
+    space = SPACES["mobilenetv3-w1.2"].restrict({"r": (224,)})
+    genes, kinds, options = tokens_of(space)
+    names = list(space.decisions)
+    tokens = [names[g] for g in genes]
+    assert tokens[:9] == ["d1", "e1.1", "k1.1", "e1.2", "k1.2", "e1.3", "k1.3", "e1.4", "k1.4"]
+    searched = [(k, t) for k, t in zip(kinds, tokens) if t != "r"]
+    assert len(searched) == 45
+    count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
+    assert count(Controller([k for k, _ in searched], options[:3], code=5)) == 34_761
+    assert count(DominanceEvaluator(bits=120, code=5)) == 327_681
+    assert BudgetCode(("mobile",), (80.0,), (200.0,), 5).width == 5
+
+
+def test_labels_follow_the_rule():
+    accuracy = np.array([[0.9, 0.8, 0.7, 0.9]])
+    costs = np.array([[[5.0], [3.0], [2.0], [9.0]]])
+    label = dominance(accuracy, costs, np.array([[4.0]]))[0]
+    assert label[1, 2] == 1  # both fit: accuracy
+    assert label[1, 0] == 1  # one fits: lower cost
+    assert label[0, 3] == 1  # none fits: lower cost
+    assert (label == -label.T).all()
+    assert dominance(accuracy, costs, np.array([[np.nan]]))[0][0, 3] == 0  # no budget, equal accuracy: a tie
+
+
+@given(budget=st.floats(0.5, 20), seed=st.integers(0, 100))
+@settings(max_examples=60, deadline=None)
+def test_budget_codes_interpolate(budget, seed):
+    code = BudgetCode(("a", "b"), (1.0, 2.0), (10.0, 8.0), 6)
+    row = code(np.array([[budget, np.nan]]))[0]
+    assert abs(row[:6].sum() - 1) < 1e-5
+    assert (row[:6] > 0).sum() <= 2
+    assert row[6] == 0
+    assert row[7:13].sum() == 0
+    assert row[13] == 1
+    position = (row[:6] * np.arange(6)).sum() / 5
+    assert abs(position - np.clip(np.log(budget) / np.log(10), 0, 1)) < 1e-5
+
+
+def test_it_conforms(tiny):
+    generator, space, devices = tiny
+    check_generator(generator, space, devices)
+
+
+def test_it_follows_the_budget_on_an_enumerable_space(tiny):
+    generator, space, devices = tiny
+    codes = space.enumerate()
+    costs = costs_of(space, devices, codes)
+    accuracy = generator.evaluator.evaluate(codes)
+    rng = np.random.default_rng(5)
+    limits = generator.code.sample(200, costs, rng)
+    kept = generator.select(limits, rng)
+    assert kept.feasible.all()
+    best = np.array([accuracy[overshoot(costs, row[None]) <= 1].max() for row in limits])
+    assert (kept.accuracy <= best + 1e-9).all()
+    assert (best - kept.accuracy).mean() < 0.25 * (accuracy.max() - accuracy.min())
+
+
+def test_the_graph_is_the_controller(tiny, tmp_path):
+    from safetensors.torch import load
+
+    generator, space, _ = tiny
+    genes, kinds, options = tokens_of(space)
+    controller = Controller(kinds, options, generator.code.width)
+    controller.load_state_dict(load(generator.weights))
+    limits = generator.code.sample(50, costs_of(space, tiny[2], space.enumerate()), np.random.default_rng(3))
+    asked = torch.from_numpy(generator.code(limits * (1 - generator.margin)))
+    chosen, _, _ = controller(asked, torch.zeros(50, len(genes), max(options)))
+    raw = np.zeros((50, len(genes)), np.int8)
+    raw[:, genes] = chosen.numpy()
+    assert (generator.generate(limits, np.random.default_rng(0), samples=1) == space.canonical(raw)).all()
+
+
+def test_draws_are_draws_of_the_policy(tiny):
+    """Splitting counts over histories gives the distribution that drawing one by one gives."""
+    generator, space, _ = tiny
+    limits = np.array([[np.nan, np.nan, np.nan]])
+    code = generator.code(limits)
+    counts, greedy = np.array([20_000]), np.zeros(1, bool)
+    _, rolled = generator._roll(code, counts, greedy, np.random.default_rng(0))
+    one_by_one = generator._roll(
+        np.repeat(code, 2000, 0), np.ones(2000, int), np.zeros(2000, bool), np.random.default_rng(1)
+    )[1]
+    assert len(one_by_one) == 2000
+    assert len(np.unique(rolled, axis=0)) == len(rolled)
+    common = {row.tobytes() for row in rolled}
+    assert np.mean([row.tobytes() in common for row in one_by_one]) > 0.9
+
+
+def test_it_is_saved_and_opened(tiny, tmp_path):
+    generator, space, devices = tiny
+    generator.save(tmp_path / "g.onnx")
+    again = BudgetGenerator.open(space, tmp_path / "g.onnx", generator.evaluator, devices)
+    limits = np.array([[0.06, np.nan, np.nan]])
+    assert (
+        again.generate(limits, np.random.default_rng(0)) == generator.generate(limits, np.random.default_rng(0))
+    ).all()
+    assert again.parameters == generator.parameters
+    with pytest.raises(InputError, match="not a generator of ours"):
+        BudgetGenerator(space, b"nonsense", generator.evaluator, devices)
+    with pytest.raises(InputError, match="21"):
+        BudgetGenerator(SPACES["mobile-32"], generator.model, generator.evaluator, devices)
+
+
+def test_a_budget_on_a_device_that_it_does_not_know_is_enforced(tiny):
+    generator, space, devices = tiny
+    wider = BudgetGenerator(space, generator.model, generator.evaluator, [*devices, load_device("params_m")])
+    sizes = load_device("params_m").cost(space, space.enumerate())
+    limits = np.full((20, 4), np.nan)
+    limits[:, 3] = np.linspace(sizes.min() * 1.01, sizes.max(), 20)
+    kept = wider.select(limits, np.random.default_rng(0))
+    assert kept.feasible.all()
+    assert kept.fallback.mean() < 0.5
+
+
+def test_cheapest_is_the_cheapest():
+    space = SPACES["mobile-tiny"]
+    codes = space.enumerate()
+    for name in DEVICES:
+        device = load_device(name)
+        assert device.cost(space, cheapest(space, device)[None])[0] == device.cost(space, codes).min()
+
+
+def test_nearest_is_the_least_overshoot():
+    space = SPACES["mobile-tiny"]
+    devices = [load_device(name) for name in DEVICES]
+    costs = costs_of(space, devices, space.enumerate())
+    for scale in (0.2, 0.7):
+        limits = costs.min(0) * scale * np.array([1.0, 1.3, np.nan])
+        found = costs_of(space, devices, nearest(space, devices, limits)[None])
+        assert overshoot(found, limits)[0] == pytest.approx(overshoot(costs, limits).min())
+
+
+def test_training_is_reproducible():
+    space, devices = SPACES["mobile-tiny"], [load_device("mobile")]
+    config = PnagConfig(iterations=5, ranker_steps=5)
+    first, again = (train_generator(space, Synthetic(space), devices, config=config, evaluations=100) for _ in range(2))
+    assert first.model == again.model
+    assert json.dumps(first.about) == json.dumps(again.about)
+
+
+def test_bad_requests():
+    space = SPACES["mobile-tiny"]
+    with pytest.raises(InputError, match="unknown generator 'gan'; choose from: pnag"):
+        train_generator(space, Synthetic(space), [load_device("mobile")], method="gan")
+    with pytest.raises(InputError, match="at least one"):
+        train_generator(space, Synthetic(space), [])
+
+
+def test_synthetic_evaluator_conforms():
+    check_evaluator(Synthetic(SPACES["mobile-32"]), SPACES["mobile-32"])
+    assert one_hot(SPACES["mobile-32"], SPACES["mobile-32"].sample(2, np.random.default_rng(0))).shape == (2, 54)

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from explorer.architecture import Architecture
+from explorer.datasets import load_dataset
+from explorer.devices.counts import params
+from explorer.spaces import SPACES
+from explorer.supernets import MobileSupernet, TrainConfig, build, recalibrate, train_network, train_supernet
+from explorer.supernets.checkpoint import load_tensors
+from explorer.supernets.depthwise import depthwise
+from explorer.supernets.normact import norm_act
+from explorer.supernets.sampling import RULES, largest, smallest
+
+SHAPES = {"mobile-tiny": (1, 10, 8), "mobile-32": (3, 10, 32)}
+
+
+@pytest.mark.parametrize("name", list(SHAPES))
+@pytest.mark.parametrize("training", [False, True])
+def test_subnet_is_the_supernets_slice(name, training, rng):
+    space = SPACES[name].for_images(*SHAPES[name])
+    supernet = MobileSupernet(space, [0.4] * space.channels, [0.3] * space.channels)
+    for p in supernet.parameters():
+        nn.init.normal_(p, 0, 0.2)
+    x = torch.rand(6, space.channels, SHAPES[name][2], SHAPES[name][2])
+    for row in [largest(space), smallest(space), *space.sample(4, rng)]:
+        subnet = supernet.subnet(row).train(training)
+        supernet.train(training)
+        difference = (supernet(x, row) - subnet(x)).abs().max()
+        assert difference <= 1e-5 * max(1.0, float(subnet(x).detach().abs().max()))
+
+
+def test_the_supernet_remembers_no_subnet(rng):
+    space = SPACES["mobile-tiny"]
+    supernet = MobileSupernet(space, [0.4], [0.3]).eval()
+    a, b = space.sample(2, rng)
+    x = torch.rand(3, 1, 8, 8)
+    first = supernet(x, a)
+    supernet(x, b)
+    assert torch.equal(supernet(x, a), first)
+
+
+@pytest.mark.parametrize("name", ["mobile-tiny", "mobile-32", "mobilenetv3-w1.0"])
+def test_counted_parameters_are_built_parameters(name, rng):
+    space = SPACES[name]
+    for row in space.sample(3, rng):
+        layers = space.layers(Architecture(space, row))
+        network = build(layers)
+        assert sum(p.numel() for p in network.parameters()) == sum(map(params, layers))
+
+
+def test_counted_macs_are_built_macs(rng):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from explorer.devices.counts import macs
+
+    space = SPACES["mobile-32"]
+    for row in space.sample(3, rng):
+        layers = space.layers(row)
+        network = build(layers).eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(torch.rand(1, 3, 32, 32))
+        assert counter.get_total_flops() == 2 * sum(map(macs, layers))
+
+
+@pytest.mark.parametrize(("channels", "size", "kernel"), [(24, 16, 3), (40, 7, 5), (64, 4, 7)])
+def test_depthwise_gradients_equal_torchs(channels, size, kernel):
+    x = torch.randn(8, channels, size, size, requires_grad=True)
+    w = torch.randn(channels, 1, kernel, kernel, requires_grad=True)
+    g = torch.randn(8, channels, size, size)
+    ours = torch.autograd.grad(depthwise(x, w), (x, w), g)
+    torchs = torch.autograd.grad(F.conv2d(x, w, padding=kernel // 2, groups=channels), (x, w), g)
+    for a, b in zip(ours, torchs):
+        assert (a - b).abs().max() <= 3e-6 * b.abs().max()
+
+
+@pytest.mark.parametrize("act", ["none", "relu", "hswish"])
+def test_norm_act_equals_torchs(act):
+    x = torch.randn(16, 24, 9, 9) * 3 + 1
+    results = []
+    for run in (lambda x, n: norm_act(x, n, act), lambda x, n: _torch_act(n(x), act)):
+        torch.manual_seed(0)
+        norm = nn.BatchNorm2d(24)
+        nn.init.uniform_(norm.weight, 0.5, 2)
+        nn.init.uniform_(norm.bias, -1, 1)
+        leaf = x.clone().requires_grad_()
+        y = run(leaf, norm)
+        y.backward(torch.linspace(-1, 1, y.numel()).view_as(y))
+        results.append((y, leaf.grad, norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var))
+    for a, b in zip(*results):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-4 * float(b.abs().max()))
+
+
+def _torch_act(x, act):
+    return {"none": lambda v: v, "relu": F.relu, "hswish": F.hardswish}[act](x)
+
+
+@pytest.mark.parametrize("rule", list(RULES))
+def test_sampling_rules_give_canonical_subnets(rule, rng):
+    space = SPACES["mobile-32"]
+    codes = RULES[rule](space, rng, 2)
+    assert (space.canonical(codes) == codes).all()
+    if rule == "sandwich":
+        assert (codes[0] == largest(space)).all()
+        assert (codes[1] == smallest(space)).all()
+
+
+def test_training_learns_and_resumes_exactly(tmp_path):
+    images = load_dataset("digits").subset(400)
+    config = TrainConfig(epochs=4, batch=64, lr=0.1, shift=1, flip=True, cutout=2, checkpoint_steps=7)
+    whole = train_supernet(SPACES["mobile-tiny"], images, config).state_dict()
+
+    class Stop(Exception):
+        pass
+
+    def stop_at_ten(items, total, what):
+        for i, item in enumerate(items):
+            if i == 10:
+                raise Stop
+            yield item
+
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Stop):
+        train_supernet(SPACES["mobile-tiny"], images, config, checkpoint=path, progress=stop_at_ten)
+    assert int(load_tensors(path)["step"]) == 7
+    resumed = train_supernet(SPACES["mobile-tiny"], images, config, checkpoint=path).state_dict()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_recalibration_makes_inherited_weights_work():
+    from explorer.evaluators.shared_weights import accuracy
+
+    images = load_dataset("digits")
+    supernet = train_supernet(SPACES["mobile-tiny"], images, TrainConfig(epochs=14, batch=64, lr=0.1))
+    row = smallest(supernet.space)
+    raw = accuracy(supernet.subnet(row), images.val)
+    fixed = accuracy(recalibrate(supernet.subnet(row), images), images.val)
+    assert fixed > raw
+    assert fixed > 0.5
+
+
+def test_a_plain_network_trains_alone():
+    from explorer.evaluators.shared_weights import accuracy
+
+    images = load_dataset("digits")
+    network = build(SPACES["mobile-tiny"].layers(np.zeros(10, int)), images.mean, images.std, seed=0)
+    train_network(network, images, TrainConfig(epochs=8, batch=64, lr=0.1))
+    assert accuracy(network, images.val) > 0.8

@@ -1,0 +1,126 @@
+import json
+
+import pytest
+
+
+def one_line(done, *words):
+    assert done.returncode == 2, done
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["generate", "nope", "--budget", "mobile=1"], ["unknown study 'nope'", "digits"]),
+        (["generate", "digits", "--budget", "phone=1"], ["unknown target 'phone'", "mobile, cpu, gpu"]),
+        (["generate", "digits", "--budget", "mobile=-1"], ["mobile = -1.0", "above 0"]),
+        (["generate", "digits", "--budget", "mobile=nan"], ["mobile = nan"]),
+        (["generate", "digits", "--budget", "mobile=fast"], ["'mobile=fast'", "mobile=0.5"]),
+        (["generate", "digits", "--budget", "mobile"], ["'mobile'"]),
+        (["generate", "digits"], ["no budget"]),
+        (["generate", "digits", "--budget", "mobile=1", "--generator", "gan"], ["unknown generator 'gan'", "pnag"]),
+        (["generate"], ["study"]),
+        (["evaluate", "digits", "--architecture", "x"], ["'x'", "no key"]),
+        (["evaluate", "digits", "--architecture", "a0000000000", "--split", "dev"], ["unknown split 'dev'", "test"]),
+        (["measure", "digits", "--architecture", "a0000000000", "--threads", "1000"], ["threads = 1000"]),
+        (["train", "nope", "--out", "x"], ["unknown recipe 'nope'", "fashion-mnist"]),
+        (["train", "absent.toml", "--out", "x"], ["absent.toml"]),
+        (["train", "digits", "--out", "x", "--data", "folder:/nowhere"], ["'/nowhere' does not exist"]),
+        (["export", "digits", "--out", "x"], ["--architecture KEY or --budget"]),
+        (["export", "digits", "--out", "x", "--architecture", "a0000000000", "--format", "pdf"], ["unknown format 'pdf'"]),
+        (["dashboard", "nope"], ["unknown study 'nope'"]),
+        (["dashboard", "--port", "99999999"], ["port = 99999999"]),
+        (["fly"], ["fly"]),
+        (["generate", "digits", "--colour"], ["--colour"]),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_plain_line(arguments, words, command, tmp_path):
+    one_line(command(*arguments, cwd=tmp_path), *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_empty_and_one_class_folders(command, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "empty").mkdir()
+    one_line(command("train", "digits", "--out", tmp_path / "o", "--data", f"folder:{tmp_path / 'empty'}"), "no images")
+    (tmp_path / "one" / "cat").mkdir(parents=True)
+    Image.new("L", (8, 8)).save(tmp_path / "one" / "cat" / "a.png")
+    one_line(
+        command("train", "digits", "--out", tmp_path / "o", "--data", f"folder:{tmp_path / 'one'}"), "one class only"
+    )
+    assert not (tmp_path / "o").exists()
+
+
+def test_generate(command, digits_study):
+    low, high = digits_study.budget_range("mobile")
+    done = command("generate", "digits", "--budget", f"mobile={high}", "--budget", "cpu=0.05", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result) == {"architecture", "accuracy", "interval", "costs", "feasible", "generator", "seconds"}
+    assert result["costs"]["cpu"] <= 0.05
+    assert result["generator"] == "pnag"
+    below = command("generate", "digits", "--budget", f"mobile={low / 2}", "--json")
+    one_line(below, "not reachable", f"{low:.4g}")
+    assert json.loads(below.stdout)["feasible"] is False
+
+
+@pytest.mark.parametrize(
+    ("verb", "keys"),
+    [
+        ("spaces", {"space", "decisions", "architectures", "macs_m", "params_m"}),
+        ("devices", {"device", "unit", "provenance"}),
+        ("studies", {"study", "space", "generators"}),
+        ("generators", {"generator", "space", "parameters"}),
+        ("doctor", {"what", "state", "detail"}),
+    ],
+)
+def test_lists(verb, keys, command):
+    done = command(verb, "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    rows = json.loads(done.stdout)
+    assert rows
+    assert all(keys <= set(row) for row in rows)
+    assert command(verb).stdout.strip()
+
+
+def test_evaluate_measure_and_export(command, digits_study, tmp_path):
+    reported = digits_study.manifest.reported[0]
+    done = command("evaluate", "digits", "--architecture", reported.key, "--split", "test", "--json")
+    assert json.loads(done.stdout) == {"architecture": reported.key, "accuracy": reported.test, "split": "test"}
+    done = command("measure", "digits", "--architecture", reported.key, "--json")
+    assert json.loads(done.stdout)["latency_ms"] > 0
+    done = command("export", "digits", "--architecture", reported.key, "--out", tmp_path / "x", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["check"]["same_top1"] == 1
+    one_line(command("export", "digits", "--architecture", reported.key, "--out", tmp_path / "x"), "not empty")
+
+
+def test_ctrl_c_says_how_to_resume(quick_recipe, tmp_path):
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    line = [
+        sys.executable,
+        "-c",
+        "from explorer.cli import main; main()",
+        "train",
+        str(quick_recipe),
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "o" / "recipe.toml").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in stderr
+    assert "Traceback" not in stderr
