@@ -42,11 +42,11 @@ class PnagConfig(Settings):
     anchors: int = Field(10, ge=2)
     ranker_steps: int = Field(1000, ge=1)
     ranker_lr: float = Field(1e-3, gt=0)
-    iterations: int = Field(900, ge=1)
+    iterations: int = Field(400, ge=1)
     requests: int = Field(48, ge=2)
     draws: int = Field(20, ge=2)
-    lr: float = Field(6e-3, gt=0)
-    entropy: float = Field(0.02, ge=0)
+    lr: float = Field(1e-2, gt=0)
+    entropy: float = Field(0.5, ge=0)
     feasible: float = Field(0.97, gt=0, lt=1, description="share of raw networks inside their budget to aim at")
 
 

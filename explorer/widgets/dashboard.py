@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from html import escape
 from typing import Any
+from urllib.parse import parse_qs
 
 import ipywidgets as w
 
-from explorer.study import open_study
+from explorer.errors import InputError
+from explorer.study import open_study, study_names
 from explorer.widgets.architecture_view import ArchitectureView
 from explorer.widgets.budget_panel import BudgetPanel
 from explorer.widgets.export_panel import ExportPanel
@@ -53,10 +56,17 @@ class Dashboard(w.VBox):
         self.message.value = f'<div role="alert">{escape(text)}</div>'
 
 
-def study_of_page(default: str = "fashion-mnist") -> str:
-    """The study that a notebook opens on: `?study=` of the page's address, `$EXPLORER_STUDY`, else `default`."""
-    import os
-    from urllib.parse import parse_qs
-
+def study_of_page() -> str:
+    """The study that a notebook opens on: `?study=` of the page's address, `$EXPLORER_STUDY`, else a shipped one."""
     asked = parse_qs(os.environ.get("QUERY_STRING", "")).get("study")
-    return asked[0] if asked else os.environ.get("EXPLORER_STUDY", default)
+    if asked:
+        return asked[0]
+    return os.environ.get("EXPLORER_STUDY") or ("fashion-mnist" if "fashion-mnist" in study_names() else "digits")
+
+
+def page() -> w.Widget:
+    """What the page's notebook shows: the dashboard, or one plain line where the study cannot be opened."""
+    try:
+        return Dashboard(study_of_page())
+    except InputError as error:
+        return w.HTML(f'<div role="alert">{escape(str(error))}</div>')

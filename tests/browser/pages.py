@@ -107,8 +107,14 @@ def chart(page):
 
 def errors_of(page, found):
     """Collect console errors that are ours."""
-    page.on("console", lambda m: found.append(m.text) if m.type == "error" and not HARMLESS.search(m.text) else None)
-    page.on("pageerror", lambda e: found.append(str(e)))
+
+    def heard(message):
+        said = f"{message.text} {(message.location or {}).get('url', '')}"
+        if message.type == "error" and not HARMLESS.search(said):
+            found.append(said)
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: found.append(str(error)))
 
 
 def ready(page, address):

@@ -1,0 +1,81 @@
+"""Speed, as ratios measured in one run; JSON on stdout.
+
+python -m tests.benchmarks
+"""
+
+import json
+import subprocess
+import sys
+import time
+
+
+def training() -> dict:
+    """Images per second of supernet steps, against the same subnets built as plain static networks."""
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+
+    from explorer.spaces import SPACES
+    from explorer.supernets import MobileSupernet, build
+    from explorer.supernets.memory import keep_memory
+    from explorer.supernets.sampling import RULES
+
+    keep_memory()
+    space = SPACES["mobile-32"].for_images(1, 10, 28)
+    supernet = MobileSupernet(space, [0.3], [0.3]).train()
+    x, y = torch.rand(128, 1, 28, 28), torch.randint(0, 10, (128,))
+
+    def rate(networks) -> float:
+        """One forward and backward pass of every network on the batch; images per second."""
+        start = time.perf_counter()
+        for network in networks:
+            F.cross_entropy(network(x), y).backward()
+        return len(x) / (time.perf_counter() - start)
+
+    result = {}
+    for rule in RULES:
+        rates = {"supernet": [], "static": []}
+        for step in range(8):
+            codes = RULES[rule](space, np.random.default_rng(step), 1)
+            both = {
+                "supernet": [lambda v, row=row: supernet(v, row) for row in codes],
+                "static": [build(space.layers(row)).train() for row in codes],
+            }
+            for name, networks in both.items():
+                rate(networks)
+                rates[name].append(rate(networks))
+        median = {name: float(np.median(values)) for name, values in rates.items()}
+        result[rule] = {f"{n}_images_per_s": v for n, v in median.items()}
+        result[rule]["supernet_over_static"] = median["supernet"] / median["static"]
+    return result
+
+
+GENERATE = """
+import json, sys, time, numpy as np, pandas as pd
+from explorer.study import open_study
+study = open_study("fashion-mnist")
+budget = {"mobile": study.knee("mobile")}
+start = time.perf_counter(); study.generate(budget); first = time.perf_counter() - start
+times = []
+for i in range(50):
+    start = time.perf_counter(); study.generate({"mobile": budget["mobile"] * (1 + i / 500)}); times.append(time.perf_counter() - start)
+result = {"first_ms": 1e3 * first, "one_ms_median": 1e3 * float(np.median(times))}
+rng = np.random.default_rng(0)
+for n in (100, 3000):
+    table = pd.DataFrame({t: np.geomspace(*study.budget_range(t), n) for t in study.targets[:1]})
+    start = time.perf_counter(); study.generate_many(table); result[f"{n}_s"] = time.perf_counter() - start
+joint = pd.DataFrame({t: rng.permutation(np.geomspace(*study.budget_range(t), 3000)) for t in study.targets})
+start = time.perf_counter(); study.generate_many(joint); result["3000_joint_s"] = time.perf_counter() - start
+result["torch_loaded"] = "torch" in sys.modules
+print(json.dumps(result))
+"""
+
+
+def generator() -> dict:
+    """Seconds for 1, 100 and 3,000 budgets in a process without torch."""
+    done = subprocess.run([sys.executable, "-c", GENERATE], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"generator": generator(), "training": training()}, indent=1))

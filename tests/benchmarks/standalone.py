@@ -1,0 +1,67 @@
+"""Do inherited weights rank networks as training alone does?
+
+    python -m tests.benchmarks.standalone fashion-mnist docs/standalone.csv
+
+Trains networks of a study alone, all on one short schedule, and compares their validation accuracy with the inherited one.
+Two processes with one thread each; rows are appended, so a stopped run goes on.
+"""
+
+import csv
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+NETWORKS, IMAGES, EPOCHS = 20, 20_000, 2
+
+
+def chosen(study):
+    """Sampled networks spread evenly over the range of MACs."""
+    table = study.evaluations.query("source == 'sample'").sort_values("macs_m")
+    return table.iloc[np.linspace(0, len(table) - 1, NETWORKS).round().astype(int)]
+
+
+def train_one(name: str, key: str) -> float:
+    """Validation accuracy of one network trained alone."""
+    import torch
+
+    from explorer.evaluators.shared_weights import accuracy
+    from explorer.study import open_study
+    from explorer.supernets import TrainConfig, build, train_network
+
+    torch.set_num_threads(1)
+    study = open_study(name)
+    images = study.images
+    network = build(study.space.layers(study.architecture(key)), images.mean, images.std, seed=0)
+    config = TrainConfig(epochs=EPOCHS, batch=128, lr=0.1, flip=True, shift=2, label_smoothing=0.1)
+    train_network(network, images.subset(IMAGES), config)
+    return accuracy(network, images.val)
+
+
+def main(name: str, out: Path) -> None:
+    """Fill the table and print Kendall's tau."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    from joblib import Parallel, delayed
+
+    from explorer.front import kendall_tau
+    from explorer.study import open_study
+
+    rows = chosen(open_study(name))
+    done = {r["key"]: float(r["alone"]) for r in csv.DictReader(out.open())} if out.exists() else {}
+    todo = [key for key in rows["key"] if key not in done]
+    for key, value in zip(todo, Parallel(2, return_as="generator")(delayed(train_one)(name, key) for key in todo)):
+        done[key] = value
+        print(key, f"{value:.4f}", flush=True)
+        with out.open("w") as file:
+            file.write("key,macs_m,inherited,alone\n")
+            for r in rows.itertuples():
+                if r.key in done:
+                    file.write(f"{r.key},{r.macs_m:.4f},{r.accuracy:.4f},{done[r.key]:.4f}\n")
+    alone = np.array([done[key] for key in rows["key"]])
+    inherited = rows["accuracy"].to_numpy()
+    print(f"{len(alone)} networks, {IMAGES} images x {EPOCHS} epochs: tau = {kendall_tau(alone, inherited):.3f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
