@@ -19,6 +19,8 @@ from explorer.generators.selection import Selection, select
 from explorer.onnx_session import open_session
 from explorer.protocols import Device, Evaluator, SearchSpace
 
+TEMPERATURE = 2.0  # of the more varied half of the draws
+
 
 class BudgetGenerator:
     """Budgets in, architectures out.
@@ -100,13 +102,13 @@ class BudgetGenerator:
     def draw(self, limits: np.ndarray, rng: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
         """Distinct draws and the request each belongs to: (u, d) int8 canonical, (u,) ascending.
 
-        The first draw of a request is the most probable network, asked a margin below the limits so that it fits; the
-        others are sampled, half of them with that margin and the rest with none and with twice as much. Where a limit
-        concerns a device that the generator was not conditioned on, draws spread over the whole range of the first
-        conditioned device instead.
+        The first draw of a request is the most probable network, asked a margin below the limits so that it fits. Half
+        of the others are sampled just so; the rest, more varied, are asked for the limits themselves and sampled from
+        a policy flattened by a temperature. Where a limit concerns a device that the generator was not conditioned on,
+        draws spread over the whole range of the first conditioned device instead.
         """
         limits = np.atleast_2d(np.asarray(limits, float))
-        request, asked, counts = self._starts(limits[:, self._columns], samples)
+        request, asked, counts, heat = self._starts(limits[:, self._columns], samples)
         others = [i for i in range(limits.shape[1]) if i not in self._columns]
         foreign = ~np.isnan(limits[:, others]).all(1)
         if foreign.any() and samples > 1:
@@ -118,28 +120,25 @@ class BudgetGenerator:
             request = np.concatenate([request[kept], rows])
             asked = np.concatenate([asked[kept], ladder])
             counts = np.concatenate([counts[kept], np.zeros(len(rows), np.int64)])
+            heat = np.concatenate([heat[kept], np.ones(len(rows))])
         # the first start of every request, and every rung, also follows its most probable choices
         first = np.ones(len(request), bool)
         first[1:] = (request[1:] != request[:-1]) | (counts[1:] == 0)
-        origin, codes = self._roll(self.code(asked), counts, first, rng)
+        origin, codes = self._roll(self.code(asked), counts, heat, first, rng)
         request = request[origin]
         order = np.argsort(request, kind="stable")
         return self.space.canonical(codes[order]), request[order]
 
-    def _starts(self, limits: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Requests, what each start asks for, and how many draws begin there besides the most probable one."""
+    def _starts(self, limits: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Starts: their request, what they ask for, their draws besides the most probable one, their temperature."""
         n, left = len(limits), samples - 1
-        shares = [(self.margin, left)] if not self.margin else [
-            (self.margin, left - 2 * (left // 4)), (0.0, left // 4), (2 * self.margin, left // 4),
-        ]  # fmt: skip
-        shares = [shares[0], *(s for s in shares[1:] if s[1])]
+        shares = [(self.margin, left - left // 2, 1.0)] + ([(0.0, left // 2, TEMPERATURE)] if left > 1 else [])
         request = np.repeat(np.arange(n), len(shares))
-        factor = np.tile([1 - margin for margin, _ in shares], n)
-        counts = np.tile(np.array([count for _, count in shares], np.int64), n)
-        return request, limits[request] * factor[:, None], counts
+        margins, counts, heat = (np.tile(np.array(column), n) for column in zip(*shares))
+        return request, limits[request] * (1 - margins)[:, None], counts, heat
 
     def _roll(
-        self, code: np.ndarray, counts: np.ndarray, greedy: np.ndarray, rng: np.random.Generator
+        self, code: np.ndarray, counts: np.ndarray, heat: np.ndarray, greedy: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Write architectures token by token; draws with one history are one row.
 
@@ -158,12 +157,12 @@ class BudgetGenerator:
             at, o = self._offsets[kind], self._counts[kind]
             outputs: Any = self._session.run(None, {"code": code, "previous": previous, "h": h, "c": c})
             logits, h, c = outputs
-            p = np.exp(logits[:, at : at + o].astype(float))
+            p = np.exp(logits[:, at : at + o].astype(float) / heat[:, None])
             p /= p.sum(1, keepdims=True)
             split = rng.multinomial(counts, p) if counts.any() else np.zeros(p.shape, np.int64)
             best = (p.argmax(1)[:, None] == np.arange(o)) & greedy[:, None]
             rows, option = np.nonzero((split > 0) | best)
             origin, code, h, c, chosen = origin[rows], code[rows], h[rows], c[rows], chosen[rows]
             chosen[:, gene] = option
-            counts, greedy, previous = split[rows, option], best[rows, option], 1 + at + option
+            counts, heat, greedy, previous = split[rows, option], heat[rows], best[rows, option], 1 + at + option
         return origin, chosen

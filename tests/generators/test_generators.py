@@ -106,9 +106,9 @@ def test_draws_are_draws_of_the_policy(tiny):
     limits = np.array([[np.nan, np.nan, np.nan]])
     code = generator.code(limits)
     counts, greedy = np.array([20_000]), np.zeros(1, bool)
-    _, rolled = generator._roll(code, counts, greedy, np.random.default_rng(0))
+    _, rolled = generator._roll(code, counts, np.ones(1), greedy, np.random.default_rng(0))
     one_by_one = generator._roll(
-        np.repeat(code, 2000, 0), np.ones(2000, int), np.zeros(2000, bool), np.random.default_rng(1)
+        np.repeat(code, 2000, 0), np.ones(2000, int), np.ones(2000), np.zeros(2000, bool), np.random.default_rng(1)
     )[1]
     assert len(one_by_one) == 2000
     assert len(np.unique(rolled, axis=0)) == len(rolled)
