@@ -7,6 +7,7 @@ Each stage writes one whole file and is skipped where that file stands, so a run
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +143,8 @@ class _Run:
     def finish(self) -> Study:
         self.copy_devices()
         supernet = self.supernet()
+        if os.environ.get("RANK", "0") != "0":  # under torchrun, the first process does the rest alone
+            raise SystemExit(0)
         evaluator = SharedWeights(
             supernet, self.images, "val", self.recipe.scores.val_images, self.recipe.scores.calibration_images
         )

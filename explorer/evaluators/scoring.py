@@ -50,11 +50,11 @@ def spread_sample(
     and thinned by cost.
     """
     counts = option_counts(space)
-    pool = [space.sample(20 * n, rng)]
+    pool = [space.sample(6 * n, rng)]
     for share in np.linspace(0, 1, 9):
         # push every gene towards its first or last option with this share
-        toward = np.where(rng.random((4 * n, 1)) < 0.5, 0, counts - 1)
-        rows = np.where(rng.random((4 * n, len(counts))) < share, toward, rng.integers(0, counts, (4 * n, len(counts))))
+        toward = np.where(rng.random((n, 1)) < 0.5, 0, counts - 1)
+        rows = np.where(rng.random((n, len(counts))) < share, toward, rng.integers(0, counts, (n, len(counts))))
         pool.append(space.canonical(rows.astype(np.int8)))
     ends = space.canonical(np.array([counts - 1, np.zeros_like(counts)], np.int8))
     codes = unique(np.concatenate([ends, *pool]))

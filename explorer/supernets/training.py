@@ -6,6 +6,7 @@ batch over processes; gradients are then averaged by hand, since each step runs 
 """
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -117,7 +118,7 @@ def _fit(
     checkpoint: Path | None, progress: Progress,
 ) -> None:  # fmt: skip
     keep_memory()
-    fabric = lightning_fabric.Fabric(accelerator="auto", devices="auto" if torch.cuda.is_available() else 1)
+    fabric = _fabric()
     model.to(fabric.device)
     optimizer = _optimizer(model, config)
     start = 0
@@ -143,6 +144,16 @@ def _fit(
         due = (step + 1) % config.checkpoint_steps == 0 and step + 1 < total
         if checkpoint is not None and due and fabric.is_global_zero:
             save_checkpoint(checkpoint, model, optimizer, step + 1)
+
+
+def _fabric() -> lightning_fabric.Fabric:
+    """One process on the best accelerator; under `torchrun`, all of its processes."""
+    world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if world == 1:
+        return lightning_fabric.Fabric(accelerator="auto", devices=1)
+    fabric = lightning_fabric.Fabric(accelerator="auto", devices=local, num_nodes=world // local, strategy="ddp")
+    fabric.launch()
+    return fabric
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
