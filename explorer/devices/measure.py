@@ -94,20 +94,17 @@ def measure_table(
     """
     layers = sorted({layer for space in spaces for layer in all_layers(space)}, key=lambda layer: layer.signature)
     nothing = Layer("pool", 1, 1, 1, name="call")  # what a call costs that computes nothing
-    graphs = [open_session(_bytes([x]), threads) for x in [nothing, *layers]]
+    rng = np.random.default_rng(seed)
+    samples = [(space, space.sample(networks, rng)) for space in spaces]
+    whole = [space.layers(row) for space, codes in samples for row in codes]
+    # blocks and whole networks in the same rounds, so that a machine whose speed drifts changes both alike
+    graphs = [open_session(_bytes(x), threads) for x in [[nothing], *([layer] for layer in layers), *whole]]
     medians, _ = time_sessions(graphs, rounds, progress=progress)
-    alone = np.maximum(medians[1:] - medians[0], 0.0)
+    alone = np.maximum(medians[1 : len(layers) + 1] - medians[0], 0.0)
     blocks = {layer.signature: round(float(ms), 6) for layer, ms in zip(layers, alone)}
     bare = BlockTable(name, Provenance(kind="measured"), blocks)
-    rng = np.random.default_rng(seed)
-    predicted, measured = [], []
-    for space in spaces:
-        codes = space.sample(networks, rng)
-        sessions = [open_session(_bytes(space.layers(row)), threads) for row in codes]
-        times, _ = time_sessions(sessions, rounds, progress=progress)
-        predicted.append(bare.cost(space, codes))
-        measured.append(times)
-    x, y = np.concatenate(predicted), np.concatenate(measured)
+    x = np.concatenate([bare.cost(space, codes) for space, codes in samples])
+    y = medians[len(layers) + 1 :]
     fitted = np.arange(len(x)) % 2 == 0
     # relative errors count, so that small networks are fitted as well as large ones
     weights = 1 / y[fitted]

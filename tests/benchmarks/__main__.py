@@ -50,6 +50,43 @@ def training() -> dict:
     return result
 
 
+def kernels() -> dict:
+    """A training step of the largest subnet with torch's own depthwise backward and batch norm, over ours."""
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+
+    from explorer.spaces import SPACES
+    from explorer.supernets import MobileSupernet, elastic
+    from explorer.supernets.sampling import largest
+
+    def torch_depthwise(x, weight, stride=1):
+        return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2, groups=len(weight))
+
+    def torch_norm_act(x, norm, act):
+        c = x.shape[1]
+        y = F.batch_norm(x, norm.running_mean[:c], norm.running_var[:c], norm.weight[:c], norm.bias[:c], True)
+        return {"none": lambda v: v, "relu": F.relu, "hswish": F.hardswish}[act](y)
+
+    space = SPACES["mobile-32"].for_images(1, 10, 28)
+    supernet = MobileSupernet(space, [0.3], [0.3]).train()
+    x, y = torch.rand(128, 1, 28, 28), torch.randint(0, 10, (128,))
+    ours = elastic.depthwise, elastic.norm_act
+    forms = {
+        "ours": ours, "torch_depthwise": (torch_depthwise, ours[1]), "torch_norm_act": (ours[0], torch_norm_act),
+        "torch": (torch_depthwise, torch_norm_act),
+    }  # fmt: skip
+    seconds = {name: [] for name in forms}
+    for i in range(9):
+        for name, (elastic.depthwise, elastic.norm_act) in forms.items():
+            start = time.perf_counter()
+            F.cross_entropy(supernet(x, largest(space)), y).backward()
+            seconds[name] += [time.perf_counter() - start] * (i > 1)
+    elastic.depthwise, elastic.norm_act = ours
+    median = {name: float(np.median(values)) for name, values in seconds.items()}
+    return {f"{name}_over_ours": value / median["ours"] for name, value in median.items()}
+
+
 GENERATE = """
 import json, sys, time, numpy as np, pandas as pd
 from explorer.study import open_study
@@ -78,4 +115,4 @@ def generator() -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"generator": generator(), "training": training()}, indent=1))
+    print(json.dumps({"generator": generator(), "kernels": kernels(), "training": training()}, indent=1))
