@@ -37,7 +37,7 @@ def check_page(page):
 
 def test_the_page_in_voila(tmp_path):
     found = []
-    with chromium() as browser, voila("digits") as address:
+    with chromium() as browser, voila("fashion-mnist") as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
         errors_of(page, found)
         ready(page, address)
@@ -63,7 +63,7 @@ def test_the_page_in_voila(tmp_path):
 def test_the_page_in_jupyterlab(tmp_path):
     found = []
     shutil.copyfile(data_folder("notebooks") / "explorer.ipynb", tmp_path / "explorer.ipynb")
-    with chromium() as browser, lab(tmp_path, "digits") as address:
+    with chromium() as browser, lab(tmp_path, "fashion-mnist") as address:
         page = browser.new_page(viewport={"width": 1400, "height": 1200})
         page.goto(address + "lab/tree/explorer.ipynb", timeout=120_000)
         page.wait_for_selector(".jp-Notebook", timeout=120_000)
