@@ -32,7 +32,7 @@ class BudgetPanel(w.VBox):
         self.refresh()
 
     def _moved(self, device: str, value: float) -> None:
-        if not self._quiet:
+        if not self._quiet and not self.rows[device].shows(value):
             low, high = self.state.range(device)
             self.state.move(device, min(max(value, low), high))
 
@@ -55,6 +55,7 @@ class _Row:
         low, high = state.range(device)
         unit = state.study.devices[device].unit
         self.low, self.high = low, high
+        self._shown: tuple[float, ...] = ()
         self.on = w.Checkbox(value=False, description=f"bound {device}", indent=False, layout={"width": "130px"})
         self.slider = w.FloatLogSlider(
             value=high, min=math.log10(low), max=math.log10(high), step=max(1e-4, math.log10(high / low) / 100),
@@ -72,7 +73,14 @@ class _Row:
         self.box = w.VBox([w.HBox([self.on, self.number]), self.slider, self.range], layout={"margin": "0 0 8px 0"})
 
     def show(self, value: float, on: bool) -> None:
+        """Show a value; the slider shows the next step above it, since a browser rounds others and reports that."""
         value = min(max(value, self.low), self.high)
-        self.slider.value = value
+        steps = math.ceil(round((math.log10(value) - self.slider.min) / self.slider.step, 6))
+        self.slider.value = min(10 ** (self.slider.min + steps * self.slider.step), self.high)
         self.number.value = float(f"{value:.4g}") if self.low <= float(f"{value:.4g}") <= self.high else value
         self.on.value = on
+        self._shown = (self.slider.value, self.number.value)
+
+    def shows(self, value: float) -> bool:
+        """Whether a value that a browser reports is what is shown already."""
+        return any(math.isclose(value, shown, rel_tol=1e-6) for shown in self._shown)

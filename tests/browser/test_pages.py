@@ -22,6 +22,8 @@ def check_page(page):
     assert traces["front"]["n"] > 2
     assert traces["generated"]["n"] == 1
     assert page.locator("[data-title*='Share'], [data-title*='loud']").count() == 0
+    boxes = page.locator("input[type=checkbox]")
+    assert [boxes.nth(i).is_checked() for i in range(3)] == [True, False, False]
     waits = []
     for target in ("mobile", "cpu", "gpu"):
         handle = page.locator(f".slider-{target} .noUi-handle").first

@@ -45,8 +45,17 @@ def test_a_slider_moves_point_text_and_table(page, digits_study):
 def test_slider_and_number_are_linked(page):
     row = page.budgets.rows["cpu"]
     row.number.value = 0.05
-    assert row.slider.value == pytest.approx(0.05)
-    assert page.state.budget["cpu"] == pytest.approx(0.05)
+    assert 0.05 <= row.slider.value <= 0.05 * 1.02
+    row.slider.value = row.low
+    assert row.number.value == pytest.approx(row.low, rel=1e-3)
+    assert page.state.budget["cpu"] == pytest.approx(row.low)
+
+
+def test_what_a_browser_reports_back_is_no_move(page):
+    row = page.budgets.rows["gpu"]
+    page.budgets._moved("gpu", row.slider.value * (1 + 1e-9))
+    page.budgets._moved("gpu", row.number.value)
+    assert not row.on.value
 
 
 def test_a_target_that_is_off_shows_the_networks_cost_and_binds_when_moved(page):
