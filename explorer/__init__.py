@@ -7,7 +7,9 @@
 Importing this, opening a study and generating load no torch; what trains or measures loads it when called.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -36,6 +38,17 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"explorer.{room}"), name)
     globals()[name] = value
     return value
+
+
+class _Facade(ModuleType):
+    """Keeps `explorer.search` and `explorer.export` the functions when the rooms of that name are imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _ROOMS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Facade
 
 
 def __dir__() -> list[str]:

@@ -43,8 +43,7 @@ def run(arguments: list[str]) -> int:
     global _resume_hint
     _resume_hint = ""
     try:
-        result = app(arguments, standalone_mode=False)
-        return int(result or 0)
+        code = int(app(arguments, standalone_mode=False) or 0)
     except InputError as error:
         return _fail(str(error))
     except TyperException as error:
@@ -54,8 +53,10 @@ def run(arguments: list[str]) -> int:
         describe_error = getattr(error, "format_message", None)
         return _fail(describe_error() if describe_error else str(error))
     except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    if code == 130:
         print(f"\nstopped{_resume_hint}", file=sys.stderr)
-        return 130
+    return code
 
 
 def _fail(message: str) -> int:

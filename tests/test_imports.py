@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -47,6 +48,10 @@ def test_without_torch_the_extra_is_named():
 
 def test_the_public_names_exist():
     import explorer
+    import explorer.export
+    import explorer.search
 
     for name in explorer.__all__:
-        assert getattr(explorer, name) is not None
+        assert not isinstance(getattr(explorer, name), ModuleType) or name == "__version__", name
+    assert callable(explorer.search)
+    assert callable(explorer.export)

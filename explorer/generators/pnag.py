@@ -91,7 +91,8 @@ class Controller(nn.Module):
             chosen.append(choice)
             logp.append(log_p.gather(1, choice[:, None])[:, 0])
             entropy.append(-(log_p.exp() * log_p).sum(1))
-            x = budget + self.choices[kind][choice]
+            # a product, not an index: adding up an index's gradient has no fixed order on several threads
+            x = budget + F.one_hot(choice, self.options[kind]).to(x.dtype) @ self.choices[kind]
         return torch.stack(chosen, 1), torch.stack(logp, 1), torch.stack(entropy, 1)
 
 

@@ -51,10 +51,10 @@ def test_the_page_in_voila(tmp_path):
             link.click()
         path = tmp_path / "x.onnx"
         download.value.save_as(path)
+        assert found == []
     import onnxruntime as ort
 
     assert ort.InferenceSession(str(path)).get_inputs()[0].name == "images"
-    assert found == []
     with chromium() as browser, voila(notebook=bare_notebook()) as address:
         page = browser.new_page()
         ready(page, address)
@@ -76,4 +76,4 @@ def test_the_page_in_jupyterlab(tmp_path):
         page.wait_for_selector(".js-plotly-plot .main-svg", timeout=120_000)
         page.wait_for_timeout(1000)
         check_page(page)
-    assert found == []
+        assert found == []
