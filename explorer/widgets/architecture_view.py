@@ -19,6 +19,8 @@ class ArchitectureView(w.VBox):
 
     def __init__(self, state: DashboardState) -> None:
         self.state = state
+        table = state.study.evaluations
+        self.measured = dict(zip(table["key"], table["accuracy"]))
         self.picture, self.text, self.table = w.HTML(), w.HTML(), w.HTML()
         state.observe(self.refresh)
         super().__init__([self.picture, w.HBox([self.text, self.table], layout={"flex_flow": "row wrap"})])
@@ -43,9 +45,8 @@ class ArchitectureView(w.VBox):
         rows = [
             ("accuracy", f"{c.accuracy:.2%} ({c.interval[0]:.2%} to {c.interval[1]:.2%})", "", "predicted"),
         ]
-        known = study.evaluations.set_index("key")["accuracy"]
-        if c.key in known.index:
-            rows.append(("accuracy", f"{float(known[c.key]):.2%}", "", "measured on validation images"))
+        if c.key in self.measured:
+            rows.append(("accuracy", f"{self.measured[c.key]:.2%}", "", "measured on validation images"))
         for name, device in study.devices.items():
             limit = f"{budget[name]:.4g}" if name in budget else ""
             rows.append((name, f"{c.costs[name]:.4g} {device.unit}", limit, str(device.provenance)))
