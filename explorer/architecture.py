@@ -46,6 +46,17 @@ class Architecture:
         object.__setattr__(self, "space", space)
         object.__setattr__(self, "choices", tuple(int(c) for c in space.canonical(codes)[0]))
 
+    @classmethod
+    def many(cls, space: SearchSpace, codes: np.ndarray) -> list[Architecture]:
+        """One per row of (n, d) codes, checked and made canonical at once."""
+        made = []
+        for row in space.canonical(as_codes(space, codes)).tolist():
+            one = object.__new__(cls)
+            object.__setattr__(one, "space", space)
+            object.__setattr__(one, "choices", tuple(row))
+            made.append(one)
+        return made
+
     @property
     def codes(self) -> np.ndarray:
         """(d,) int8."""

@@ -71,9 +71,9 @@ class Front:
         return len(self.codes)
 
     def __iter__(self) -> Iterator[Candidate]:
-        for row, accuracy, costs in zip(self.codes, self.accuracy, self.costs):
+        for one, accuracy, costs in zip(Architecture.many(self.space, self.codes), self.accuracy, self.costs):
             yield Candidate(
-                Architecture(self.space, row), float(accuracy), (float(accuracy), float(accuracy)),
+                one, float(accuracy), (float(accuracy), float(accuracy)),
                 dict(zip(self.devices, map(float, costs))), True, "", self.source,
             )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """One step of the controller as an ONNX graph.
 
-`code (n, C), previous (n,), h (n, H), c (n, H) -> logits (n, O), h, c`. `previous` is 0 at the start, then 1 + the
-position of the chosen option in the list of all kinds' options. Embeddings and input matrix are multiplied once here,
-so a step at work is two matrix products.
+`code (r, C), request (n,), previous (n,), h (n, H), c (n, H) -> logits (n, O), h, c`. Row i writes for the budget code
+`code[request[i]]`, so many rows share one product. `previous` is 0 at the start, then 1 + the position of the chosen
+option in the list of all kinds' options. Embeddings and input matrix are multiplied once here.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,8 @@ def controller_graph(state: Mapping[str, Any]) -> onnx.ModelProto:
         "quarters": np.array([hidden] * 4, np.int64),
     }  # fmt: skip
     steps: list[tuple[str, list[str], list[str], dict[str, Any]]] = [
-        ("MatMul", ["code", "budget"], ["from_budget"], {}),
+        ("MatMul", ["code", "budget"], ["budgets"], {}),
+        ("Gather", ["budgets", "request"], ["from_budget"], {"axis": 0}),
         ("Gather", ["table", "previous"], ["from_choice"], {"axis": 0}),
         ("MatMul", ["h", "recurrent"], ["from_h"], {}),
         ("Add", ["from_choice", "from_h"], ["inner"], {}),
@@ -55,7 +56,8 @@ def controller_graph(state: Mapping[str, Any]) -> onnx.ModelProto:
         [helper.make_node(op, inputs, outputs, **attributes) for op, inputs, outputs, attributes in steps],
         "controller",
         [
-            helper.make_tensor_value_info("code", floats, ["n", w["budget"].shape[0]]),
+            helper.make_tensor_value_info("code", floats, ["r", w["budget"].shape[0]]),
+            helper.make_tensor_value_info("request", TensorProto.INT64, ["n"]),
             helper.make_tensor_value_info("previous", TensorProto.INT64, ["n"]),
             helper.make_tensor_value_info("h", floats, ["n", hidden]),
             helper.make_tensor_value_info("c", floats, ["n", hidden]),

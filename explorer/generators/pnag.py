@@ -3,14 +3,14 @@
 Guo et al. 2022 ("Pareto-aware neural architecture generation" and its public code). Kept: the controller, the pairwise
 evaluator and its labels, policy gradient with entropy. Repaired: any budget works (codes interpolate between anchors),
 one generator takes several devices at once, the budget is an input of every step (as the first input alone it is
-forgotten, and the policy with it), requests come in batches with a baseline, inactive genes earn no credit,
-ties are no pair, and the schedule is as long as the training.
+forgotten, and the policy with it), requests come in batches with a baseline, inactive genes are not written and earn no
+credit, ties are no pair, and the schedule is as long as the training.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
@@ -27,7 +27,7 @@ from explorer.generators.controller_graph import controller_graph
 from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.selection import cheapest, costs_of
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
-from explorer.spaces.operators import active, one_hot, option_counts, unique
+from explorer.spaces.operators import active, one_hot, option_counts, unique, written
 
 
 class PnagConfig(Settings):
@@ -37,7 +37,7 @@ class PnagConfig(Settings):
         anchors: budgets with an embedding of their own, per device.
         ranker_steps: gradient steps of the evaluator before the policy starts; then two per iteration.
         iterations: policy-gradient steps, each of `requests` budgets with `draws` architectures.
-        entropy: weight of the entropy bonus at the start; it falls to a tenth.
+        entropy: weight of the entropy bonus at the start; it falls to a hundredth.
         imitation: weight of learning from the best architecture known for a request, beside the policy gradient;
             0 is the published method.
     """
@@ -52,6 +52,10 @@ class PnagConfig(Settings):
     entropy: float = Field(0.5, ge=0)
     imitation: float = Field(0.3, ge=0)
     feasible: float = Field(0.97, gt=0, lt=1, description="share of raw networks inside their budget to aim at")
+
+
+# (n, tokens) choices so far, zeros behind them -> (n, tokens) bool: which of them matter
+Activity = Callable[[np.ndarray], np.ndarray]
 
 
 class Controller(nn.Module):
@@ -75,25 +79,31 @@ class Controller(nn.Module):
             nn.init.uniform_(p, -0.1, 0.1)
         nn.init.uniform_(self.budget, -1, 1)
 
-    def forward(self, code: Tensor, noise: Tensor, forced: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, code: Tensor, noise: Tensor, activity: Activity, forced: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """(n, C) codes and (n, tokens, o) Gumbel noise -> choices, their log-probabilities, entropies: all (n, tokens).
 
-        Zero noise gives the most probable choices; `forced` (n, tokens) takes the given ones instead.
+        Zero noise gives the most probable choices; `forced` (n, tokens) takes the given ones instead. A token that is
+        inactive, given the choices before it, is passed over: it is 0 in all three and leaves no trace in the cell.
         """
         budget = x = code @ self.budget
         h = c = torch.zeros(len(code), self.cell.hidden_size)
-        chosen, logp, entropy = [], [], []
+        chosen = torch.zeros(len(code), len(self.kinds), dtype=torch.int64)
+        logp, entropy = [], []
         for token, kind in enumerate(self.kinds):
-            h, c = self.cell(x, (h, c))
+            on = torch.from_numpy(activity(chosen.numpy())[:, token])
+            h, c = (torch.where(on[:, None], new, old) for new, old in zip(self.cell(x, (h, c)), (h, c)))
             log_p = F.log_softmax(self.heads[kind](h), 1)
             drawn = (log_p.detach() + noise[:, token, : self.options[kind]]).argmax(1)
             choice = drawn if forced is None else forced[:, token]
-            chosen.append(choice)
-            logp.append(log_p.gather(1, choice[:, None])[:, 0])
-            entropy.append(-(log_p.exp() * log_p).sum(1))
+            chosen[:, token] = choice * on
+            logp.append(log_p.gather(1, choice[:, None])[:, 0] * on)
+            entropy.append(-(log_p.exp() * log_p).sum(1) * on)
             # a product, not an index: adding up an index's gradient has no fixed order on several threads
-            x = budget + F.one_hot(choice, self.options[kind]).to(x.dtype) @ self.choices[kind]
-        return torch.stack(chosen, 1), torch.stack(logp, 1), torch.stack(entropy, 1)
+            fed = budget + F.one_hot(choice, self.options[kind]).to(x.dtype) @ self.choices[kind]
+            x = torch.where(on[:, None], fed, x)
+        return chosen, torch.stack(logp, 1), torch.stack(entropy, 1)
 
 
 class DominanceEvaluator(nn.Sequential):
@@ -225,11 +235,20 @@ class _Trainer:
         self.rank_optimizer.step()
         return float((torch.sign(difference.detach()) * label).sum() / label.abs().sum().clamp(min=1))
 
+    def codes(self, chosen: np.ndarray) -> np.ndarray:
+        """(n, tokens) choices -> (n, d) int8 in gene order."""
+        codes = np.zeros(chosen.shape, np.int8)
+        codes[:, self.genes] = chosen
+        return codes
+
+    def activity(self, chosen: np.ndarray) -> np.ndarray:
+        """See `Activity`; a space that cannot tell early has every token written."""
+        return written(self.space, self.codes(chosen))[:, self.genes]
+
     def emit(self, code: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, Tensor, Tensor]:
         """Codes in gene order, with log-probability and entropy of active genes summed: (n, d), (n,), (n,)."""
-        chosen, logp, entropy = self.controller(torch.from_numpy(code), torch.from_numpy(noise))
-        raw = np.zeros((len(code), len(self.genes)), np.int8)
-        raw[:, self.genes] = chosen.numpy()
+        chosen, logp, entropy = self.controller(torch.from_numpy(code), torch.from_numpy(noise), self.activity)
+        raw = self.codes(chosen.numpy())
         on = torch.from_numpy(active(self.space, raw)[:, self.genes]).float()
         return self.space.canonical(raw), (logp * on).sum(1), (entropy * on).sum(1)
 
@@ -251,7 +270,7 @@ class _Trainer:
             order = self.rank(code, torch.from_numpy(one_hot(self.space, codes))).view(c.requests, c.draws).numpy()
         costs = costs_of(self.space, self.population.devices, codes).reshape(c.requests, c.draws, -1)
         advantage = torch.from_numpy(dominance(order, costs, limits).mean(2)).float()
-        bonus = c.entropy * (1 - 0.9 * share)
+        bonus = c.entropy * (1 - 0.99 * share)
         loss = -(advantage.flatten() * logp).mean() - bonus * entropy.mean() + c.imitation * self.imitation(limits)
         self.optimizer.zero_grad()
         loss.backward()
@@ -264,9 +283,9 @@ class _Trainer:
         codes, known = self.population.experts(limits)
         tokens = torch.from_numpy(codes[:, self.genes].astype(np.int64))
         noise = torch.zeros(len(codes), len(self.genes), int(self.options))
-        _, logp, _ = self.controller(torch.from_numpy(self.code(limits)), noise, tokens)
-        on = active(self.space, codes)[:, self.genes] & known[:, None]
-        return -(logp * torch.from_numpy(on).float()).sum(1).mean()
+        on = active(self.space, codes)[:, self.genes]
+        _, logp, _ = self.controller(torch.from_numpy(self.code(limits)), noise, lambda _: on, tokens)
+        return -(logp * torch.from_numpy(known).float()[:, None]).sum(1).mean()
 
     def train(self, progress: Progress) -> dict[str, float]:
         c = self.config

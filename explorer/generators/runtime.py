@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from explorer.generators.budgets import BudgetCode
 from explorer.generators.selection import Selection, select
 from explorer.onnx_session import open_session
 from explorer.protocols import Device, Evaluator, SearchSpace
+from explorer.spaces.operators import written
 
-TEMPERATURE = 2.0  # of the more varied half of the draws
+TEMPERATURE = 1.5  # of the more varied half of the draws
+BLOCK = 128  # requests at once: what they need stays in the processor's cache
 
 
 class BudgetGenerator:
@@ -52,7 +55,7 @@ class BudgetGenerator:
             )
             self._genes, self._kinds, self._counts = about["genes"], about["kinds"], about["options"]
             self._offsets = np.cumsum([0, *self._counts])
-            self._hidden = int(self._session.get_inputs()[2].shape[1])
+            self._hidden = {i.name: i.shape for i in self._session.get_inputs()}["h"][1]
             genes = len(self._genes)
         except Exception as error:
             raise InputError(f"not a generator of ours: {str(error).splitlines()[0]}") from error
@@ -108,6 +111,14 @@ class BudgetGenerator:
         draws spread over the whole range of the first conditioned device instead.
         """
         limits = np.atleast_2d(np.asarray(limits, float))
+        codes, request = [np.zeros((0, len(self.space.decisions)), np.int8)], [np.zeros(0, np.int64)]
+        for start in range(0, len(limits), BLOCK):
+            block = self._draw_block(limits[start : start + BLOCK], rng, samples)
+            codes.append(block[0])
+            request.append(block[1] + start)
+        return np.concatenate(codes), np.concatenate(request)
+
+    def _draw_block(self, limits: np.ndarray, rng: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
         request, asked, counts, heat = self._starts(limits[:, self._columns], samples)
         others = [i for i in range(limits.shape[1]) if i not in self._columns]
         foreign = ~np.isnan(limits[:, others]).all(1)
@@ -143,26 +154,58 @@ class BudgetGenerator:
         """Write architectures token by token; draws with one history are one row.
 
         A row's draws are split over the options by a multinomial, which is the same as drawing them one by one. So the
-        work grows with the number of distinct histories, not with the number of draws.
+        work grows with the number of distinct histories, not with the number of draws. A row passes over the tokens
+        that its earlier choices made inactive.
 
         Returns:
             (u,) the start that each row came from, and (u, d) its choices.
         """
         n = len(code)
-        origin, previous = np.arange(n), np.zeros(n, np.int64)
-        hidden = self._hidden
-        h = c = np.zeros((n, hidden), np.float32)
-        chosen = np.zeros((n, len(self.space.decisions)), np.int8)
+        state, chosen = np.zeros((n, self._hidden), np.float32), np.zeros((n, len(self.space.decisions)), np.int8)
+        rows = _Rows(np.arange(n), np.zeros(n, np.int64), state, state, chosen, counts, greedy)
         for gene, kind in zip(self._genes, self._kinds):
             at, o = self._offsets[kind], self._counts[kind]
-            outputs: Any = self._session.run(None, {"code": code, "previous": previous, "h": h, "c": c})
-            logits, h, c = outputs
-            p = np.exp(logits[:, at : at + o].astype(float) / heat[:, None])
+            on = written(self.space, rows.chosen)[:, gene]
+            rest, now = rows.take(np.flatnonzero(~on)), rows.take(np.flatnonzero(on))
+            outputs: Any = self._session.run(
+                None, {"code": code, "request": now.start, "previous": now.previous, "h": now.h, "c": now.c}
+            )
+            logits, now.h, now.c = outputs
+            p = np.exp(logits[:, at : at + o].astype(float) / heat[now.start, None])
             p /= p.sum(1, keepdims=True)
-            split = rng.multinomial(counts, p) if counts.any() else np.zeros(p.shape, np.int64)
-            best = (p.argmax(1)[:, None] == np.arange(o)) & greedy[:, None]
-            rows, option = np.nonzero((split > 0) | best)
-            origin, code, h, c, chosen = origin[rows], code[rows], h[rows], c[rows], chosen[rows]
-            chosen[:, gene] = option
-            counts, heat, greedy, previous = split[rows, option], heat[rows], best[rows, option], 1 + at + option
-        return origin, chosen
+            split = rng.multinomial(now.counts, p) if now.counts.any() else np.zeros(p.shape, np.int64)
+            best = (p.argmax(1)[:, None] == np.arange(o)) & now.greedy[:, None]
+            parent, option = np.nonzero((split > 0) | best)
+            now = now.take(parent)
+            now.chosen[:, gene] = option
+            now.counts, now.greedy, now.previous = split[parent, option], best[parent, option], 1 + at + option
+            rows = rest.join(now)
+        return rows.start, rows.chosen
+
+
+@dataclass
+class _Rows:
+    """Histories on the way, one per row.
+
+    Attributes:
+        start: (n,) where the row began: its budget and temperature.
+        previous: (n,) the last choice, as the graph reads it.
+        h, c: (n, H) state of the cell.
+        chosen: (n, d) int8 choices so far.
+        counts: (n,) draws that share this history.
+        greedy: (n,) bool: this history is the most probable one.
+    """
+
+    start: np.ndarray
+    previous: np.ndarray
+    h: np.ndarray
+    c: np.ndarray
+    chosen: np.ndarray
+    counts: np.ndarray
+    greedy: np.ndarray
+
+    def take(self, index: np.ndarray) -> _Rows:
+        return _Rows(*(value[index] for value in vars(self).values()))
+
+    def join(self, other: _Rows) -> _Rows:
+        return _Rows(*(np.concatenate(pair) for pair in zip(vars(self).values(), vars(other).values())))

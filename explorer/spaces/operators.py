@@ -52,6 +52,16 @@ def active(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
     return mask
 
 
+def written(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
+    """Which genes a generator writes when it has come this far: (n, d) bool.
+
+    A space with an `active` of its own tells early, from a stage's depth; of any other space every gene is written, and
+    `canonical` clears what does not matter.
+    """
+    own: Any = getattr(space, "active", None)
+    return np.ones(codes.shape, bool) if own is None else np.asarray(own(codes))
+
+
 def one_hot(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
     """What predictors read: (n, D) float32, one bit per option, inactive genes all zero.
 

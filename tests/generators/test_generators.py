@@ -94,9 +94,17 @@ def test_the_graph_is_the_controller(tiny, tmp_path):
     controller.load_state_dict(load(generator.weights))
     limits = generator.code.sample(50, costs_of(space, tiny[2], space.enumerate()), np.random.default_rng(3))
     asked = torch.from_numpy(generator.code(limits * (1 - generator.margin)))
-    chosen, _, _ = controller(asked, torch.zeros(50, len(genes), max(options)))
-    raw = np.zeros((50, len(genes)), np.int8)
-    raw[:, genes] = chosen.numpy()
+
+    def in_gene_order(chosen):
+        raw = np.zeros((50, len(genes)), np.int8)
+        raw[:, genes] = chosen
+        return raw
+
+    chosen, logp, _ = controller(
+        asked, torch.zeros(50, len(genes), max(options)), lambda so_far: space.active(in_gene_order(so_far))[:, genes]
+    )
+    raw = in_gene_order(chosen.numpy())
+    assert ((logp == 0).numpy() == ~space.active(raw)[:, genes]).all()  # what is not written earns no credit
     assert (generator.generate(limits, np.random.default_rng(0), samples=1) == space.canonical(raw)).all()
 
 
@@ -114,6 +122,18 @@ def test_draws_are_draws_of_the_policy(tiny):
     assert len(np.unique(rolled, axis=0)) == len(rolled)
     common = {row.tobytes() for row in rolled}
     assert np.mean([row.tobytes() in common for row in one_by_one]) > 0.9
+
+
+def test_budgets_in_one_pass_are_those_one_by_one(tiny, monkeypatch):
+    """Blocks keep requests apart and in order; a raw network depends on its own budget alone."""
+    generator, space, devices = tiny
+    limits = generator.code.sample(30, costs_of(space, devices, space.enumerate()), np.random.default_rng(4))
+    alone = np.concatenate([generator.generate(row[None], np.random.default_rng(0), samples=1) for row in limits])
+    monkeypatch.setattr("explorer.generators.runtime.BLOCK", 7)
+    assert (generator.generate(limits, np.random.default_rng(0), samples=1) == alone).all()
+    _, request = generator.draw(limits, np.random.default_rng(0), 8)
+    assert (np.diff(request) >= 0).all()
+    assert set(request) == set(range(30))
 
 
 def test_it_is_saved_and_opened(tiny, tmp_path):
