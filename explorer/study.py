@@ -143,12 +143,13 @@ class Study:
         return table.iloc[rows].reset_index(drop=True)
 
     def knee(self, device: str) -> float:
-        """The budget behind which accuracy gets expensive: the front's point farthest above its chord."""
+        """The budget behind which accuracy gets expensive: the front's point farthest above its chord, ends left out."""
         front = self.front(device)
         cost, accuracy = np.log(front[device].to_numpy()), front["accuracy"].to_numpy()
         x = (cost - cost[0]) / max(float(np.ptp(cost)), 1e-9)
         y = (accuracy - accuracy[0]) / max(float(np.ptp(accuracy)), 1e-9)
-        return float(front[device].iloc[int((y - x).argmax())])
+        inner = (y - x)[1:-1]
+        return float(front[device].iloc[1 + int(inner.argmax()) if len(inner) else -1])
 
     def budget_range(self, device: str) -> tuple[float, float]:
         """(lowest reachable, highest useful) cost; beyond the latter no evaluated network is more accurate."""
