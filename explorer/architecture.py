@@ -148,9 +148,8 @@ def as_codes(space: SearchSpace, codes: Any) -> np.ndarray:
             f"a population of {space.name!r} is an integer array of shape (n, {d}), not {array.dtype} {array.shape}"
         )
     counts = np.array([len(options) for options in space.decisions.values()])
-    bad = (array < 0) | (array >= counts)
-    if bad.any():
-        row, gene = map(int, np.argwhere(bad)[0])
+    if (array.min(0) < 0).any() or (array.max(0) >= counts).any():
+        row, gene = map(int, np.argwhere((array < 0) | (array >= counts))[0])
         name = list(space.decisions)[gene]
         raise InputError(
             f"decision {name!r} has no option {int(array[row, gene])}; choose from 0 to {counts[gene] - 1} "

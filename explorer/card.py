@@ -10,20 +10,65 @@ from explorer.devices import LayerDevice
 
 def card(
     manifest: Mapping[str, Any], devices: Sequence[LayerDevice], scored: Any, predictor: Any,
-    generator: Mapping[str, Any],
+    generator: Mapping[str, Any], outside: Sequence[str],
 ) -> str:  # fmt: skip
-    """Markdown."""
-    data, quality = manifest["data"], predictor.quality
+    """Markdown.
+
+    Args:
+        manifest: of the study.
+        devices, scored, predictor: of the study.
+        generator: what its file says of it.
+        outside: lines on devices that extrapolate.
+    """
+    quality = predictor.quality
+    accuracy = _published(manifest, scored) if not manifest["reported"] else _measured(manifest, scored)
+    limits = "".join(f"- {line[0].upper()}{line[1:]}.\n" for line in outside)
+    costs = "\n".join(f"| {d.name} | {d.unit} | {d.provenance} | {_error(d)} |" for d in devices)
+    return f"""# {manifest["title"]}
+
+A study of Pareto Explorer: {"one supernet, " * bool(manifest["reported"])}one predictor, one budget-conditioned generator.
+
+{accuracy}
+
+## Accuracy, predicted
+
+Kendall's tau {quality["kendall_tau"]:.3f} and mean absolute error {quality["mae"]:.2%} on {quality["held_out"]}
+held-out networks. Predictions carry a band of +-{quality["half_width"]:.2%}, calibrated to cover {quality["coverage"]:.0%} of
+networks drawn as the sample was; networks that a search found by the predictor may do worse than predicted.
+
+## Costs
+
+| device | unit | where its numbers come from | error on what was not fitted |
+|---|---|---|---|
+{costs}
+
+## Generator
+
+PNAG, {generator["parameters"]:,} parameters, conditioned on {", ".join(generator["devices"])}. Asked
+{generator["margin"]:.0%} below a budget, {generator["raw_feasible"]:.1%} of its raw networks met random training budgets; every returned network is
+checked against the true cost.
+
+## Limits
+
+- Modelled latencies order networks plausibly; they are no measurements.
+{limits}- Accuracies hold for these images and for inherited weights without further training.
+"""
+
+
+def _error(device: LayerDevice) -> str:
+    error = device.provenance.error
+    if "mape" in error:
+        tau = f", tau {error['kendall_tau']:.2f}" if "kendall_tau" in error else ""
+        return f"{error['mape']:.1%} mean{tau}"
+    return "exact" if device.provenance.kind == "counted" else "unknown"
+
+
+def _measured(manifest: Mapping[str, Any], scored: Any) -> str:
+    data, sampled = manifest["data"], int(np.sum(scored.source == "sample"))
     reported = "\n".join(
         f"| {r['role']} | `{r['key']}` | {r['val']:.2%} | {r['test']:.2%} |" for r in manifest["reported"]
     )
-    costs = "\n".join(f"| {d.name} | {d.unit} | {d.provenance} | {_error(d)} |" for d in devices)
-    sampled = int(np.sum(scored.source == "sample"))
-    return f"""# {manifest["title"]}
-
-A study of Pareto Explorer: one supernet, one predictor, one budget-conditioned generator.
-
-## Images
+    return f"""## Images
 
 `{data["name"]}`: {len(data["classes"])} classes, {data["channels"]} x {data["size"]} x {data["size"]} pixels;
 {data["train"]:,} training, {data["val"]:,} validation and {data["test"]:,} test images, split by seed
@@ -37,36 +82,14 @@ Every choice was made on validation images; test images were used for the table 
 {reported}
 
 {sampled} sampled networks and {len(scored.accuracy) - sampled} from searched fronts were measured on validation
-images (`evaluations.csv`), each with its batch norm recalibrated.
-
-## Accuracy, predicted
-
-Kendall's tau {quality["kendall_tau"]:.3f} and mean absolute error {quality["mae"]:.2%} on {quality["held_out"]}
-held-out networks. Predictions carry a band of +-{quality["half_width"]:.2%}, calibrated to cover {quality["coverage"]:.0%} of
-networks drawn as the sample was; networks that a search found by the predictor may do worse than predicted.
-
-## Costs
-
-| device | unit | where its numbers come from | error on whole networks |
-|---|---|---|---|
-{costs}
-
-## Generator
-
-PNAG, {generator["parameters"]:,} parameters, conditioned on {", ".join(generator["devices"])}. Asked
-{generator["margin"]:.0%} below a budget, {generator["raw_feasible"]:.1%} of its raw networks met random training budgets; every returned network is
-checked against the true cost.
-
-## Limits
-
-Modelled latencies order networks plausibly; they are no measurements. Accuracies hold for these images and for inherited
-weights without further training.
-"""
+images (`evaluations.csv`), each with its batch norm recalibrated."""
 
 
-def _error(device: LayerDevice) -> str:
-    error = device.provenance.error
-    if "mape" in error:
-        tau = f", tau {error['kendall_tau']:.2f}" if "kendall_tau" in error else ""
-        return f"{error['mape']:.1%} mean{tau}"
-    return "exact" if device.provenance.kind == "counted" else "unknown"
+def _published(manifest: Mapping[str, Any], scored: Any) -> str:
+    data = manifest["data"]
+    return f"""## Where accuracies come from
+
+`{data["name"]}`: {data["val"]:,} published rows (top-1 of networks cut from a published supernet, without
+further training). The predictor was fitted to them; the rows themselves are not part of this study. All
+{len(scored.accuracy):,} networks of `evaluations.csv` carry **predicted** accuracy. There are no images and no weights
+here: what is exported is untrained, unless a checkpoint of the published supernet is given."""

@@ -18,12 +18,15 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from explorer import cli_device
 from explorer.errors import InputError
+from explorer.terminal import Json, answer, progress, table
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train one supernet and one generator; then a network for any budget.")  # fmt: skip
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+app.add_typer(cli_device.app, name="device")
+
 StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
 Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]
 Budgets = Annotated[list[str] | None, typer.Option("--budget", help="DEVICE=VALUE, repeatable.")]
@@ -64,43 +67,15 @@ def _fail(message: str) -> int:
     return 2
 
 
-def _print(value: Any, as_json: bool, text: str) -> None:
-    print(json.dumps(value, allow_nan=False) if as_json else text)
+def _all_studies() -> Iterable[Any]:
+    """Every study that opens; of the others one line on stderr each."""
+    from explorer.study import open_study, study_names
 
-
-def _progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    """A bar with time left on a terminal, a line now and then elsewhere; always stderr."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track
-
-        yield from track(items, what, total, console=Console(stderr=True), transient=True)
-        return
-    start = said = time.monotonic()
-    for done, item in enumerate(items):
-        yield item
-        now = time.monotonic()
-        if now - said > 15:
-            left = (now - start) / (done + 1) * (total - done - 1)
-            print(f"{what}: {done + 1}/{total}, {left:.0f} s left", file=sys.stderr, flush=True)
-            said = now
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    """Plain aligned columns."""
-    if not rows:
-        return "(none)"
-    cells = [list(rows[0])] + [[_cell(v) for v in row.values()] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in cells)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, (list, tuple)):
-        return " to ".join(_cell(v) for v in value) if len(value) == 2 else ", ".join(map(_cell, value))
-    return str(value)
+    for name in study_names():
+        try:
+            yield open_study(name)
+        except InputError as error:
+            print(f"explorer: study {name!r} is left out: {error}", file=sys.stderr)
 
 
 def _open(study: str) -> Any:
@@ -168,26 +143,23 @@ def train(
     import explorer
 
     start = time.monotonic()
-    study = explorer.train(recipe, out, data=data, resume=resume, progress=_progress)
+    study = explorer.train(recipe, out, data=data, resume=resume, progress=progress)
     result = {"study": str(study.folder), "name": study.name, "seconds": time.monotonic() - start}
-    _print(result, as_json, f"study {study.name!r} in {study.folder} ({result['seconds']:.0f} s)")
+    answer(result, as_json, f"study {study.name!r} in {study.folder} ({result['seconds']:.0f} s)")
 
 
 @app.command()
 def studies(as_json: Json = False) -> None:
     """List studies, one's own and those shipped."""
-    from explorer.study import open_study, study_names
-
     rows = []
-    for name in study_names():
-        study = open_study(name)
+    for study in _all_studies():
         ranges = {f"{t}_ms": list(study.budget_range(t)) for t in study.targets}
         rows.append({
-            "study": name, "title": study.manifest.title, "space": study.space.name,
+            "study": study.folder.name, "title": study.manifest.title, "space": study.space.name,
             "evaluations": len(study.scored.codes),
             "generators": study.generators, **ranges, "folder": str(study.folder),
         })  # fmt: skip
-    _print(rows, as_json, _table(rows))
+    answer(rows, as_json, table(rows))
 
 
 @app.command()
@@ -200,7 +172,7 @@ def devices(as_json: Json = False) -> None:
         device = load_device(name)
         rows.append({"device": name, "unit": device.unit, "provenance": device.provenance.kind,
                      "about": str(device.provenance), "note": device.provenance.note})  # fmt: skip
-    _print(rows, as_json, _table(rows))
+    answer(rows, as_json, table(rows))
 
 
 @app.command()
@@ -219,22 +191,19 @@ def spaces(as_json: Json = False) -> None:
             ends = [cheapest(space, device), option_counts(space) - 1]
             row[count] = [float(device.cost(space, end[None])[0]) for end in ends]
         rows.append(row)
-    _print(rows, as_json, _table([r | {"architectures": f"{float(r['architectures']):.4g}"} for r in rows]))
+    answer(rows, as_json, table([r | {"architectures": f"{float(r['architectures']):.4g}"} for r in rows]))
 
 
 @app.command()
 def generators(as_json: Json = False) -> None:
     """List the generators of all studies."""
-    from explorer.study import open_study, study_names
-
     rows = []
-    for name in study_names():
-        study = open_study(name)
+    for study in _all_studies():
         for generator in study.generators:
             g = study.generator(generator)
             rows.append({"generator": generator, "space": study.space.name, "parameters": g.parameters,
-                         "study": name, "devices": list(g.code.devices)})  # fmt: skip
-    _print(rows, as_json, _table(rows))
+                         "study": study.folder.name, "devices": list(g.code.devices)})  # fmt: skip
+    answer(rows, as_json, table(rows))
 
 
 @app.command()
@@ -250,7 +219,7 @@ def generate(study: StudyName, budget: Budgets = None, generator: Generator = No
         "costs": dict(candidate.costs), "feasible": candidate.feasible, "generator": candidate.generator,
         "seconds": seconds,
     }  # fmt: skip
-    _print(result, as_json, describe(candidate, opened))
+    answer(result, as_json, describe(candidate, opened))
     if not candidate.feasible:
         raise InputError(opened.nearest_line(asked, candidate))
 
@@ -264,7 +233,7 @@ def evaluate(
     opened = _open(study)
     accuracy = float(opened.evaluate([opened.architecture(architecture)], split)[0])
     result = {"architecture": architecture, "accuracy": accuracy, "split": split}
-    _print(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, inherited weights)")
+    answer(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, inherited weights)")
 
 
 @app.command()
@@ -279,18 +248,20 @@ def measure(
     opened = _open(study)
     candidate = opened.candidate(opened.architecture(architecture))
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = export_network(opened, candidate, Path(scratch) / "out", images=200)
+        bundle = export_network(opened, candidate, Path(scratch) / "out", ["onnx"], images=200)
         result = {"architecture": architecture} | measure_file(bundle.files["onnx"], threads)
     text = (f"{result['latency_ms']:.4g} ms +- {result['spread_ms']:.2g} (measured: {result['hardware']}, "
             f"{result['runtime']}, {threads} thread(s), batch 1)")  # fmt: skip
-    _print(result, as_json, text)
+    answer(result, as_json, text)
 
 
 @app.command()
 def export(
     study: StudyName, out: Out, architecture: Annotated[str | None, typer.Option(help="A key.")] = None,
     budget: Budgets = None, generator: Generator = None,
-    formats: Annotated[list[str] | None, typer.Option("--format", help="onnx")] = None, as_json: Json = False,
+    formats: Annotated[list[str] | None, typer.Option("--format", help="onnx, torch, ofa.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A checkpoint of once-for-all, for a study without.")] = None,
+    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Write a network as ONNX with its card, checked on real test images."""
     from explorer.export import ExportError
@@ -299,7 +270,7 @@ def export(
     opened = _open(study)
     candidate = _candidate(opened, budget, architecture, generator)
     try:
-        bundle = export_network(opened, candidate, out, formats or ["onnx"])
+        bundle = export_network(opened, candidate, out, formats, weights=weights)
     except ExportError as error:
         print(f"explorer: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
@@ -307,10 +278,16 @@ def export(
         "architecture": candidate.key, "folder": str(bundle.folder),
         "files": {name: str(path) for name, path in bundle.files.items()}, "check": bundle.check,
     }  # fmt: skip
-    check = bundle.check
-    text = (f"{bundle.files['onnx']}\n  same class on all of {check['images']} test images, logits within "
-            f"{check['max_difference']:.1e}; test accuracy {check['test_accuracy']:.2%} (measured)")  # fmt: skip
-    _print(result, as_json, text)
+    answer(result, as_json, "\n".join([*(str(path) for path in bundle.files.values()), said_of(bundle.check)]))
+
+
+def said_of(check: dict[str, float]) -> str:
+    """An export's check in words."""
+    if "same_top1" not in check:
+        return "nothing to check"
+    images = f"{check['images']} {'test images' if 'test_accuracy' in check else 'random patterns (no images here)'}"
+    said = f"same class on all of {images}, logits within {check['max_difference']:.1e}"
+    return said + (f"; test accuracy {check['test_accuracy']:.2%} (measured)" if "test_accuracy" in check else "")
 
 
 @app.command()
@@ -329,7 +306,7 @@ def demo(
     root = Path(tempfile.mkdtemp(prefix="explorer-demo-"))
     say = (lambda text: print(text, file=sys.stderr, flush=True)) if as_json else (lambda text: print(text, flush=True))
     say("1. Training a supernet, a predictor and a generator on 1,077 handwritten digits ...")
-    study = explorer.train("digits", root / "digits", progress=_progress)
+    study = explorer.train("digits", root / "digits", progress=progress)
     trained = time.monotonic() - start
     say(f"   done in {trained:.0f} s: {study.folder}\n2. Networks for three budgets per target:")
     candidates = []
@@ -415,6 +392,6 @@ def doctor(as_json: Json = False) -> None:
     from explorer.doctor import checks
 
     rows = checks()
-    _print(rows, as_json, _table([{"": row["state"], "what": row["what"], "detail": row["detail"]} for row in rows]))
+    answer(rows, as_json, table([{"": row["state"], "what": row["what"], "detail": row["detail"]} for row in rows]))
     if any(row["state"] == "broken" for row in rows):
         raise typer.Exit(1)

@@ -26,9 +26,14 @@ def unknown(what: str, value: object, allowed: Iterable[object]) -> InputError:
     return InputError(f"unknown {what} {str(value)[:80]!r}; choose from: {names}")
 
 
-def require_torch(what: str) -> None:
-    """Raise `MissingExtra` with the install line where torch is absent."""
+def require(package: str, what: str) -> None:
+    """Raise `MissingExtra` with the install line where a package of the extra `train` is absent."""
     from importlib.util import find_spec
 
-    if find_spec("torch") is None:
-        raise MissingExtra(f"{what} needs torch, which is not installed: pip install 'pareto-explorer[train]'")
+    if find_spec(package) is None:
+        raise MissingExtra(f"{what} needs {package}, which is not installed: pip install 'pareto-explorer[train]'")
+
+
+def require_torch(what: str) -> None:
+    """`require` torch."""
+    require("torch", what)

@@ -74,3 +74,9 @@ class Part:
 
     genes: tuple[int, ...]
     layers: Callable[[tuple[int, ...]], tuple[Layer, ...]]
+
+
+def round_width(width: float, divisor: int = 8) -> int:
+    """The multiple of 8 nearest to `width`, never more than 10 % below it (MobileNet's and once-for-all's rule)."""
+    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * width else rounded

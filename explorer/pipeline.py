@@ -9,98 +9,33 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tomli_w
-from pydantic import Field
 
 from explorer.architecture import Architecture, key_of
-from explorer.config import Settings, parse, read_toml
+from explorer.card import card
 from explorer.datasets import Images, load_dataset
 from explorer.devices import COUNTS, device_json, load_device
-from explorer.errors import InputError, unknown
-from explorer.evaluators import (
-    Predictor,
-    PredictorConfig,
-    ScoreConfig,
-    Scored,
-    SharedWeights,
-    append_scores,
-)
+from explorer.errors import InputError
+from explorer.evaluators import Predictor, Scored, SharedWeights, append_scores, read_published
 from explorer.evaluators.scoring import spread_sample
 from explorer.files import sha256, write_json, write_text
-from explorer.front import objectives
-from explorer.generators import costs_of
-from explorer.generators.pnag import PnagConfig, train_pnag
+from explorer.front import nondominated, objectives
+from explorer.generators import BudgetGenerator, costs_of
+from explorer.generators.pnag import train_pnag
 from explorer.protocols import Progress, silent
+from explorer.recipe import PUBLISHED, Recipe, load_recipe
 from explorer.search import search
 from explorer.spaces import SPACES
 from explorer.study import FORMAT, Study, open_study
-from explorer.supernets import MobileSupernet, TrainConfig, train_supernet
+from explorer.supernets import MobileSupernet, train_supernet
 from explorer.supernets.checkpoint import load_tensors, save_tensors
 from explorer.supernets.sampling import largest, smallest
-
-RECIPES = Path(__file__).parent / "recipes"
-
-
-class SearchConfig(Settings):
-    """The search whose fronts are re-measured with inherited weights."""
-
-    evaluations: int = Field(20_000, ge=100)
-
-
-class GeneratorConfig(PnagConfig):
-    """PNAG's settings and how many architectures its evaluator sees."""
-
-    evaluations: int = Field(20_000, ge=100)
-
-
-class Recipe(Settings):
-    """Everything that determines a study."""
-
-    title: str = Field("", max_length=200)
-    data: str
-    space: str
-    devices: list[str] = Field(default_factory=lambda: ["mobile", "cpu", "gpu", *COUNTS])
-    seed: int = Field(0, ge=0)
-    train_images: int | None = Field(None, ge=16)
-    supernet: TrainConfig = Field(default_factory=TrainConfig)
-    scores: ScoreConfig = Field(default_factory=ScoreConfig)
-    predictor: PredictorConfig = Field(default_factory=PredictorConfig)
-    search: SearchConfig = Field(default_factory=SearchConfig)
-    pnag: GeneratorConfig = Field(default_factory=GeneratorConfig)
-
-
-def recipe_names() -> list[str]:
-    """Recipes in the package."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
-
-
-def load_recipe(recipe: str | Path, data: str | None = None) -> Recipe:
-    """A recipe by name or TOML file; `data` replaces its images.
-
-    Raises:
-        InputError: unknown name, unreadable file, unknown key, unknown space, device or data set.
-    """
-    path = Path(recipe)
-    if path.suffix != ".toml":
-        path = RECIPES / f"{recipe}.toml"
-        if str(recipe) not in recipe_names():
-            raise unknown("recipe", recipe, [*recipe_names(), "a TOML file"])
-    values = read_toml(path)
-    if data is not None:
-        values["data"] = data
-        values["title"] = data
-    checked = parse(Recipe, values, str(recipe))
-    _ = SPACES[checked.space]
-    for name in checked.devices:
-        load_device(name)
-    if len(set(checked.devices)) != len(checked.devices):
-        raise InputError(f"{recipe}: devices = {checked.devices}: a device is named twice")
-    return checked
 
 
 def train(
@@ -121,41 +56,30 @@ def train(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data)
     out = Path(out).expanduser()
-    images = load_dataset(recipe.data, recipe.seed, _image_size(recipe))
+    if recipe.data.startswith(PUBLISHED):
+        rows = read_published(recipe.data.removeprefix(PUBLISHED), recipe.search_space)
+        make: Callable[[], _Run] = lambda: _PublishedRun(recipe, out, rows, progress)  # noqa: E731
+    else:
+        images = load_dataset(recipe.data, recipe.seed, _image_size(recipe))
+        make = lambda: _TrainedRun(recipe, out, images.subset(recipe.train_images), progress)  # noqa: E731
     _claim(out, recipe, resume)
     if (out / "study.json").exists():
         return open_study(out)
-    return _Run(recipe, out, images.subset(recipe.train_images), progress).finish()
+    return make().finish()
 
 
 class _Run:
     """One training run; every method is a stage."""
 
-    def __init__(self, recipe: Recipe, out: Path, images: Images, progress: Progress) -> None:
-        self.recipe, self.out, self.images, self.progress = recipe, out, images, progress
-        space: Any = SPACES[recipe.space]
-        self.space = space.for_images(images.channels, len(images.classes), images.size)
-        self.devices = [load_device(name) for name in recipe.devices]
+    def __init__(self, recipe: Recipe, out: Path, space: Any, progress: Progress) -> None:
+        self.recipe, self.out, self.space, self.progress = recipe, out, space, progress
+        self.devices = [load_device(source) for source in recipe.devices]
         for device in self.devices:
             device.cost(self.space, self.space.sample(1, np.random.default_rng(0)))
         self.targets = [device for device in self.devices if device.unit == "ms"]
 
     def finish(self) -> Study:
-        self.copy_devices()
-        supernet = self.supernet()
-        if os.environ.get("RANK", "0") != "0":  # under torchrun, the first process does the rest alone
-            raise SystemExit(0)
-        evaluator = SharedWeights(
-            supernet, self.images, "val", self.recipe.scores.val_images, self.recipe.scores.calibration_images
-        )
-        sampled = self.scores(evaluator)
-        predictor = self.predictor(sampled)
-        scored = self.measure_fronts(evaluator, predictor)
-        self.generator(predictor)
-        self.write_fronts(scored)
-        self.write_study(supernet, scored, predictor)
-        (self.out / "checkpoint.safetensors").unlink(missing_ok=True)
-        return open_study(self.out)
+        raise TypeError(f"{type(self).__name__} has no stages")
 
     def _once(self, name: str, make: Callable[[Path], Any]) -> Path:
         path = self.out / name
@@ -168,31 +92,10 @@ class _Run:
             if device.name not in COUNTS:
                 self._once(f"devices/{device.name}.json", lambda p, d=device: write_json(p, device_json(d)))
 
-    def supernet(self) -> MobileSupernet:
-        checkpoint = self.out / "checkpoint.safetensors"
-
-        def make(path: Path) -> None:
-            trained = train_supernet(
-                SPACES[self.recipe.space], self.images, self.recipe.supernet, self.recipe.seed, checkpoint,
-                self.progress,
-            )  # fmt: skip
-            save_tensors(path, trained.state_dict())
-
-        path = self._once("supernet.safetensors", make)
-        supernet = MobileSupernet(self.space, self.images.mean, self.images.std)
-        supernet.load_state_dict(load_tensors(path))
-        return supernet.eval()
-
-    def scores(self, evaluator: SharedWeights) -> Scored:
-        macs = load_device("macs_m")
-        codes = spread_sample(
-            self.space, self.recipe.scores.architectures, lambda c: macs.cost(self.space, c),
-            np.random.default_rng((self.recipe.seed, 2)),
-        )  # fmt: skip
-        path = self.out / "evaluations.csv"
-        scored = append_scores(path, self.space, codes, evaluator, "sample", self.progress)
-        rows = scored.source == "sample"
-        return Scored(scored.codes[rows], scored.accuracy[rows], scored.source[rows])
+    def sample(self) -> np.ndarray:
+        """Architectures spread over the range of MACs."""
+        macs, rng = load_device("macs_m"), np.random.default_rng((self.recipe.seed, 2))
+        return spread_sample(self.space, self.recipe.scores.architectures, lambda c: macs.cost(self.space, c), rng)
 
     def predictor(self, scored: Scored) -> Predictor:
         path = self._once(
@@ -201,20 +104,18 @@ class _Run:
         )
         return Predictor.open(self.space, path)
 
-    def measure_fronts(self, evaluator: SharedWeights, predictor: Predictor) -> Scored:
-        """Search a front per target and measure networks spread along it: predictions flatter what is searched."""
-        chosen = []
+    def score_fronts(self, evaluator: Any, predictor: Predictor, source: str) -> Scored:
+        """Search a front per target and score networks spread along it: predictions flatter what is searched."""
+        chosen = [np.zeros((0, len(self.space.decisions)), np.int8)]
         each = self.recipe.scores.front_architectures // max(1, len(self.targets))
-        for device in self.targets:
+        for device in self.targets if each else []:
             front = search(
                 self.space, predictor, [device], "memetic", self.recipe.search.evaluations, self.recipe.seed,
                 self.progress,
             )  # fmt: skip
-            rows = np.unique(np.linspace(0, len(front) - 1, each).round().astype(int)) if each else []
-            chosen.append(front.codes[rows])
-        codes = np.concatenate(chosen) if chosen else np.zeros((0, len(self.space.decisions)), np.int8)
-        path = self.out / "evaluations.csv"
-        return append_scores(path, self.space, codes, evaluator, "front", self.progress)
+            chosen.append(front.codes[np.unique(np.linspace(0, len(front) - 1, each).round().astype(int))])
+        codes = np.concatenate(chosen)
+        return append_scores(self.out / "evaluations.csv", self.space, codes, evaluator, source, self.progress)
 
     def generator(self, predictor: Predictor) -> None:
         settings = self.recipe.pnag
@@ -225,59 +126,117 @@ class _Run:
             self.space, predictor, self.devices, settings, self.recipe.seed, settings.evaluations, self.progress
         ).save(path)
 
-    def write_fronts(self, scored: Scored) -> None:
-        from explorer.front import nondominated
+    def write_study(self, scored: Scored, predictor: Predictor, about_data: dict[str, Any],
+                    reported: Sequence[dict[str, Any]]) -> Study:  # fmt: skip
+        """Fronts, card and manifest, which comes last."""
+        space = self.space
+        manifest = {
+            "format": FORMAT, "name": self._name(), "title": self.recipe.title or self._name(),
+            "space": {
+                "name": space.name, "channels": about_data["channels"], "classes": len(about_data["classes"]),
+                "size": about_data["size"], "limits": {name: list(options) for name, options in space.limits},
+            },
+            "data": about_data, "seed": self.recipe.seed,
+            "calibration_images": self.recipe.scores.calibration_images, "reported": list(reported),
+        }  # fmt: skip
+        _seal(self.out, space, manifest, self.devices, scored, predictor)
+        return open_study(self.out)
 
-        for device in self.targets:
-            costs = device.cost(self.space, scored.codes)
-            rows = nondominated(scored.accuracy, costs[:, None])
-            lines = [f"key,accuracy,{device.name}"]
-            lines += [f"{key_of(self.space, scored.codes[i])},{scored.accuracy[i]:.6f},{costs[i]:.6f}" for i in rows]
-            write_text(self.out / f"front-{device.name}.csv", "\n".join(lines) + "\n")
+    def _name(self) -> str:
+        published = self.recipe.data.startswith(PUBLISHED)
+        data = self.recipe.title.lower() if published else self.recipe.data.split("/")[-1]
+        cleaned = "".join(c if c.isalnum() or c in "._-" else "-" for c in data)
+        return cleaned.replace("folder-", "").strip("-._")[:64] or "study"
 
-    def write_study(self, supernet: MobileSupernet, scored: Scored, predictor: Predictor) -> None:
-        from explorer.card import card
 
+class _PublishedRun(_Run):
+    """A study of published accuracies: a predictor fitted to them stands for images and supernet."""
+
+    def __init__(self, recipe: Recipe, out: Path, rows: Scored, progress: Progress) -> None:
+        super().__init__(recipe, out, recipe.search_space, progress)
+        self.rows = rows
+
+    def finish(self) -> Study:
+        self.copy_devices()
+        predictor = self.predictor(self.rows)
+        append_scores(self.out / "evaluations.csv", self.space, self.sample(), predictor, "predicted", self.progress)
+        scored = self.score_fronts(predictor, predictor, "predicted")
+        self.generator(predictor)
+        about = {
+            "name": self.recipe.data, "classes": [f"class {i}" for i in range(self.space.classes)],
+            "channels": self.space.channels, "size": int(max(self.space.decisions.get("r", self.space.resolutions))),
+            "train": 0, "val": len(self.rows.codes), "test": 0, "mean": list(IMAGENET[0]), "std": list(IMAGENET[1]),
+        }  # fmt: skip
+        return self.write_study(scored, predictor, about, [])
+
+
+class _TrainedRun(_Run):
+    """A study of one's own images."""
+
+    def __init__(self, recipe: Recipe, out: Path, images: Images, progress: Progress) -> None:
+        space = recipe.search_space.for_images(images.channels, len(images.classes), images.size)
+        super().__init__(recipe, out, space, progress)
+        self.images = images
+
+    def finish(self) -> Study:
+        self.copy_devices()
+        supernet = self.supernet()
+        if os.environ.get("RANK", "0") != "0":  # under torchrun, the first process does the rest alone
+            raise SystemExit(0)
+        evaluator = SharedWeights(
+            supernet, self.images, "val", self.recipe.scores.val_images, self.recipe.scores.calibration_images
+        )
+        sampled = self.scores(evaluator)
+        predictor = self.predictor(sampled)
+        scored = self.score_fronts(evaluator, predictor, "front")
+        self.generator(predictor)
+        images = self.images
+        about = {
+            "name": images.name, "classes": list(images.classes), "channels": images.channels, "size": images.size,
+            "train": len(images.train), "val": len(images.val), "test": len(images.test), "mean": list(images.mean),
+            "std": list(images.std),
+        }  # fmt: skip
+        study = self.write_study(scored, predictor, about, self.reported(supernet, scored, predictor))
+        (self.out / "checkpoint.safetensors").unlink(missing_ok=True)
+        return study
+
+    def supernet(self) -> MobileSupernet:
+        checkpoint = self.out / "checkpoint.safetensors"
+
+        def make(path: Path) -> None:
+            trained = train_supernet(
+                self.recipe.search_space, self.images, self.recipe.supernet, self.recipe.seed, checkpoint,
+                self.progress,
+            )  # fmt: skip
+            save_tensors(path, trained.state_dict())
+
+        path = self._once("supernet.safetensors", make)
+        supernet = MobileSupernet(self.space, self.images.mean, self.images.std)
+        supernet.load_state_dict(load_tensors(path))
+        return supernet.eval()
+
+    def scores(self, evaluator: SharedWeights) -> Scored:
+        path = self.out / "evaluations.csv"
+        scored = append_scores(path, self.space, self.sample(), evaluator, "sample", self.progress)
+        rows = scored.source == "sample"
+        return Scored(scored.codes[rows], scored.accuracy[rows], scored.source[rows])
+
+    def reported(self, supernet: MobileSupernet, scored: Scored, predictor: Predictor) -> list[dict[str, Any]]:
+        """The networks of the card, measured on all validation and, once, on all test images."""
         calibration = self.recipe.scores.calibration_images
         picked = {
             "best on validation": self._best(supernet, scored, predictor), "largest": largest(self.space),
             "smallest": smallest(self.space),
         }  # fmt: skip
         codes = np.array(list(picked.values()), np.int8)
-        measured = {
-            split: SharedWeights(supernet, self.images, split, calibration=calibration).evaluate(codes)
+        val, test = (
+            SharedWeights(supernet, self.images, split, calibration=calibration).evaluate(codes)
             for split in ("val", "test")
-        }
-        reported = [
-            {"role": role, "key": Architecture(self.space, row).key, "val": float(val), "test": float(test)}
-            for role, row, val, test in zip(picked, codes, measured["val"], measured["test"])
-        ]
-        costs = costs_of(self.space, self.devices, scored.codes)
-        corner = 1.1 * objectives(scored.accuracy, costs).max(0)
-        images, space = self.images, self.space
-        manifest = {
-            "format": FORMAT, "name": self._name(), "title": self.recipe.title or self._name(),
-            "space": {
-                "name": space.name, "channels": images.channels, "classes": len(images.classes), "size": images.size,
-            },
-            "data": {
-                "name": images.name, "classes": list(images.classes), "channels": images.channels,
-                "size": images.size, "train": len(images.train), "val": len(images.val), "test": len(images.test),
-                "mean": list(images.mean), "std": list(images.std),
-            },
-            "devices": [device.name for device in self.devices], "seed": self.recipe.seed,
-            "calibration_images": calibration,
-            "reference": {d.name: [float(corner[0]), float(c)] for d, c in zip(self.devices, corner[1:])},
-            "reported": reported, "versions": versions(),
-        }  # fmt: skip
-        write_text(self.out / "README.md", card(manifest, self.devices, scored, predictor, self._about_generator()))
-        files = sorted(
-            p.relative_to(self.out).as_posix()
-            for p in self.out.rglob("*")
-            if p.is_file() and p.name not in ("study.json", "checkpoint.safetensors") and not p.name.startswith(".")
         )
-        manifest["files"] = {name: sha256(self.out / name) for name in files}
-        write_json(self.out / "study.json", manifest)
+        return [
+            {"role": role, "key": Architecture(self.space, row).key, "val": float(v), "test": float(t)}
+            for role, row, v, t in zip(picked, codes, val, test)
+        ]
 
     def _best(self, supernet: MobileSupernet, scored: Scored, predictor: Predictor) -> np.ndarray:
         """(d,) the most accurate network, chosen on the whole validation split among the ten that promise most
@@ -291,15 +250,76 @@ class _Run:
         calibration = self.recipe.scores.calibration_images
         return top[SharedWeights(supernet, self.images, "val", calibration=calibration).evaluate(top).argmax()]
 
-    def _name(self) -> str:
-        cleaned = "".join(c if c.isalnum() or c in "._-" else "-" for c in self.recipe.data.split("/")[-1])
-        return cleaned.replace("folder-", "").strip("-._")[:64] or "study"
 
-    def _about_generator(self) -> dict[str, Any]:
-        from explorer.generators import BudgetGenerator
+def add_device(study: Study, device: Any, out: str | Path, progress: Progress = silent) -> Study:
+    """A study with one more device: every network is priced on it, and the generator trained again, nothing else.
 
-        predictor = Predictor.open(self.space, self.out / "predictor.onnx")
-        return BudgetGenerator.open(self.space, self.out / "generator-pnag.onnx", predictor, self.devices).about
+    Args:
+        study: stays as it is.
+        device: a device with a file format (a block table or a layer model).
+        out: an empty or new folder.
+        progress: reports steps.
+
+    Raises:
+        InputError: `out` is not empty, the name is taken, or the device cannot price the space.
+    """
+    out = Path(out).expanduser()
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise InputError(f"out folder {str(out)!r} is not empty")
+    text = device_json(device)
+    wider = study.with_device(device, progress=progress)
+    work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        for name in study.manifest.files:
+            if not name.startswith(("generator-", "front-", "README")):
+                (work / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(study.folder / name, work / name)
+        write_json(work / "devices" / f"{device.name}.json", text)
+        for name in wider.generators:
+            wider.generator(name).save(work / f"generator-{name}.onnx")
+        manifest = study.manifest.model_dump(exclude={"files", "reference", "versions", "devices"})
+        manifest["name"] = f"{study.name[: 63 - len(device.name)]}-{device.name}"
+        manifest["title"] = f"{study.manifest.title[: 190 - len(device.name)]} + {device.name}"
+        _seal(work, study.space, manifest, list(wider.devices.values()), study.scored, study.predictor)
+        if out.is_dir():
+            out.rmdir()
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work.rename(out)
+    except OSError as error:
+        raise InputError(f"cannot write to {str(out)!r}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return open_study(out)
+
+
+def _seal(
+    out: Path, space: Any, manifest: Mapping[str, Any], devices: Sequence[Any], scored: Scored, predictor: Predictor
+) -> None:
+    """Write fronts and card, then the manifest with the hash of every file."""
+    costs = costs_of(space, devices, scored.codes)
+    for column, device in enumerate(devices):
+        if device.unit == "ms":
+            rows = nondominated(scored.accuracy, costs[:, [column]])
+            lines = [f"key,accuracy,{device.name}"]
+            lines += [f"{key_of(space, scored.codes[i])},{scored.accuracy[i]:.6f},{costs[i, column]:.6f}" for i in rows]
+            write_text(out / f"front-{device.name}.csv", "\n".join(lines) + "\n")
+    corner = 1.1 * objectives(scored.accuracy, costs).max(0)
+    generator = BudgetGenerator.open(space, out / "generator-pnag.onnx", predictor, devices).about
+    complete = dict(manifest) | {
+        "devices": [device.name for device in devices], "versions": versions(),
+        "reference": {d.name: [float(corner[0]), float(c)] for d, c in zip(devices, corner[1:])},
+    }  # fmt: skip
+    outside = [line for device in devices if (line := device.outside(space, scored.codes))]
+    write_text(out / "README.md", card(complete, devices, scored, predictor, generator, outside))
+    files = sorted(
+        p.relative_to(out).as_posix()
+        for p in out.rglob("*")
+        if p.is_file() and p.name not in ("study.json", "checkpoint.safetensors") and not p.name.startswith(".")
+    )
+    write_json(out / "study.json", complete | {"files": {name: sha256(out / name) for name in files}})
+
+
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and spread that every published network was trained with
 
 
 def versions() -> dict[str, str]:

@@ -20,13 +20,14 @@ import pandas as pd
 from pydantic import Field
 
 from explorer.architecture import Architecture, as_codes, key_of
-from explorer.config import Settings, parse
+from explorer.config import Settings, parse, read_toml
 from explorer.devices import COUNTS, LayerDevice, device_from, load_device
 from explorer.errors import InputError, require_torch, unknown
 from explorer.evaluators import Predictor, Scored, read_scores
 from explorer.files import data_folder, home, read_json, sha256
 from explorer.front import Candidate, Front, nondominated
 from explorer.generators import BudgetGenerator, cheapest
+from explorer.protocols import Progress, silent
 from explorer.search import search
 from explorer.spaces import SPACES
 
@@ -41,6 +42,7 @@ class SpaceOfStudy(Settings):
     channels: int
     classes: int
     size: int
+    limits: dict[str, list[int]] = Field(default_factory=dict)
 
 
 class DataOfStudy(Settings):
@@ -90,13 +92,18 @@ class Study:
         folder: of the study.
         manifest: its parsed `study.json`.
         devices: name -> device; targets first, then counts.
+        trained: generators by name that stand for those in the folder.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, devices: Mapping[str, LayerDevice]) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, devices: Mapping[str, Any], trained: Mapping[str, Any] | None = None
+    ) -> None:
         self.folder, self.manifest = folder, manifest
+        self._generators: dict[str, BudgetGenerator] = dict(trained or {})
         self.devices: dict[str, Any] = dict(devices)
         about = manifest.space
         space: Any = SPACES[about.name]
+        space = space.restrict(about.limits) if about.limits else space
         self.space: Any = space.for_images(about.channels, about.classes, about.size)
 
     @property
@@ -108,6 +115,11 @@ class Study:
     def targets(self) -> list[str]:
         """Devices that are hardware: those with a latency."""
         return [name for name, device in self.devices.items() if device.unit == "ms"]
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there is a trained supernet; without one, accuracies come from published rows by the predictor."""
+        return "supernet.safetensors" in self.manifest.files
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, space={self.space.name!r}, devices={list(self.devices)})"
@@ -126,7 +138,10 @@ class Study:
 
     @cached_property
     def evaluations(self) -> pd.DataFrame:
-        """key, accuracy (validation, inherited weights), source, and one column per device."""
+        """key, accuracy, source, and one column per device.
+
+        Accuracy is measured on validation images with inherited weights; where the source is "predicted", it is not.
+        """
         table = {
             "key": [key_of(self.space, row) for row in self.scored.codes],
             "accuracy": self.scored.accuracy,
@@ -143,7 +158,7 @@ class Study:
         return table.iloc[rows].reset_index(drop=True)
 
     def knee(self, device: str) -> float:
-        """The budget behind which accuracy gets expensive: the front's point farthest above its chord, ends left out."""
+        """The budget behind which accuracy gets expensive: the inner point of the front farthest above its chord."""
         front = self.front(device)
         cost, accuracy = np.log(front[device].to_numpy()), front["accuracy"].to_numpy()
         x = (cost - cost[0]) / max(float(np.ptp(cost)), 1e-9)
@@ -210,10 +225,6 @@ class Study:
             self._generators[name] = BudgetGenerator.open(self.space, path, self.predictor, list(self.devices.values()))
         return self._generators[name]
 
-    @cached_property
-    def _generators(self) -> dict[str, BudgetGenerator]:
-        return {}
-
     def generate(self, budget: Mapping[str, float], generator: str | None = None) -> Candidate:
         """The network for a budget, such as `{"mobile": 5.0, "cpu": 2.0}`; equal budgets give equal networks.
 
@@ -267,16 +278,34 @@ class Study:
         self._known(names)
         return search(self.space, self.predictor, [self.devices[n] for n in names], algorithm, evaluations, seed)
 
-    def with_device(self, device: Any) -> Study:
-        """This study with one more device; generators were not conditioned on it, selection enforces it.
+    def with_device(self, device: Any, retrain: bool = True, progress: Progress = silent) -> Study:
+        """This study with one more device: its own slider, its own costs, and the generator trained again (minutes).
+
+        Args:
+            device: anybody's; a name that the study does not have.
+            retrain: False keeps the generators as they are (an instant); selection then enforces the new device.
+            progress: reports steps.
 
         Raises:
             InputError: the name is taken, or the device cannot price this space.
+            MissingExtra: to be retrained, without torch.
         """
         if device.name in self.devices:
-            raise InputError(f"device {device.name!r} is already in study {self.name!r}")
+            raise InputError(f"device {device.name!r} is already in study {self.name!r}; choose another name")
         device.cost(self.space, self.space.sample(1, np.random.default_rng(0)))
-        return Study(self.folder, self.manifest, self.devices | {device.name: device})
+        devices = {n: d for n, d in self.devices.items() if d.unit == "ms"} | {device.name: device} | self.devices
+        if not retrain:
+            return Study(self.folder, self.manifest, devices)
+        require_torch("training a generator (retrain=False keeps the present one)")
+        from explorer.generators.pnag import PnagConfig, train_pnag
+
+        settings: dict[str, Any] = dict(read_toml(self.folder / "recipe.toml").get("pnag", {}))
+        evaluations = int(settings.pop("evaluations", 20_000))
+        config = parse(PnagConfig, settings, str(self.folder / "recipe.toml"))
+        generator = train_pnag(
+            self.space, self.predictor, list(devices.values()), config, self.manifest.seed, evaluations, progress
+        )
+        return Study(self.folder, self.manifest, devices, {"pnag": generator})
 
     # measured (torch) -----------------------------------------------------------------------------------------
 
@@ -287,6 +316,8 @@ class Study:
         Raises:
             InputError: they are not on this machine, or are other images than those of the training.
         """
+        if not self.has_weights:
+            raise InputError(f"study {self.name!r} has no images: its accuracies are predicted from published ones")
         require_torch("loading images")
         from explorer.datasets import load_dataset
 
@@ -298,7 +329,13 @@ class Study:
 
     @cached_property
     def supernet(self) -> Any:
-        """The trained supernet, in evaluation mode."""
+        """The trained supernet, in evaluation mode.
+
+        Raises:
+            InputError: this study has none, or its file is damaged.
+        """
+        if not self.has_weights:
+            raise InputError(f"study {self.name!r} has no trained weights: its accuracies are predicted")
         require_torch("loading a supernet")
         from explorer.supernets import MobileSupernet
         from explorer.supernets.checkpoint import load_tensors

@@ -10,9 +10,9 @@ import pytest
 HEAVY = ("torch", "torchvision", "lightning_fabric", "pymoo", "sklearn", "numba")
 LIGHT = {
     "import": "import explorer",
-    "generate": "import explorer as ex; s = ex.open_study('digits'); s.generate({'mobile': 0.06}); s.front('cpu')",
+    "generate": "import explorer as ex; s = ex.open_study('digits'); s.generate({'mobile': 0.15}); s.front('cpu')",
     "page": "from explorer.widgets import Dashboard; Dashboard('digits')",
-    "command": "from explorer.cli import run; run(['generate', 'digits', '--budget', 'mobile=0.06'])",
+    "command": "from explorer.cli import run; run(['generate', 'digits', '--budget', 'mobile=0.15'])",
     "export module": "import explorer.export, explorer.devices.measure, explorer.testing",
 }
 

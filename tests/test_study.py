@@ -93,13 +93,25 @@ def test_bad_budgets_are_refused(digits_study, value):
 def test_one_more_device(digits_study):
     device = CountDevice("macs_m")
     device.name = "joules"
-    wider = digits_study.with_device(device)
+    wider = digits_study.with_device(device, retrain=False)
+    assert wider.generator().code.devices == digits_study.generator().code.devices
     low, high = wider.budget_range("joules")
     candidate = wider.generate({"joules": (low + high) / 2})
     assert candidate.feasible
     assert candidate.costs["joules"] <= (low + high) / 2
     with pytest.raises(InputError, match="already"):
         wider.with_device(device)
+
+
+def test_one_more_device_is_learned(quick_study):
+    """Without retraining, selection alone enforces a new device; retrained, the raw network follows its budget."""
+    device = CountDevice("macs_m")
+    device.name = "joules"
+    wider = quick_study.with_device(device)
+    assert wider.targets == quick_study.targets
+    assert "joules" in wider.generator().code.devices
+    assert wider.generate({"joules": wider.budget_range("joules")[1]}).feasible
+    assert quick_study.generators == wider.generators
 
 
 def test_search_on_a_study(digits_study):
@@ -164,7 +176,7 @@ def test_scores_are_a_cache_and_survive_a_cut_line(digits_study, tmp_path, rng):
 
 
 def test_generate_many_takes_a_table_with_gaps(digits_study):
-    table = pd.DataFrame({"mobile": [0.06, np.nan], "cpu": [np.nan, 0.05]})
+    table = pd.DataFrame({"mobile": [0.15, np.nan], "cpu": [np.nan, 0.02]})
     first, second = digits_study.generate_many(table)
-    assert first.costs["mobile"] <= 0.06
-    assert second.costs["cpu"] <= 0.05
+    assert first.costs["mobile"] <= 0.15
+    assert second.costs["cpu"] <= 0.02

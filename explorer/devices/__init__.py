@@ -2,11 +2,14 @@
 
 from explorer.devices.base import LayerDevice, Provenance
 from explorer.devices.counts import CountDevice
-from explorer.devices.files import COUNTS, device_from, device_json, device_names, load_device
-from explorer.devices.roofline import Roofline
+from explorer.devices.files import COUNTS, NAME, device_from, device_json, device_names, load_device, renamed
+from explorer.devices.fit import error_of, fit_layer_model, fit_space
+from explorer.devices.formats import read_block_table, read_blocks, read_measurements
+from explorer.devices.layer_model import LayerModel
 from explorer.devices.table import BlockTable
 
 __all__ = [
-    "COUNTS", "BlockTable", "CountDevice", "LayerDevice", "Provenance", "Roofline", "device_from", "device_json",
-    "device_names", "load_device",
+    "COUNTS", "NAME", "BlockTable", "CountDevice", "LayerDevice", "LayerModel", "Provenance", "device_from",
+    "device_json", "device_names", "error_of", "fit_layer_model", "fit_space", "load_device", "read_block_table",
+    "read_blocks", "read_measurements", "renamed",
 ]  # fmt: skip

@@ -20,7 +20,8 @@ class Provenance(Settings):
         kind: "measured" (timed by us or the user), "published" (somebody's table) or "modelled" (calculated).
         hardware, runtime, threads, batch: what was timed or modelled; None where the source does not say.
         source: file, table or data sheet.
-        error: of the model against whole measured networks, for example {"mape": 0.05, "kendall_tau": 0.97}.
+        error: on measurements that were not fitted, for example {"mape": 0.05, "kendall_tau": 0.97, "band": 0.1}.
+        licence: of the source's data, where it is somebody else's.
         note: anything a reader must know.
     """
 
@@ -31,6 +32,7 @@ class Provenance(Settings):
     batch: int | None = None
     source: str = ""
     error: dict[str, float] = Field(default_factory=dict)
+    licence: str = ""
     note: str = ""
 
     def __str__(self) -> str:
@@ -55,10 +57,18 @@ class LayerDevice:
         """Cost of one layer in `unit`, before scale and offset."""
         raise TypeError(f"{type(self).__name__} has no price(layer)")
 
+    def price_in(self, layer: Layer, image: int) -> float:
+        """The same in a network that reads images of this size; only some published tables tell them apart."""
+        return self.price(layer)
+
+    def outside(self, space: Any, codes: np.ndarray) -> str:
+        """One line where these architectures lie outside what the device was made from, else ""."""
+        return ""
+
     def compiled(self, space: Any) -> CompiledCost:
         """The cost of a space with `parts()` as small tables, made once."""
         if space not in self._compiled:
-            self._compiled[space] = compile_parts(space, self.price, self.scale, self.offset)
+            self._compiled[space] = compile_parts(space, self.price_in, self.scale, self.offset)
         return self._compiled[space]
 
     def cost(self, space: Any, codes: np.ndarray) -> np.ndarray:
@@ -66,11 +76,11 @@ class LayerDevice:
         codes = as_codes(space, codes)
         if hasattr(space, "parts"):
             return self.compiled(space)(codes)
-        return price_population(space, codes, self.price, self.scale, self.offset)
+        return price_population(space, codes, self.price_in, self.scale, self.offset)
 
     def shares(self, layers: Any) -> np.ndarray:
         """(n_layers,) share of each layer in the network's cost; they add up to 1."""
-        prices = np.array([self.price(layer) for layer in layers])
+        prices = np.array([self.price_in(layer, layers[0].size) for layer in layers])
         return prices / prices.sum() if prices.sum() > 0 else prices
 
     def __repr__(self) -> str:

@@ -1,5 +1,6 @@
 """Device files: JSON in and out, with provenance; a name under `data/devices` or a path."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,40 +9,52 @@ from pydantic import Field
 from explorer.config import Settings, parse
 from explorer.devices.base import LayerDevice, Provenance
 from explorer.devices.counts import CountDevice
-from explorer.devices.roofline import Roofline
+from explorer.devices.formats import read_block_table
+from explorer.devices.layer_model import LayerModel
 from explorer.devices.table import BlockTable
 from explorer.errors import InputError, unknown
 from explorer.files import data_folder, read_json
 
 COUNTS = ("macs_m", "params_m")
+NAME = "[A-Za-z][A-Za-z0-9_.-]{0,39}"
 
 
 class DeviceFile(Settings):
     """The JSON of a device; which fields count depends on `kind`."""
 
     format: Literal[1]
-    kind: Literal["table", "roofline"]
-    name: str = Field(min_length=1, max_length=40, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")
+    kind: Literal["table", "layers"]
+    name: str = Field(pattern=f"^{NAME}$")
     unit: Literal["ms"]
     provenance: Provenance
     blocks: dict[str, float] = Field(default_factory=dict)
     scale: float = Field(1.0, gt=0)
     offset: float = Field(0.0, ge=0)
-    gflops: float = Field(0, ge=0)
-    bandwidth_gbs: float = Field(0, ge=0)
-    overhead_us: float = Field(0, ge=0)
+    interpolates: bool = False
+    uncounted: list[str] = Field(default_factory=list)
+    weights: dict[str, float] = Field(default_factory=dict)
+    domain: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 def load_device(source: str | Path) -> LayerDevice:
-    """A device by name ("mobile", "cpu", "gpu", "macs_m", "params_m") or from a JSON file.
+    """A device by name ("mobile", "cpu", "gpu", "macs_m", "params_m") or from a file.
+
+    Args:
+        source: a name, a device's JSON, a latency table of once-for-all (YAML, or a folder of them), or a CSV block
+            table; "NAME=SOURCE" gives a device another name, as in "cpu=i7-8700k".
 
     Raises:
         InputError: unknown name, unreadable or malformed file.
     """
     name = str(source)
+    alias, sign, rest = name.partition("=")
+    if sign and re.fullmatch(NAME, alias):
+        return renamed(load_device(rest), alias)
     if name in COUNTS:
         return CountDevice(name)
-    path = Path(source)
+    path = Path(source).expanduser()
+    if path.suffix.lower() in (".yaml", ".yml", ".csv") or path.is_dir():
+        return read_block_table(path, re.sub(r"[^A-Za-z0-9_.-]+", "-", f"table-{path.stem}")[:40])
     if not (path.suffix == ".json" and path.is_file()):
         path = data_folder("devices") / f"{name}.json"
         if "/" in name or "\\" in name or not path.is_file():
@@ -55,26 +68,28 @@ def device_from(values: Any, source: str) -> LayerDevice:
         raise InputError(f"{source}: a device file holds one JSON object, not {type(values).__name__}")
     file = parse(DeviceFile, values, source)
     if file.kind == "table":
-        if not file.blocks:
-            raise InputError(f"{source}: blocks = {{}}: a block table needs at least one block")
-        return BlockTable(file.name, file.provenance, file.blocks, file.scale, file.offset)
-    if not (file.gflops and file.bandwidth_gbs):
-        raise InputError(f"{source}: a roofline needs gflops and bandwidth_gbs above 0")
-    batch = file.provenance.batch or 1
-    return Roofline(file.name, file.provenance, file.gflops, file.bandwidth_gbs, file.overhead_us, batch)
+        return BlockTable(
+            file.name, file.provenance, file.blocks, file.scale, file.offset, file.interpolates, file.uncounted
+        )
+    return LayerModel(file.name, file.provenance, file.weights, file.domain)
 
 
 def device_json(device: LayerDevice) -> dict[str, Any]:
     """The JSON that `load_device` reads back."""
     common = {"format": 1, "name": device.name, "unit": device.unit, "provenance": device.provenance.model_dump()}
     if isinstance(device, BlockTable):
-        return common | {"kind": "table", "scale": device.scale, "offset": device.offset, "blocks": device.blocks}
-    if isinstance(device, Roofline):
         return common | {
-            "kind": "roofline", "gflops": device.gflops, "bandwidth_gbs": device.bandwidth_gbs,
-            "overhead_us": device.overhead_us,
+            "kind": "table", "scale": device.scale, "offset": device.offset, "interpolates": device.interpolates,
+            "uncounted": list(device.uncounted), "blocks": device.blocks,
         }  # fmt: skip
+    if isinstance(device, LayerModel):
+        return common | {"kind": "layers", "domain": device.domain, "weights": device.weights}
     raise InputError(f"device {device.name!r} ({type(device).__name__}) has no file format")
+
+
+def renamed(device: LayerDevice, name: str) -> LayerDevice:
+    """The same device under another name."""
+    return device_from(device_json(device) | {"name": name}, device.name)
 
 
 def device_names() -> list[str]:

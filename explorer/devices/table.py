@@ -1,6 +1,9 @@
 """A block table: the latency of every layer, measured one by one; a network is their sum (Cai et al. 2019)."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,45 +12,79 @@ from explorer.errors import InputError
 from explorer.layer import Layer
 
 
-class BlockTable(LayerDevice):
-    """Latency from a table of layers.
+def block_key(layer: Layer, image: int | None = None) -> str:
+    """The key of a block: its signature, behind the size of the images where it was measured for that size alone."""
+    return layer.signature if image is None else f"r{image} {layer.signature}"
 
-    A classifier of a width that was not measured is interpolated linearly between the measured widths of the same
-    input; everything else that the table lacks is refused.
+
+class BlockTable(LayerDevice):
+    """Latency from a table of layers; a layer that it lacks is refused, never guessed.
+
+    A classifier of a width that was not measured is interpolated between the measured widths of the same input.
 
     Args:
         name: the device's name.
         provenance: of the timings.
-        blocks: `Layer.signature` -> milliseconds.
+        blocks: `block_key` -> milliseconds.
         scale, offset: fitted on whole networks, for what blocks timed alone miss.
+        interpolates: a feature-map size between two measured ones is interpolated over its area, all else equal.
+        uncounted: operators that the table's source leaves out of a network's sum.
+
+    Raises:
+        InputError: no block, or a latency that is negative or no number.
     """
 
     def __init__(
-        self, name: str, provenance: Provenance, blocks: Mapping[str, float], scale: float = 1.0, offset: float = 0.0
-    ) -> None:
+        self, name: str, provenance: Provenance, blocks: Mapping[str, float], scale: float = 1.0, offset: float = 0.0,
+        interpolates: bool = False, uncounted: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         super().__init__(name, "ms", provenance, scale, offset)
-        for signature, value in blocks.items():
+        for key, value in blocks.items():
             if not np.isfinite(value) or value < 0:
-                raise InputError(f"device {name!r}: block {signature!r} has latency {value!r}; expected ms >= 0")
-        self.blocks = dict(blocks)
+                raise InputError(f"device {name!r}: block {key!r} has latency {value!r}; expected ms >= 0")
+        if not blocks:
+            raise InputError(f"device {name!r}: blocks = {{}}: a block table needs at least one block")
+        self.blocks, self.interpolates, self.uncounted = dict(blocks), interpolates, tuple(uncounted)
 
     def price(self, layer: Layer) -> float:
-        """Milliseconds.
+        """Milliseconds of a layer, whatever the images of its network.
 
         Raises:
             InputError: the table lacks this layer.
         """
-        if layer.signature in self.blocks:
-            return self.blocks[layer.signature]
-        if layer.op == "linear":
-            widths = sorted(
-                (int(s.split()[1].split("-")[1]), ms)
-                for s, ms in self.blocks.items()
-                if s.startswith(f"linear {layer.cin}-")
+        return self._price(layer, None)
+
+    def price_in(self, layer: Layer, image: int) -> float:
+        """The same in a network that reads images of this size."""
+        return self._price(layer, image)
+
+    def _price(self, layer: Layer, image: int | None) -> float:
+        for key in (block_key(layer, image), layer.signature):
+            if key in self.blocks:
+                return self.blocks[key]
+        if layer.op in self.uncounted:
+            return 0.0
+        found = self._between(layer)
+        if found is None:
+            raise InputError(
+                f"device {self.name!r} has no measurement of layer {layer.name!r} ({block_key(layer, image)}); "
+                f"its table of {len(self.blocks)} blocks was measured for other networks"
+                + (f" ({self.provenance.source})" if self.provenance.source else "")
             )
-            if widths and widths[0][0] <= layer.cout <= widths[-1][0]:
-                return float(np.interp(layer.cout, [n for n, _ in widths], [ms for _, ms in widths]))
-        raise InputError(
-            f"device {self.name!r} has no measurement of layer {layer.name!r} ({layer.signature}); "
-            f"its table of {len(self.blocks)} blocks was measured for other spaces"
-        )
+        return found
+
+    def _between(self, layer: Layer) -> float | None:
+        """Interpolated latency, None where it would be a guess."""
+        known, at = [], 0
+        if layer.op == "linear":
+            pattern, at = rf"linear {layer.cin}-(\d+) 1px", layer.cout
+            known = [(int(m[1]), ms) for key, ms in self.blocks.items() if (m := re.fullmatch(pattern, key))]
+        elif self.interpolates:
+            head, tail = re.escape(layer.signature).split(re.escape(f" {layer.size}px"), 1)
+            at = layer.size**2
+            found = ((re.fullmatch(rf"{head} (\d+)px{tail}", key), ms) for key, ms in self.blocks.items())
+            known = [(int(m[1]) ** 2, ms) for m, ms in found if m]
+        known.sort()
+        if not known or not known[0][0] <= at <= known[-1][0]:
+            return None
+        return float(np.interp(at, [x for x, _ in known], [ms for _, ms in known]))

@@ -3,11 +3,12 @@
 from typing import Any
 
 from explorer.evaluators.predictor import Predictor, PredictorConfig
+from explorer.evaluators.published import read_published
 from explorer.evaluators.scoring import ScoreConfig, Scored, append_scores, read_scores, score, spread_sample
 
 __all__ = [
-    "Predictor", "PredictorConfig", "ScoreConfig", "Scored", "SharedWeights", "append_scores", "read_scores", "score",
-    "spread_sample",
+    "Predictor", "PredictorConfig", "ScoreConfig", "Scored", "SharedWeights", "append_scores", "read_published",
+    "read_scores", "score", "spread_sample",
 ]  # fmt: skip
 
 

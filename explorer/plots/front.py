@@ -105,10 +105,13 @@ def front_figure(info: FrontInfo, budget: float | None = None, candidate: Candid
             x=point["x"], y=point["y"], error_y={"color": ORANGE, "thickness": 1.5, **point["error_y"]},
         ),
     ]  # fmt: skip
-    layout = go.Layout(
-        template="plotly_white", height=430, margin={"l": 60, "r": 16, "t": 34, "b": 70},
-        xaxis={"title": axis_title(info)},
-        yaxis={"title": "accuracy [%]", "range": list(info.y_range)},
-        legend={"orientation": "h", "y": 1.1, "x": 0}, hovermode="closest", uirevision="keep",
-    )  # fmt: skip
+    layout = figure_layout(axis_title(info), "accuracy [%]").update(yaxis_range=list(info.y_range))
     return go.Figure(data=traces, layout=layout)
+
+
+def figure_layout(x: str, y: str) -> go.Layout:
+    """What all charts share."""
+    return go.Layout(
+        template="plotly_white", height=430, margin={"l": 60, "r": 16, "t": 34, "b": 70}, xaxis={"title": x},
+        yaxis={"title": y}, legend={"orientation": "h", "y": 1.1, "x": 0}, hovermode="closest", uirevision="keep",
+    )  # fmt: skip

@@ -16,14 +16,8 @@ import numpy as np
 
 from explorer.architecture import Architecture, as_codes
 from explorer.errors import InputError
-from explorer.layer import Layer, Part
+from explorer.layer import Layer, Part, round_width
 from explorer.spaces.operators import sample_uniform
-
-
-def round_width(width: float, divisor: int = 8) -> int:
-    """The multiple of 8 nearest to `width`, never more than 10 % below it."""
-    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * width else rounded
 
 
 @dataclass(frozen=True)
@@ -233,7 +227,7 @@ class MobileSpace:
     def _from_net_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Read the blocks of once-for-all's `net.config` (the fixed first block, then the searched ones)."""
         try:
-            blocks = [b["mobile_inverted_conv"] for b in config["blocks"]][1:]
+            blocks = [b["conv"] if "conv" in b else b["mobile_inverted_conv"] for b in config["blocks"]][1:]
             ofa: dict[str, Any] = {"ks": [], "e": [], "d": []}
             at = 0
             for width in self.widths:

@@ -20,6 +20,7 @@ class ArchitectureView(w.VBox):
     def __init__(self, state: DashboardState) -> None:
         self.state = state
         table = state.study.evaluations
+        table = table[table["source"] != "predicted"]
         self.measured = dict(zip(table["key"], table["accuracy"]))
         self.picture, self.text, self.table = w.HTML(), w.HTML(), w.HTML()
         state.observe(self.refresh)

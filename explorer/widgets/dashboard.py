@@ -38,8 +38,7 @@ class Dashboard(w.VBox):
         title = w.HTML(
             f"<h2 style='margin:0'>Pareto Explorer: {escape(manifest.title)}</h2>"
             f"<p style='margin:0'>Drag a latency budget: the star is the network generated for it. "
-            f"{len(self.state.study.scored.codes):,} networks were measured with inherited weights on validation "
-            f"images; the star's accuracy is predicted, its bar is the error band.</p>"
+            f"{cloud(self.state.study)}; the star's accuracy is predicted, its bar is the error band.</p>"
         )
         left = w.VBox([self.budgets, self.status, self.message], layout={"width": "340px", "flex": "0 0 340px"})
         right = w.VBox([self.front], layout={"flex": "1 1 480px", "min_width": "420px"})
@@ -54,6 +53,14 @@ class Dashboard(w.VBox):
 
     def _say(self, text: str) -> None:
         self.message.value = f'<div role="alert">{escape(text)}</div>'
+
+
+def cloud(study: Any) -> str:
+    """What the points of the chart are."""
+    n = f"{len(study.scored.codes):,}"
+    if study.has_weights:
+        return f"{n} networks were measured with inherited weights on validation images"
+    return f"The {n} points are predictions too, by a predictor of {study.manifest.data.val:,} published accuracies"
 
 
 def study_of_page() -> str:

@@ -7,7 +7,8 @@ import pytest
 from explorer.architecture import Architecture
 from explorer.devices import BlockTable, CountDevice, Provenance, device_json, device_names, load_device
 from explorer.devices.graph import network_graph
-from explorer.devices.measure import all_layers, measure_file
+from explorer.devices.measure import measure_file
+from explorer.devices.plan import all_layers
 from explorer.errors import InputError
 from explorer.front import kendall_tau
 from explorer.spaces import SPACES
@@ -22,8 +23,8 @@ def test_every_device_conforms(name, space):
     check_device(load_device(name), SPACES[space])
 
 
-@pytest.mark.parametrize("name", ["mobile", "gpu", "macs_m", "params_m"])
-def test_modelled_devices_price_the_imagenet_spaces(name):
+@pytest.mark.parametrize("name", [n for n in device_names() if not n.startswith("cpu")])
+def test_fitted_devices_and_counts_price_the_imagenet_spaces(name):
     check_device(load_device(name), SPACES["mobilenetv3-w1.2"], n=8)
 
 
@@ -45,15 +46,33 @@ def test_the_three_targets_disagree(rng):
 
 
 def test_every_device_says_where_its_numbers_come_from():
-    kinds = {name: load_device(name).provenance.kind for name in device_names()}
-    assert kinds == {
-        "cpu": "measured",
-        "mobile": "modelled",
-        "gpu": "modelled",
-        "macs_m": "counted",
-        "params_m": "counted",
-    }
-    assert load_device("cpu").provenance.error["mape"] > 0
+    for name in device_names():
+        about = load_device(name).provenance
+        if name in ("macs_m", "params_m"):
+            assert about.kind == "counted"
+            continue
+        assert about.kind == ("measured" if name.startswith("cpu") else "modelled")
+        assert about.hardware, name
+        assert about.source, name
+        assert 0 < about.error["mape"] < 0.1, name
+        assert about.error["kendall_tau"] > 0.7, name
+        assert about.kind == "measured" or (about.licence and "extrapolated" in about.note) or name == "i7-8700k"
+
+
+def test_a_device_says_where_it_extrapolates(rng):
+    small, large = SPACES["mobile-32"], SPACES["mobilenetv3-w1.2"].restrict({"r": (192, 224)})
+    assert "size 4 to" in load_device("mobile").outside(small, small.sample(20, rng))
+    assert "cost" in load_device("v100-1").outside(small, small.sample(20, rng))
+    assert load_device("mobile").outside(large, large.sample(20, rng)) == ""
+    assert load_device("cpu").outside(small, small.sample(2, rng)) == ""
+
+
+def test_a_device_may_have_another_name(rng):
+    space = SPACES["mobilenetv3-w1.0"]
+    codes = space.sample(5, rng)
+    device = load_device("cpu=i7-8700k")
+    assert device.name == "cpu"
+    assert (device.cost(space, codes) == load_device("i7-8700k").cost(space, codes)).all()
 
 
 @pytest.mark.parametrize("space", SMALL)
@@ -89,7 +108,8 @@ def test_device_files_read_back(name, tmp_path, rng):
     ("change", "word"),
     [
         ({"unit": "s"}, "unit"), ({"blocks": {"a": "fast"}}, "blocks"), ({"extra": 1}, "extra"), ({"kind": "magic"}, "kind"),
-        ({"blocks": {}}, "at least one block"),
+        ({"blocks": {}}, "at least one block"), ({"kind": "layers", "weights": {"magic": 1.0}}, "magic"),
+        ({"kind": "layers", "weights": {"1x1": -1.0}}, "-1.0"),
     ],
 )  # fmt: skip
 def test_malformed_device_files_are_refused(change, word, tmp_path):
@@ -100,7 +120,9 @@ def test_malformed_device_files_are_refused(change, word, tmp_path):
 
 
 def test_unknown_device_lists_the_known_ones():
-    with pytest.raises(InputError, match="unknown device 'phone'; choose from: cpu, gpu, mobile"):
+    with pytest.raises(
+        InputError, match="unknown device 'phone'; choose from: cpu, cpu-2-threads, gpu, i7-8700k, mobile"
+    ):
         load_device("phone")
 
 

@@ -16,7 +16,7 @@ def trace(page, name):
 
 def test_chart_is_complete_before_it_is_shown(digits_study):
     info = front_info(digits_study, "mobile")
-    figure = front_figure(info, 0.06, digits_study.generate({"mobile": 0.06}))
+    figure = front_figure(info, 0.15, digits_study.generate({"mobile": 0.15}))
     assert [t.name for t in figure.data] == ["evaluated", "front", "budget", "generated"]
     assert len(figure.data[0].x) == len(digits_study.evaluations)
     assert len(figure.data[3].x) == 1
@@ -44,8 +44,8 @@ def test_a_slider_moves_point_text_and_table(page, digits_study):
 
 def test_slider_and_number_are_linked(page):
     row = page.budgets.rows["cpu"]
-    row.number.value = 0.05
-    assert 0.05 <= row.slider.value <= 0.05 * 1.02
+    row.number.value = 0.018
+    assert 0.018 <= row.slider.value <= 0.018 * 1.02
     row.slider.value = row.low
     assert row.number.value == pytest.approx(row.low, rel=1e-3)
     assert page.state.budget["cpu"] == pytest.approx(row.low)

@@ -1,0 +1,252 @@
+"""Other people's latency files: once-for-all's lookup tables (YAML), CSV block tables, CSV of whole networks.
+
+Everything is read as data (safe YAML without aliases, no pickle) and every entry is checked: the unit is declared or
+read, never guessed, and what is negative, empty or no number is refused with the file and the layer.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from explorer.devices.base import Provenance
+from explorer.devices.table import BlockTable, block_key
+from explorer.errors import InputError, unknown
+from explorer.layer import ACTIVATIONS, Layer, round_width
+from explorer.tables import csv_rows, network_rows, read_limited
+
+UNITS = {"ms": 1.0, "us": 1e-3, "s": 1e3}
+OFA_KINDS = (
+    "Conv", "expanded_conv", "Conv_1", "AvgPool2D", "Conv_2", "Logits", "first_conv", "MBConv", "final_expand_layer",
+    "feature_mix_layer", "classifier",
+)  # fmt: skip
+LAYER_COLUMNS = ("op", "cin", "cout", "size", "kernel", "stride", "mid", "se", "act", "residual", "bn")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One entry of a table: what was timed, in networks of which image size (None: of any), and how long it took."""
+
+    layers: tuple[Layer, ...]  # more than one where the source does not tell their activations apart
+    image: int | None
+    latency_ms: float
+
+
+def read_blocks(path: str | Path, unit: str | None = None) -> list[Block]:
+    """Blocks of a YAML file of once-for-all, of a folder of them (one per image size), or of a CSV file.
+
+    Args:
+        path: of the file or folder.
+        unit: of the latencies, where the file does not say; once-for-all's format is in ms.
+
+    Raises:
+        InputError: unreadable, an entry that is no latency, no unit, or another unit than the file's own.
+    """
+    path = Path(path)
+    if unit is not None and unit not in UNITS:
+        raise unknown("unit", unit, UNITS)
+    if path.suffix.lower() == ".csv":
+        blocks = list(_csv_blocks(path, unit))
+    elif unit not in (None, "ms"):
+        raise InputError(f"{str(path)!r}: unit {unit!r}, but once-for-all's lookup tables are in ms")
+    elif path.is_dir():
+        blocks = list(_folder(path))
+    elif path.suffix.lower() in (".yaml", ".yml"):
+        blocks = list(_ofa_blocks(path, None))
+    else:
+        raise InputError(f"{str(path)!r} is no latency table: expected a .yaml, a .csv, or a folder of .yaml files")
+    if not blocks:
+        raise InputError(f"{str(path)!r} holds no block")
+    return blocks
+
+
+def read_block_table(
+    path: str | Path, name: str, unit: str | None = None, uncounted: tuple[str, ...] = ()
+) -> BlockTable:
+    """The same as a device.
+
+    Args:
+        path, unit: see `read_blocks`.
+        name: of the device.
+        uncounted: operators that the source leaves out of its sums, for example ("pool",).
+    """
+    blocks = read_blocks(path, unit)
+    table = {block_key(layer, b.image): b.latency_ms for b in blocks for layer in b.layers}
+    provenance = Provenance(kind="published", source=Path(path).name, note=f"{len(blocks)} blocks, imported")
+    return BlockTable(name, provenance, table, uncounted=uncounted)
+
+
+# once-for-all's YAML ------------------------------------------------------------------------------------------
+
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain data only
+
+
+def _yaml(text: str) -> Any:
+    """Parse; aliases are refused, since a few of them can stand for gigabytes."""
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=LOADER)):
+        raise yaml.YAMLError("aliases (*name) are not read")
+    return yaml.load(text, Loader=LOADER)
+
+
+def _folder(path: Path) -> Iterator[Block]:
+    """`160_lookup_table.yaml`, ...: every file holds for images of its own size."""
+    for file in sorted([*path.glob("*.yaml"), *path.glob("*.yml")]):
+        number = re.match(r"(\d+)", file.name)
+        if not number:
+            raise InputError(f"{str(file)!r}: a table in a folder has its image size in front of its name: 160_x.yaml")
+        yield from _ofa_blocks(file, int(number[1]))
+
+
+def _ofa_blocks(path: Path, image: int | None) -> Iterator[Block]:
+    try:
+        table = _yaml(read_limited(path))
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is not valid YAML: {' '.join(str(error).split())[:200]}") from error
+    if not isinstance(table, dict):
+        raise InputError(f"{str(path)!r}: a lookup table is a mapping of layers, not {type(table).__name__}")
+    for key, value in table.items():
+        mean = value.get("mean") if isinstance(value, dict) else value
+        ms = _latency(mean, f"{str(path)!r}, layer {str(key)[:120]!r}")
+        yield Block(tuple(ofa_layers(str(key), str(path))), image, ms)
+
+
+def ofa_layers(key: str, source: str = "table") -> list[Layer]:
+    """The layers that a key of once-for-all's tables stands for.
+
+    Two dialects: `expand` is a number of middle channels where the key has `hs`, else a ratio; a key without `hs` holds
+    for ReLU and h-swish alike (once-for-all, `latency_lookup_table.py`; NSGANetV2).
+
+    Raises:
+        InputError: not such a key.
+    """
+    op, *fields = key.split("-")
+    values = dict(field.split(":", 1) for field in fields if ":" in field)
+    try:
+        shape_in, shape_out = (values[side].split("x") for side in ("input", "output"))
+        size, cin = (int(shape_in[0]), int(shape_in[2])) if len(shape_in) == 3 else (1, int(shape_in[0]))
+        cout = int(shape_out[-1])
+        acts = ["hswish" if values["hs"] == "1" else "relu"] if "hs" in values else ["relu", "hswish"]
+        if op in ("expanded_conv", "MBConv"):
+            return [_ofa_block(values, cin, cout, size, act) for act in acts]
+        if op in ("Conv", "first_conv"):
+            return [Layer("conv", cin, cout, size, 3, 2, act="hswish", name=key)]
+        if op in ("Conv_1", "final_expand_layer"):
+            return [Layer("conv", cin, cout, size, act="hswish", name=key)]
+        if op in ("Conv_2", "feature_mix_layer"):
+            return [Layer("conv", cin, cout, 1, act="hswish", bn=False, name=key)]
+        if op == "AvgPool2D":
+            return [Layer("pool", cin, cout, size, name=key)]
+        if op in ("Logits", "classifier"):
+            return [Layer("linear", cin, cout, 1, name=key)]
+    except (KeyError, ValueError, IndexError) as error:
+        raise InputError(f"{source}: layer {key[:120]!r} lacks or garbles a field ({error})") from error
+    raise InputError(f"{source}: layer {key[:120]!r} is of no known kind; choose from: {', '.join(OFA_KINDS)}")
+
+
+def _ofa_block(values: Mapping[str, str], cin: int, cout: int, size: int, act: str) -> Layer:
+    expand = float(values["expand"])
+    mid = int(expand) if "hs" in values else round_width(round(cin * expand))
+    return Layer(
+        "mbconv", cin, cout, size, int(values["kernel"]), int(values["stride"]), mid,
+        se=round_width(mid // 4) if values.get("se") == "1" else 0, act=act, residual=values["idskip"] == "1",
+    )  # fmt: skip
+
+
+def _latency(value: Any, where: str, unit: str = "ms") -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number) or number <= 0:
+        raise InputError(f"{where}: latency {value!r} is no number of {unit} above 0")
+    return number * UNITS[unit]
+
+
+# CSV --------------------------------------------------------------------------------------------------------------
+
+
+def latency_column(columns: list[str], path: Path, column: str | None, unit: str | None) -> tuple[str, str]:
+    """(column, unit): a column says its unit in its name (`latency_ms`, `latency_ms_pixel`), else it is declared.
+
+    Raises:
+        InputError: no such column, several without a choice, no unit, or two different units.
+    """
+    candidates = [c for c in columns if c.startswith("latency")]
+    if column is None:
+        if len(candidates) != 1:
+            raise InputError(f"{str(path)!r} has latency columns {candidates or '(none)'}; name one of {columns}")
+        column = candidates[0]
+    if column not in columns:
+        raise unknown(f"column of {str(path)!r}", column, columns)
+    said = [u for u in UNITS if u in column.split("_")]
+    if unit is None and not said:
+        raise InputError(f"{str(path)!r}: column {column!r} does not say its unit; declare one of {', '.join(UNITS)}")
+    if unit is not None and unit not in UNITS:
+        raise unknown("unit", unit, UNITS)
+    if unit is not None and said and said[0] != unit:
+        raise InputError(f"{str(path)!r}: column {column!r} is in {said[0]}, not in the declared unit {unit!r}")
+    return column, unit or said[0]
+
+
+def _csv_blocks(path: Path, unit: str | None) -> Iterator[Block]:
+    columns, rows = csv_rows(path)
+    column, unit = latency_column(columns, path, None, unit)
+    missing = [c for c in ("op", "cin", "cout", "size") if c not in columns]
+    if missing:
+        raise InputError(f"{str(path)!r}: a block table needs columns {', '.join(LAYER_COLUMNS)}; it lacks {missing}")
+    for where, row in rows:
+        layer = _csv_layer(row, where)
+        image = int(row["image"]) if row.get("image", "").isdigit() else None
+        yield Block((layer,), image, _latency(row[column], f"{where}, layer {layer.signature!r}", unit))
+
+
+def _csv_layer(row: Mapping[str, str], where: str) -> Layer:
+    try:
+        numbers = {c: int(row[c]) for c in ("cin", "cout", "size", "kernel", "stride", "mid", "se") if row.get(c)}
+        words = {"1": True, "0": False, "true": True, "false": False}
+        flags = {c: words[row[c].lower()] for c in ("residual", "bn") if row.get(c)}
+        layer = Layer(row["op"], act=row.get("act") or "none", **numbers, **flags)  # type: ignore[arg-type]
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{where}: {row.get('op')!r} is no layer ({error})") from error
+    if layer.op not in ("conv", "mbconv", "pool", "linear"):
+        raise InputError(f"{where}: unknown operator {layer.op!r}; choose from: conv, mbconv, pool, linear")
+    if layer.act not in ACTIVATIONS:
+        raise InputError(f"{where}: unknown activation {layer.act!r}; choose from: {', '.join(ACTIVATIONS)}")
+    return layer
+
+
+def read_measurements(
+    path: str | Path, space: Any, column: str | None = None, unit: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whole networks of a space and their latency, from a CSV file.
+
+    A row names its network by `key`, or by once-for-all's `ks`, `e`, `d` (lists joined with "-") and `resolution`.
+
+    Args:
+        path: of the file.
+        space: what the networks belong to.
+        column: which latency, where the file has several.
+        unit: of it, where its name does not say.
+
+    Returns:
+        codes (n, d) int8 and latency (n,) in ms.
+
+    Raises:
+        InputError: names the file and the line.
+    """
+    path = Path(path)
+    columns, rows = network_rows(path, space)
+    column, unit = latency_column(columns, path, column, unit)
+    codes, latency = [], []
+    for where, network, row in rows:
+        codes.append(network.choices)
+        latency.append(_latency(row[column], where, unit))
+    return np.array(codes, np.int8).reshape(-1, len(space.decisions)), np.array(latency)

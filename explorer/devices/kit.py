@@ -1,0 +1,117 @@
+"""The kit: a folder that times a space's blocks on any machine with Python, numpy and onnxruntime; and its way back."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from explorer.config import Settings, parse
+from explorer.devices import kit_run
+from explorer.devices.base import Provenance
+from explorer.devices.graph import network_graph
+from explorer.devices.plan import make_plan, table_from
+from explorer.devices.table import BlockTable
+from explorer.errors import InputError
+from explorer.files import write_json
+
+MOST = 300  # graphs of one kit
+README = """# Measuring kit
+
+Copy this folder to the device. There, with Python, numpy and onnxruntime:
+
+    python run.py --threads 1
+
+It takes some minutes and writes `timings.json`. Back home:
+
+    explorer device import timings.json --name my-device --out my-device.json
+"""
+
+
+class Timing(Settings):
+    """One graph of a kit, and how long it took."""
+
+    file: str
+    kind: Literal["call", "block", "network"]
+    layers: list[str]
+    ms: float = Field(gt=0)
+    spread_ms: float = Field(0, ge=0)
+
+
+class Timings(Settings):
+    """`timings.json`, as a kit writes it."""
+
+    format: Literal[1]
+    kind: Literal["timings"]
+    spaces: list[str]
+    interpolates: bool
+    graphs: list[Timing] = Field(min_length=2, max_length=10_000)
+    device: str = ""
+    threads: int = Field(ge=1)
+    hardware: str = ""
+    platform: str = ""
+    runtime: str = ""
+
+
+def write_kit(names: Sequence[str], spaces: Sequence[Any], out: str | Path, networks: int = 40, seed: int = 0) -> int:
+    """Write a kit; returns how many graphs it has (at most 300).
+
+    Args:
+        names: what `spaces` are called, for the import.
+        spaces: with `parts()`.
+        out: an empty or new folder.
+        networks: whole networks; half fit scale and offset, half give the error.
+        seed: of the networks.
+
+    Raises:
+        InputError: `out` is not empty or cannot be written.
+    """
+    out = Path(out).expanduser()
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise InputError(f"out folder {str(out)!r} is not empty")
+    plan = make_plan(spaces, networks, MOST, seed)
+    kinds = ["call", *["block"] * len(plan.blocks), *["network"] * len(plan.networks)]
+    graphs = []
+    with tempfile.TemporaryDirectory(prefix="explorer-kit-") as scratch:
+        work = Path(scratch)
+        (work / "graphs").mkdir()
+        for i, (kind, layers) in enumerate(zip(kinds, plan.graphs)):
+            file = f"graphs/{i:03d}.onnx"
+            (work / file).write_bytes(network_graph(layers).SerializeToString())
+            graphs.append({"file": file, "kind": kind, "layers": [layer.signature for layer in layers]})
+        about = {"format": 1, "kind": "kit", "spaces": list(names), "interpolates": plan.interpolates}
+        write_json(work / "kit.json", about | {"graphs": graphs})
+        shutil.copyfile(kit_run.__file__, work / "run.py")
+        (work / "README.md").write_text(README)
+        try:
+            shutil.copytree(work, out, dirs_exist_ok=True)
+        except (OSError, shutil.Error) as error:
+            raise InputError(f"cannot write to {str(out)!r}: {error}") from error
+    return len(graphs)
+
+
+def table_of_kit(values: Any, name: str, source: str) -> BlockTable:
+    """A device from the parsed `timings.json`.
+
+    Raises:
+        InputError: not the timings of a kit; names the file and the value.
+    """
+    timings = parse(Timings, values, source)
+    graphs = timings.graphs
+    call = [g.ms for g in graphs if g.kind == "call"]
+    if len(call) != 1:
+        raise InputError(f"{source}: graphs has {len(call)} of kind 'call'; expected one")
+    blocks = {g.layers[0]: g.ms for g in graphs if g.kind == "block"}
+    networks = [(g.layers, g.ms) for g in graphs if g.kind == "network"]
+    about = Provenance(
+        kind="measured", hardware=timings.hardware, runtime=timings.runtime, threads=timings.threads, batch=1
+    )
+    table = table_from(name, call[0], blocks, networks, about, timings.interpolates)
+    table.provenance = table.provenance.model_copy(
+        update={"source": f"{table.provenance.source}, by a kit of {', '.join(timings.spaces)}"}
+    )
+    return table

@@ -1,0 +1,63 @@
+"""A fitted device: latency as a weighted sum of what each layer does (`features`).
+
+It prices shapes that nobody measured, so it says where it was fitted, and `outside` tells where it extrapolates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from explorer.devices.base import LayerDevice, Provenance
+from explorer.devices.features import FEATURES, features
+from explorer.errors import InputError
+from explorer.layer import Layer
+
+
+class LayerModel(LayerDevice):
+    """Latency from layer features.
+
+    Args:
+        name: the device's name.
+        provenance: of the fit, with its error.
+        weights: feature -> milliseconds per unit of it, none negative; features without a weight cost nothing.
+        domain: what was fitted: "size" and "channels" of layers, "cost" of what was measured, each (low, high).
+
+    Raises:
+        InputError: an unknown feature, or a weight that is negative or no number.
+    """
+
+    def __init__(
+        self, name: str, provenance: Provenance, weights: Mapping[str, float],
+        domain: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(name, "ms", provenance)
+        for feature, weight in weights.items():
+            if feature not in FEATURES:
+                raise InputError(f"device {name!r}: unknown feature {feature!r}; choose from: {', '.join(FEATURES)}")
+            if not np.isfinite(weight) or weight < 0:
+                raise InputError(f"device {name!r}: feature {feature!r} has weight {weight!r}; expected ms >= 0")
+        self.weights = dict(weights)
+        self.domain = {key: (float(low), float(high)) for key, (low, high) in (domain or {}).items()}
+        self._vector = np.array([self.weights.get(feature, 0.0) for feature in FEATURES])
+
+    def price(self, layer: Layer) -> float:
+        """Milliseconds."""
+        return float(features(layer) @ self._vector)
+
+    def outside(self, space: Any, codes: np.ndarray) -> str:
+        """One line on what lies outside the fitted range, "" where all of it was fitted."""
+        said = []
+        layers = {layer for row in codes for layer in space.layers(row) if layer.op == "mbconv"}
+        channels = [c for layer in layers for c in (layer.cin, layer.cout)]
+        seen = {"size": [x.size for x in layers], "channels": channels, "cost": self.cost(space, codes)}
+        units = {"size": "px", "channels": "channels", "cost": "ms"}
+        for key, (low, high) in self.domain.items():
+            values = np.asarray(seen.get(key, []), float)
+            if len(values) and (values.min() < low * (1 - 1e-9) or values.max() > high * (1 + 1e-9)):
+                said.append(
+                    f"{key} {values.min():.4g} to {values.max():.4g} {units[key]} (fitted {low:.4g} to {high:.4g})"
+                )
+        return f"device {self.name!r} extrapolates: {'; '.join(said)}" if said else ""

@@ -1,0 +1,135 @@
+"""What is timed to make a block table: every distinct block of some spaces, and whole networks to check their sum.
+
+The plan is the same whether the graphs run here (`measure`) or on another machine (`kit`); `table_from` turns its
+timings into a device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from explorer.devices.base import Provenance
+from explorer.devices.table import BlockTable
+from explorer.errors import InputError
+from explorer.layer import Layer
+
+NOTHING = Layer("pool", 1, 1, 1, name="call")  # what a call costs that computes nothing
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to time.
+
+    Attributes:
+        blocks: distinct layers.
+        networks: whole networks; every other one fits scale and offset, the rest is unseen and gives the error.
+        interpolates: not every image size is timed; feature maps between two timed sizes are interpolated.
+    """
+
+    blocks: tuple[Layer, ...]
+    networks: tuple[tuple[Layer, ...], ...]
+    interpolates: bool = False
+
+    @property
+    def graphs(self) -> list[tuple[Layer, ...]]:
+        """Everything that is timed, in order: the empty call, the blocks, the networks."""
+        return [(NOTHING,), *((layer,) for layer in self.blocks), *self.networks]
+
+
+def make_plan(spaces: Sequence[Any], networks: int = 100, most: int | None = None, seed: int = 0) -> Plan:
+    """The plan of some spaces.
+
+    Args:
+        spaces: with `parts()`.
+        networks: whole networks, drawn evenly over the spaces; half of them are unseen.
+        most: at most so many graphs; image sizes are left out until they fit.
+        seed: of the networks.
+
+    Raises:
+        InputError: it does not fit even with two image sizes.
+    """
+    rng = np.random.default_rng(seed)
+    for step in range(25):
+        narrowed = [_thinned(space, step) for space in spaces]
+        blocks = sorted({x for space in narrowed for x in all_layers(space)}, key=lambda layer: layer.signature)
+        if most is None or 1 + len(blocks) + networks <= most:
+            break
+    else:
+        raise InputError(f"{1 + len(blocks) + networks} graphs are needed, but at most {most} are allowed")
+    whole = []
+    for i in range(networks):
+        space = narrowed[i // 2 % len(narrowed)]
+        whole.append(tuple(space.layers(space.sample(1, rng)[0])))
+    return Plan(tuple(blocks), tuple(whole), any(a is not b for a, b in zip(spaces, narrowed)))
+
+
+def _thinned(space: Any, step: int) -> Any:
+    """The space with `step` image sizes less, both ends kept and the others evenly spread."""
+    sizes = tuple(space.decisions.get("r", ()))
+    if step == 0 or len(sizes) <= 2:
+        return space
+    kept = max(2, len(sizes) - step)
+    return space.restrict({"r": [sizes[i] for i in np.linspace(0, len(sizes) - 1, kept).round().astype(int)]})
+
+
+def all_layers(space: Any) -> set[Layer]:
+    """Every distinct layer of a space with `parts()`."""
+    counts = [len(options) for options in space.decisions.values()]
+    found: set[Layer] = set()
+    for part in space.parts():
+        for choices in np.ndindex(*(counts[g] for g in part.genes)):
+            found.update(part.layers(choices))
+    return found
+
+
+def table_from(
+    name: str, call_ms: float, blocks: dict[str, float], networks: Sequence[tuple[Sequence[str], float]],
+    provenance: Provenance, interpolates: bool = False,
+) -> BlockTable:  # fmt: skip
+    """A device from a plan's timings.
+
+    A block's price is its time less that of an empty call. What blocks timed alone miss is one scale and one offset,
+    fitted on every other network; the rest of the networks gives the error.
+
+    Args:
+        name: of the device.
+        call_ms: time of the empty call.
+        blocks: signature -> ms.
+        networks: (signatures of a network's layers, ms).
+        provenance: where it was timed; source, error and note are added.
+        interpolates: see `Plan`.
+
+    Raises:
+        InputError: a network has a layer that is not among the blocks.
+    """
+    from explorer.devices.fit import error_of
+
+    prices = {signature: round(max(0.0, ms - call_ms), 6) for signature, ms in blocks.items()}
+    lacking = [s for signatures, _ in networks for s in signatures if s not in prices]
+    if lacking:
+        raise InputError(f"a whole network has a layer that was not timed: {lacking[0]!r}")
+    sums = np.array([sum(prices[s] for s in signatures) for signatures, _ in networks])
+    measured = np.array([ms for _, ms in networks])
+    scale, offset, error, fitted = 1.0, 0.0, {}, np.arange(len(sums)) % 2 == 0
+    if len(networks) >= 4:
+        scale, offset = _line(sums[fitted], measured[fitted])
+        error = error_of(offset + scale * sums[~fitted], measured[~fitted])
+    note = f"error on {(~fitted).sum()} unseen whole networks timed in the same run" if error else "error unknown"
+    if interpolates:
+        note += "; feature-map sizes between the timed ones are interpolated over their area"
+    source = f"{len(prices)} blocks timed one by one; scale and offset fitted on {fitted.sum()} whole networks"
+    about = provenance.model_copy(update={"source": source, "error": error, "note": note})
+    return BlockTable(name, about, prices, round(scale, 6), round(offset, 6), interpolates)
+
+
+def _line(sums: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
+    """Scale and offset >= 0 that minimise relative errors, so that small networks are fitted as well as large ones."""
+    design = np.stack([sums, np.ones(len(sums))], 1) / measured[:, None]
+    scale, offset = np.linalg.lstsq(design, np.ones(len(sums)), rcond=None)[0]
+    if offset < 0:  # no network costs less than nothing
+        scale, offset = np.linalg.lstsq(design[:, :1], np.ones(len(sums)), rcond=None)[0][0], 0.0
+    return float(scale), float(offset)

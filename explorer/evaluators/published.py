@@ -1,0 +1,48 @@
+"""Published accuracies of networks: somebody else's evaluations, read from a table that is not part of the package."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explorer.errors import InputError
+from explorer.evaluators.scoring import Scored
+from explorer.tables import network_rows
+
+VARIABLE = "EXPLORER_REFERENCE"
+
+
+def read_published(name: str, space: Any) -> Scored:
+    """Architectures with their published accuracy.
+
+    Args:
+        name: a CSV below `$EXPLORER_REFERENCE`, with columns `key` (or `ks`, `e`, `d`) and `top1` in per cent.
+        space: what the networks belong to.
+
+    Raises:
+        InputError: the table is not on this machine, or a row is bad; names file and line.
+    """
+    root = os.environ.get(VARIABLE)
+    if not root:
+        raise InputError(f"published table {name!r}: set {VARIABLE} to the folder that holds it")
+    path = Path(root).expanduser() / name
+    if ".." in Path(name).parts or not path.is_file():
+        raise InputError(f"published table {name!r} is not in {VARIABLE}={root}")
+    columns, rows = network_rows(path, space)
+    if "top1" not in columns:
+        raise InputError(f"{str(path)!r}: no column 'top1' among {columns}")
+    codes, accuracy = [], []
+    for where, network, row in rows:
+        try:
+            value = float(row["top1"]) / 100
+        except (TypeError, ValueError):
+            value = math.nan
+        if not 0 <= value <= 1:
+            raise InputError(f"{where}: top1 = {row['top1']!r} is no percentage from 0 to 100")
+        codes.append(network.choices)
+        accuracy.append(value)
+    return Scored(np.array(codes, np.int8), np.array(accuracy), np.full(len(codes), "published"))

@@ -1,0 +1,90 @@
+"""What determines a study: a TOML file, by name or path, checked before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from explorer.config import Settings, parse, read_toml
+from explorer.devices import COUNTS, load_device
+from explorer.errors import InputError, unknown
+from explorer.evaluators import PredictorConfig, ScoreConfig
+from explorer.generators.pnag import PnagConfig
+from explorer.spaces import SPACES
+from explorer.supernets import TrainConfig
+
+RECIPES = Path(__file__).parent / "recipes"
+PUBLISHED = "published:"
+
+
+class SearchConfig(Settings):
+    """The search whose fronts are re-measured with inherited weights."""
+
+    evaluations: int = Field(20_000, ge=100)
+
+
+class GeneratorConfig(PnagConfig):
+    """PNAG's settings and how many architectures its evaluator sees."""
+
+    evaluations: int = Field(20_000, ge=100)
+
+
+class Recipe(Settings):
+    """Everything that determines a study.
+
+    Attributes:
+        data: a data set's name, "folder:PATH", or "published:FILE" for a table of published accuracies, a CSV under
+            `$EXPLORER_REFERENCE`; then no supernet is trained.
+        space: a space's name.
+        restrict: decisions (or kinds of them) narrowed to some options.
+        devices: names of devices, or NAME=SOURCE for a device under another name.
+    """
+
+    title: str = Field("", max_length=200)
+    data: str
+    space: str
+    restrict: dict[str, list[int]] = Field(default_factory=dict)
+    devices: list[str] = Field(default_factory=lambda: ["mobile", "cpu", "gpu", *COUNTS])
+    seed: int = Field(0, ge=0)
+    train_images: int | None = Field(None, ge=16)
+    supernet: TrainConfig = Field(default_factory=TrainConfig)
+    scores: ScoreConfig = Field(default_factory=ScoreConfig)
+    predictor: PredictorConfig = Field(default_factory=PredictorConfig)
+    search: SearchConfig = Field(default_factory=SearchConfig)
+    pnag: GeneratorConfig = Field(default_factory=GeneratorConfig)
+
+    @property
+    def search_space(self) -> Any:
+        """The space, narrowed."""
+        space: Any = SPACES[self.space]
+        return space.restrict(self.restrict) if self.restrict else space
+
+
+def recipe_names() -> list[str]:
+    """Recipes in the package."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def load_recipe(recipe: str | Path, data: str | None = None) -> Recipe:
+    """A recipe by name or TOML file; `data` replaces its images.
+
+    Raises:
+        InputError: unknown name, unreadable file, unknown key, unknown space, device or data set.
+    """
+    path = Path(recipe)
+    if path.suffix != ".toml":
+        path = RECIPES / f"{recipe}.toml"
+        if str(recipe) not in recipe_names():
+            raise unknown("recipe", recipe, [*recipe_names(), "a TOML file"])
+    values = read_toml(path)
+    if data is not None:
+        values["data"] = data
+        values["title"] = data
+    checked = parse(Recipe, values, str(recipe))
+    _ = checked.search_space
+    names = [load_device(source).name for source in checked.devices]
+    if len(set(names)) != len(names):
+        raise InputError(f"{recipe}: devices = {checked.devices}: a device is named twice")
+    return checked

@@ -1,0 +1,97 @@
+"""A public checkpoint of once-for-all's MobileNetV3, as weights of our supernet.
+
+Tensor names are those of `ofa_mbv3` in the repository of Cai et al., both of its spellings. This is the one place that
+reads torch's own format, with `weights_only=True`: tensors and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explorer.errors import InputError
+from explorer.supernets.mobile import MobileSupernet
+
+NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
+def load_ofa(path: str | Path, space: Any, mean: Any, std: Any) -> MobileSupernet:
+    """The supernet of an ImageNet space with the weights of a checkpoint, in evaluation mode.
+
+    Args:
+        path: a `.pth` file: a state dict, or one under "state_dict".
+        space: "mobilenetv3-w1.0" or "-w1.2", or a narrower one.
+        mean, std: normalisation of the images, per channel.
+
+    Raises:
+        InputError: unreadable, or not a checkpoint of this space; names the first tensor that does not fit.
+    """
+    tensors = {_modern(name): tensor for name, tensor in _read(Path(path)).items()}
+    supernet = MobileSupernet(space, mean, std)
+    state = supernet.state_dict()
+    names = ofa_names(space)
+    for ours, theirs in names.items():
+        if ours not in state:
+            continue
+        if theirs not in tensors:
+            if theirs.endswith("num_batches_tracked"):
+                continue
+            raise InputError(f"checkpoint {str(path)!r} lacks tensor {theirs!r}: is it of space {space.name!r}?")
+        if tensors[theirs].shape != state[ours].shape:
+            raise InputError(
+                f"checkpoint {str(path)!r}: tensor {theirs!r} has shape {tuple(tensors[theirs].shape)}; space "
+                f"{space.name!r} needs {tuple(state[ours].shape)}"
+            )
+        state[ours] = tensors[theirs]
+    supernet.load_state_dict(state)
+    return supernet.eval()
+
+
+def ofa_names(space: Any) -> dict[str, str]:
+    """Our tensor name -> once-for-all's, for every tensor of the space's supernet but the normalisation of images."""
+    names = _conv("blocks.stem", "first_conv") | _conv("blocks.final", "final_expand_layer")
+    names |= {"blocks.mix.conv.weight": "feature_mix_layer.conv.weight"}
+    names |= {f"blocks.classifier.{part}": f"classifier.linear.{part}" for part in ("weight", "bias")}
+    blocks = ["first", *(f"stage{s + 1}-{j + 1}" for s, j in space.slots)]
+    for number, block in enumerate(blocks):
+        ours, theirs = f"blocks.{block}", f"blocks.{number}.conv"
+        for layer, their_layer in (("expand", "inverted_bottleneck"), ("project", "point_linear")):
+            names[f"{ours}.{layer}.weight"] = f"{theirs}.{their_layer}.conv.weight"
+            names |= _norm(f"{ours}.{layer}_norm", f"{theirs}.{their_layer}.bn")
+        names[f"{ours}.depthwise.weight"] = f"{theirs}.depth_conv.conv.weight"
+        names |= _norm(f"{ours}.depthwise_norm", f"{theirs}.depth_conv.bn")
+        for small, large in ((5, 7), (3, 5)):
+            names[f"{ours}.depthwise.shrink.{small}"] = f"{theirs}.depth_conv.conv.{large}to{small}_matrix"
+        for layer in ("reduce", "expand"):
+            for part in ("weight", "bias"):
+                names[f"{ours}.se.{layer}.{part}"] = f"{theirs}.depth_conv.se.fc.{layer}.{part}"
+    return names
+
+
+def _conv(ours: str, theirs: str) -> dict[str, str]:
+    return {f"{ours}.conv.weight": f"{theirs}.conv.weight"} | _norm(f"{ours}.norm", f"{theirs}.bn")
+
+
+def _norm(ours: str, theirs: str) -> dict[str, str]:
+    return {f"{ours}.{part}": f"{theirs}.{part}" for part in NORM}
+
+
+def _modern(name: str) -> str:
+    """One spelling of a tensor's name: elastic layers once wrapped conv, bn and linear twice."""
+    name = name.removeprefix("module.").replace(".mobile_inverted_conv.", ".conv.")
+    return re.sub(r"\.(bn|linear)\.\1\.", r".\1.", re.sub(r"\.conv\.conv\.(?=weight|\dto\d)", ".conv.", name))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InputError(f"{str(path)!r} is no readable checkpoint: {str(error).splitlines()[0][:200]}") from error
+    loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
+    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()) or not loaded:
+        raise InputError(f"{str(path)!r} holds no state dict of tensors")
+    return loaded

@@ -1,0 +1,71 @@
+"""CSV files whose rows are networks: by key, or in once-for-all's notation."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from explorer.architecture import Architecture
+from explorer.errors import InputError
+
+LARGEST = 100_000_000  # bytes of one file
+
+
+def read_limited(path: Path) -> str:
+    """UTF-8 text of a file of at most 100 MB.
+
+    Raises:
+        InputError: absent, too large, or no text; names the file.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{str(path)!r} has {path.stat().st_size:,} bytes; at most {LARGEST:,} are read")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{str(path)!r} is not UTF-8 text") from error
+
+
+def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
+    """Columns, and every row with the words that name its line."""
+    reader = csv.DictReader(read_limited(path).splitlines())
+    columns = [str(c).strip() for c in reader.fieldnames or []]
+    reader.fieldnames = columns
+    return columns, ((f"{str(path)!r}, line {number}", row) for number, row in enumerate(reader, 2))
+
+
+def network_rows(path: Path, space: Any) -> tuple[list[str], Iterator[tuple[str, Architecture, dict[str, str]]]]:
+    """Columns, and of every row its line, its network and its cells.
+
+    A row names its network by `key`, or by once-for-all's `ks`, `e`, `d` (lists joined with "-") and `resolution`.
+
+    Raises:
+        InputError: names the file and the line.
+    """
+    columns, rows = csv_rows(path)
+
+    def networks() -> Iterator[tuple[str, Architecture, dict[str, str]]]:
+        for where, row in rows:
+            try:
+                network = _network(space, row, columns)
+            except (InputError, KeyError, ValueError, AttributeError) as error:
+                raise InputError(f"{where}: {error}") from error
+            yield where, network, row
+
+    return columns, networks()
+
+
+def _network(space: Any, row: Mapping[str, str], columns: list[str]) -> Architecture:
+    if "key" in columns:
+        return Architecture.from_key(space, row["key"])
+    missing = [c for c in ("ks", "e", "d") if c not in columns]
+    if missing or not hasattr(space, "from_ofa"):
+        raise InputError(f"no column 'key', and once-for-all's columns lack {missing}")
+    config: dict[str, Any] = {c: [int(v) for v in row[c].split("-")] for c in ("ks", "e", "d")}
+    if row.get("resolution"):
+        config["r"] = int(row["resolution"])
+    one: Architecture = space.from_ofa(config)
+    return one

@@ -1,0 +1,178 @@
+"""Timing blocks here, and by a kit elsewhere."""
+
+import json
+import subprocess
+import sys
+import venv
+
+import numpy as np
+import pytest
+
+from explorer.cli_device import image_variants
+from explorer.devices import BlockTable, Provenance, device_from, device_json
+from explorer.devices.kit import table_of_kit, write_kit
+from explorer.devices.measure import measure_networks, measure_table
+from explorer.devices.plan import make_plan, table_from
+from explorer.errors import InputError
+from explorer.layer import Layer
+from explorer.spaces import SPACES
+from explorer.testing import check_device
+
+TINY = SPACES["mobile-tiny"]
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    """A kit that was run here, in a virtual environment with numpy and onnxruntime alone."""
+    folder = tmp_path_factory.mktemp("kit") / "kit"
+    graphs = write_kit(["mobile-tiny"], [TINY], folder, networks=20)
+    home = tmp_path_factory.mktemp("bare") / "venv"
+    venv.create(home, with_pip=True)
+    python = home / "bin" / "python"
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    installed = subprocess.run([python, "-m", "pip", "install", *quiet, "numpy", "onnxruntime"], capture_output=True)
+    if installed.returncode:
+        pytest.skip("no package index here")
+    subprocess.run([python, "run.py", "--rounds", "7"], cwd=folder, check=True, capture_output=True, env={})
+    assert len(list((folder / "graphs").glob("*.onnx"))) == graphs
+    return folder
+
+
+def test_a_kit_and_a_measurement_give_one_device(kit, rng):
+    from_kit = table_of_kit(json.loads((kit / "timings.json").read_text()), "theirs", "timings.json")
+    here = measure_table("ours", [TINY], rounds=7, networks=20)
+    codes = TINY.sample(200, rng)
+    check_device(from_kit, TINY)
+    assert from_kit.provenance.kind == "measured"
+    assert "kit of mobile-tiny" in from_kit.provenance.source
+    assert set(from_kit.blocks) == set(here.blocks)
+    ratio = from_kit.cost(TINY, codes) / here.cost(TINY, codes)
+    print("kit over measured, median", np.median(ratio))
+    assert 0.5 < np.median(ratio) < 2  # the same machine, two moments of it
+    again = device_from(device_json(from_kit), "again")
+    assert (again.cost(TINY, codes) == from_kit.cost(TINY, codes)).all()
+
+
+def test_a_measured_table_ranks_unseen_networks():
+    space = SPACES["mobile-32"].for_images(1, 10, 28)
+    device = measure_table("mine", [space], rounds=5, networks=40)
+    print(device.provenance.error)
+    assert device.provenance.error["networks"] == 20
+    assert device.provenance.error["kendall_tau"] > 0.6  # a busy machine; the figure proper is in docs/devices.md
+    assert device.scale > 0
+
+
+@pytest.mark.parametrize("change", [{"graphs": []}, {"kind": "kit"}, {"graphs": "x"}, {"threads": 0}, {"extra": 1}])
+def test_broken_timings_are_refused(change):
+    good = {
+        "format": 1, "kind": "timings", "spaces": ["s"], "interpolates": False, "threads": 1,
+        "graphs": [{"file": "a", "kind": "call", "layers": ["pool 1-1 1px"], "ms": 0.01},
+                   {"file": "b", "kind": "block", "layers": ["x"], "ms": 0.5}],
+    }  # fmt: skip
+    assert table_of_kit(good, "t", "file").blocks == {"x": 0.49}
+    with pytest.raises(InputError, match="file"):
+        table_of_kit(good | change, "t", "file")
+    for ms in (-1, 0, float("nan"), "fast"):
+        graphs = [good["graphs"][0], good["graphs"][1] | {"ms": ms}]
+        with pytest.raises(InputError, match="ms"):
+            table_of_kit(good | {"graphs": graphs}, "t", "file")
+
+
+def test_a_large_space_fits_in_a_kit():
+    plan = make_plan([SPACES["mobilenetv3-w1.2"]], networks=40, most=300)
+    assert len(plan.graphs) <= 300
+    assert plan.interpolates
+    sizes = {layer.size for layer in plan.blocks if layer.name.startswith("stem")}
+    assert {128, 224} <= {layer.size for layer in plan.blocks if layer.op == "conv" and layer.cin == 3}, sizes
+    blocks = {layer.signature: float(layer.size**2 + 1) for layer in plan.blocks}
+    whole = [([x.signature for x in network], 1.0) for network in plan.networks]
+    table = table_from("t", 0.0, blocks, whole, Provenance(kind="measured"), interpolates=True)
+    between = Layer("mbconv", 32, 32, 40, 3, 1, 96, act="relu", residual=True)
+    assert table.price(between) == pytest.approx(40**2 + 1)
+    assert "interpolated" in table.provenance.note
+    strict = BlockTable("t", Provenance(kind="measured"), blocks)
+    with pytest.raises(InputError, match="no measurement"):
+        strict.price(between)
+
+
+def test_scale_and_offset_are_what_blocks_miss():
+    blocks = {"a": 1.0, "b": 2.0}
+    networks = [(["a"] * n + ["b"], 0.5 + 1.5 * (n * 0.9 + 1.9)) for n in range(1, 9)]
+    table = table_from("t", 0.1, blocks, networks, Provenance(kind="measured"))
+    assert table.scale == pytest.approx(1.5)
+    assert table.offset == pytest.approx(0.5)
+    assert table.provenance.error["mape"] == pytest.approx(0, abs=1e-4)
+    with pytest.raises(InputError, match="'c'"):
+        table_from("t", 0.1, blocks, [(["c"], 1.0)] * 4, Provenance(kind="measured"))
+
+
+def test_variants_cover_the_images_of_any_study():
+    assert {(s.channels, s.classes) for s in image_variants(TINY)} >= {(1, 10), (3, 2), (3, 1000)}
+    assert len(image_variants(SPACES["mobile-32"])) == 16
+    assert {s.channels for s in image_variants(SPACES["mobilenetv3-w1.0"])} == {3}
+
+
+def test_bad_threads(rng):
+    with pytest.raises(InputError, match="threads = 99"):
+        measure_networks([TINY.layers(TINY.sample(1, rng)[0])], threads=99)
+
+
+def test_commands(command, tmp_path):
+    """measure, check, import, fit and their bad input; `add` is tested on the page's side of things."""
+    out = tmp_path / "mine.json"
+    done = command("device", "measure", "--space", "mobile-tiny", "--networks", "12", "--rounds", "3", "--out", out,
+                   "--name", "mine", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["error"]["networks"] == 6
+    checked = command("device", "check", out, "--space", "mobile-tiny", "--networks", "8", "--plot",
+                      tmp_path / "p.html", "--json")  # fmt: skip
+    assert len(json.loads(checked.stdout)["measured_ms"]) == 8
+    assert (tmp_path / "p.html").stat().st_size > 1000
+    renamed = command("device", "import", out, "--name", "yours", "--out", tmp_path / "yours.json")
+    assert "device 'yours'" in renamed.stdout
+    for line, words in [
+        (["check", "phone", "--space", "mobile-tiny"], "unknown device 'phone'"),
+        (["check", "macs_m", "--space", "mobile-tiny"], "only latencies"),
+        (["measure", "--space", "mobil", "--out", "x.json"], "unknown space 'mobil'"),
+        (["measure", "--space", "mobile-tiny", "--threads", "99", "--out", "x.json"], "threads = 99"),
+        (["measure", "--space", "mobile-tiny", "--name", "a b", "--out", "x.json"], "'a b'"),
+        (["import", "nothing.yaml", "--name", "n", "--out", "x.json"], "cannot read 'nothing.yaml'"),
+        (["import", "nothing.txt", "--name", "n", "--out", "x.json"], "expected a .yaml"),
+        (["fit", "nothing.csv", "--space", "mobile-tiny", "--name", "n", "--out", "x.json"], "nothing.csv"),
+        (["kit", "--space", "mobile-tiny", "--out", str(tmp_path)], "not empty"),
+        (["add", "digits", str(out), "--out", str(tmp_path)], "not empty"),
+        (["add", "digits", "cpu", "--out", str(tmp_path / "new")], "already"),
+    ]:  # fmt: skip
+        done = command("device", *line, cwd=tmp_path)
+        assert done.returncode == 2, line
+        assert words in done.stderr, done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "x.json").exists()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_measured_device_becomes_a_slider(quick_study, tmp_path):
+    from explorer.pipeline import add_device
+    from explorer.study import open_study
+    from explorer.widgets import Dashboard
+
+    device = measure_table("pi", [quick_study.space], rounds=2, networks=8)
+    made = add_device(quick_study, device, tmp_path / "with pi")
+    again = open_study(tmp_path / "with pi")
+    assert again.targets == [*quick_study.targets, "pi"]
+    assert "pi" in again.generator().code.devices
+    low, high = again.budget_range("pi")
+    candidate = again.generate({"pi": (low * high) ** 0.5})
+    assert candidate.feasible
+    assert "pi" in Dashboard(made).budgets.rows
+    assert (again.scored.accuracy == quick_study.scored.accuracy).all()
+    assert len(again.front("pi")) > 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_script_of_a_kit_knows_nothing_of_the_package():
+    line = "import ast,sys,explorer.devices.kit_run as k; t=ast.parse(open(k.__file__).read()); " \
+           "print(sorted({n.name.split('.')[0] for x in ast.walk(t) if isinstance(x, ast.Import) for n in x.names} | " \
+           "{x.module.split('.')[0] for x in ast.walk(t) if isinstance(x, ast.ImportFrom)}))"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
+    assert set(eval(done.stdout)) - set(sys.stdlib_module_names) == {"numpy", "onnxruntime"}
