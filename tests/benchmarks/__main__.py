@@ -114,5 +114,36 @@ def generator() -> dict:
     return json.loads(done.stdout)
 
 
+def costs() -> dict:
+    """Architectures per second of a compiled cost: 20 slots, 25 image sizes."""
+    import numpy as np
+
+    from explorer.devices import load_device
+    from explorer.spaces import SPACES
+
+    space = SPACES["mobilenetv3-w1.2"]
+    codes = space.sample(1_000_000, np.random.default_rng(0))
+    result = {}
+    for name in ("macs_m", "mobile"):
+        device = load_device(name)
+        start = time.perf_counter()
+        device.cost(space, codes[:1])
+        compile_s = time.perf_counter() - start
+        seconds = []
+        for _ in range(5):
+            start = time.perf_counter()
+            device.cost(space, codes)
+            seconds.append(time.perf_counter() - start)
+        one_by_one = time.perf_counter()
+        for row in codes[:50]:
+            sum(map(device.price, space.layers(row)))
+        one_by_one = (time.perf_counter() - one_by_one) / 50
+        rate = len(codes) / float(np.median(seconds))
+        result[name] = {"million_per_s": rate / 1e6, "compile_s": compile_s, "over_layer_by_layer": rate * one_by_one}
+    return result
+
+
 if __name__ == "__main__":
-    print(json.dumps({"generator": generator(), "kernels": kernels(), "training": training()}, indent=1))
+    print(
+        json.dumps({"costs": costs(), "generator": generator(), "kernels": kernels(), "training": training()}, indent=1)
+    )

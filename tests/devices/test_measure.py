@@ -151,20 +151,22 @@ def test_commands(command, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_measured_device_becomes_a_slider(quick_study, tmp_path):
-    from explorer.pipeline import add_device
+def test_a_measured_device_becomes_a_slider(quick_study, command, tmp_path):
     from explorer.study import open_study
     from explorer.widgets import Dashboard
 
     device = measure_table("pi", [quick_study.space], rounds=2, networks=8)
-    made = add_device(quick_study, device, tmp_path / "with pi")
+    (tmp_path / "pi.json").write_text(json.dumps(device_json(device)))
+    done = command("device", "add", quick_study.folder, tmp_path / "pi.json", "--out", tmp_path / "with pi", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["devices"] == [*quick_study.targets, "pi", "macs_m", "params_m"]
     again = open_study(tmp_path / "with pi")
     assert again.targets == [*quick_study.targets, "pi"]
     assert "pi" in again.generator().code.devices
     low, high = again.budget_range("pi")
     candidate = again.generate({"pi": (low * high) ** 0.5})
     assert candidate.feasible
-    assert "pi" in Dashboard(made).budgets.rows
+    assert "pi" in Dashboard(again).budgets.rows
     assert (again.scored.accuracy == quick_study.scored.accuracy).all()
     assert len(again.front("pi")) > 1
     assert not list(tmp_path.glob(".*"))
