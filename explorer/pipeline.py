@@ -25,12 +25,12 @@ from explorer.errors import InputError
 from explorer.evaluators import Predictor, Scored, SharedWeights, append_scores, read_published
 from explorer.evaluators.scoring import spread_sample
 from explorer.files import sha256, write_json, write_text
-from explorer.front import nondominated, objectives
+from explorer.front import Front, nondominated, objectives
 from explorer.generators import BudgetGenerator, costs_of
 from explorer.generators.pnag import train_pnag
 from explorer.protocols import Progress, silent
 from explorer.recipe import PUBLISHED, Recipe, load_recipe
-from explorer.search import search
+from explorer.search import fronts
 from explorer.spaces import SPACES
 from explorer.study import FORMAT, Study, open_study
 from explorer.supernets import MobileSupernet, train_supernet
@@ -104,27 +104,28 @@ class _Run:
         )
         return Predictor.open(self.space, path)
 
-    def score_fronts(self, evaluator: Any, predictor: Predictor, source: str) -> Scored:
-        """Search a front per target and score networks spread along it: predictions flatter what is searched."""
+    def fronts(self, predictor: Predictor) -> list[Front]:
+        settings = self.recipe.search
+        return fronts(self.space, predictor, self.targets, settings.evaluations, self.recipe.seed, self.progress)
+
+    def score_fronts(self, evaluator: Any, found: Sequence[Front], source: str) -> Scored:
+        """Score networks spread along each target's front: predictions flatter what is searched."""
         chosen = [np.zeros((0, len(self.space.decisions)), np.int8)]
         each = self.recipe.scores.front_architectures // max(1, len(self.targets))
-        for device in self.targets if each else []:
-            front = search(
-                self.space, predictor, [device], "memetic", self.recipe.search.evaluations, self.recipe.seed,
-                self.progress,
-            )  # fmt: skip
+        for front in found[: len(self.targets)] if each else []:
             chosen.append(front.codes[np.unique(np.linspace(0, len(front) - 1, each).round().astype(int))])
         codes = np.concatenate(chosen)
         return append_scores(self.out / "evaluations.csv", self.space, codes, evaluator, source, self.progress)
 
-    def generator(self, predictor: Predictor) -> None:
+    def generator(self, predictor: Predictor, found: Sequence[Front]) -> None:
         settings = self.recipe.pnag
         path = self.out / "generator-pnag.onnx"
         if path.exists() and path.with_suffix(".safetensors").exists():
             return
         train_pnag(
-            self.space, predictor, self.devices, settings, self.recipe.seed, settings.evaluations, self.progress
-        ).save(path)
+            self.space, predictor, self.devices, settings, self.recipe.seed, settings.evaluations, self.progress,
+            np.concatenate([front.codes for front in found]),
+        ).save(path)  # fmt: skip
 
     def write_study(self, scored: Scored, predictor: Predictor, about_data: dict[str, Any],
                     reported: Sequence[dict[str, Any]]) -> Study:  # fmt: skip
@@ -160,8 +161,9 @@ class _PublishedRun(_Run):
         self.copy_devices()
         predictor = self.predictor(self.rows)
         append_scores(self.out / "evaluations.csv", self.space, self.sample(), predictor, "predicted", self.progress)
-        scored = self.score_fronts(predictor, predictor, "predicted")
-        self.generator(predictor)
+        found = self.fronts(predictor)
+        scored = self.score_fronts(predictor, found, "predicted")
+        self.generator(predictor, found)
         about = {
             "name": self.recipe.data, "classes": [f"class {i}" for i in range(self.space.classes)],
             "channels": self.space.channels, "size": int(max(self.space.decisions.get("r", self.space.resolutions))),
@@ -188,8 +190,9 @@ class _TrainedRun(_Run):
         )
         sampled = self.scores(evaluator)
         predictor = self.predictor(sampled)
-        scored = self.score_fronts(evaluator, predictor, "front")
-        self.generator(predictor)
+        found = self.fronts(predictor)
+        scored = self.score_fronts(evaluator, found, "front")
+        self.generator(predictor, found)
         images = self.images
         about = {
             "name": images.name, "classes": list(images.classes), "channels": images.channels, "size": images.size,

@@ -20,7 +20,7 @@ PUBLISHED = "published:"
 
 
 class SearchConfig(Settings):
-    """The search whose fronts are re-measured with inherited weights."""
+    """The search whose fronts are measured, and shown to the generator; `evaluations` for each front."""
 
     evaluations: int = Field(20_000, ge=100)
 

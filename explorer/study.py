@@ -28,7 +28,7 @@ from explorer.files import data_folder, home, read_json, sha256
 from explorer.front import Candidate, Front, nondominated
 from explorer.generators import BudgetGenerator, cheapest
 from explorer.protocols import Progress, silent
-from explorer.search import search
+from explorer.search import fronts, search
 from explorer.spaces import SPACES
 
 FORMAT = 1
@@ -299,12 +299,18 @@ class Study:
         require_torch("training a generator (retrain=False keeps the present one)")
         from explorer.generators.pnag import PnagConfig, train_pnag
 
-        settings: dict[str, Any] = dict(read_toml(self.folder / "recipe.toml").get("pnag", {}))
+        recipe, seed = read_toml(self.folder / "recipe.toml"), self.manifest.seed
+        settings: dict[str, Any] = dict(recipe.get("pnag", {}))
         evaluations = int(settings.pop("evaluations", 20_000))
         config = parse(PnagConfig, settings, str(self.folder / "recipe.toml"))
-        generator = train_pnag(
-            self.space, self.predictor, list(devices.values()), config, self.manifest.seed, evaluations, progress
+        searched = int(recipe.get("search", {}).get("evaluations", 20_000))
+        found = fronts(
+            self.space, self.predictor, [d for d in devices.values() if d.unit == "ms"], searched, seed, progress
         )
+        generator = train_pnag(
+            self.space, self.predictor, list(devices.values()), config, seed, evaluations, progress,
+            np.concatenate([front.codes for front in found]),
+        )  # fmt: skip
         return Study(self.folder, self.manifest, devices, {"pnag": generator})
 
     # measured (torch) -----------------------------------------------------------------------------------------

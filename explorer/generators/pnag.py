@@ -50,7 +50,7 @@ class PnagConfig(Settings):
     draws: int = Field(20, ge=2)
     lr: float = Field(1e-2, gt=0)
     entropy: float = Field(0.5, ge=0)
-    imitation: float = Field(0.3, ge=0)
+    imitation: float = Field(1.0, ge=0)
     feasible: float = Field(0.97, gt=0, lt=1, description="share of raw networks inside their budget to aim at")
 
 
@@ -197,7 +197,7 @@ class _Population:
 class _Trainer:
     def __init__(
         self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: PnagConfig, seed: int,
-        evaluations: int,
+        evaluations: int, known: np.ndarray | None,
     ) -> None:  # fmt: skip
         self.space, self.config, self.rng = space, config, np.random.default_rng((seed, 7))
         self.evaluations = evaluations
@@ -205,6 +205,8 @@ class _Trainer:
         self.population.add(np.array([cheapest(space, device) for device in devices]))
         first = _spread(space, max(2, evaluations // 2), devices, self.rng)
         self.population.add(first)
+        if known is not None and len(known):
+            self.population.add(known)
         costs = self.population.costs
         names = tuple(device.name for device in devices)
         self.code = BudgetCode(names, tuple(costs.min(0)), tuple(costs.max(0)), config.anchors)
@@ -330,7 +332,7 @@ class _Trainer:
 
 def train_pnag(
     space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: PnagConfig | None = None,
-    seed: int = 0, evaluations: int = 20_000, progress: Progress = silent,
+    seed: int = 0, evaluations: int = 20_000, progress: Progress = silent, known: np.ndarray | None = None,
 ) -> BudgetGenerator:  # fmt: skip
     """Train the evaluator, then the controller, then write both into one generator.
 
@@ -340,11 +342,12 @@ def train_pnag(
         seed: of everything.
         evaluations: architectures that `evaluator` scores, half of them random, half proposed by the policy.
         progress: reports steps.
+        known: (n, d) architectures that a search found, to be learned from like those that the policy proposes.
     """
     config = config or PnagConfig()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trainer = _Trainer(space, evaluator, devices, config, seed, evaluations)
+        trainer = _Trainer(space, evaluator, devices, config, seed, evaluations, known)
         quality = trainer.train(progress)
     margin, share = trainer.find_margin()
     parameters = sum(p.numel() for p in trainer.controller.parameters())

@@ -1,6 +1,10 @@
 """Pictures: plain data first, figures second."""
 
 from explorer.plots.architecture import architecture_svg, describe
+from explorer.plots.devices import agreement_figure, costs_figure, rank_table, verdict
 from explorer.plots.front import CONFIG, FrontInfo, front_figure, front_info
 
-__all__ = ["CONFIG", "FrontInfo", "architecture_svg", "describe", "front_figure", "front_info"]
+__all__ = [
+    "CONFIG", "FrontInfo", "agreement_figure", "architecture_svg", "costs_figure", "describe", "front_figure",
+    "front_info", "rank_table", "verdict",
+]  # fmt: skip

@@ -1,12 +1,17 @@
-"""Predicted against measured latency: a verdict in words, and the chart."""
+"""Devices compared: predicted with measured latency, one device's ranking with another's."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from explorer.devices import error_of
-from explorer.plots.front import BLUE, CONFIG, GREY, figure_layout
+from explorer.front import kendall_tau
+from explorer.plots.front import BLUE, CONFIG, GREEN, GREY, ORANGE, figure_layout
 
 
 def verdict(predicted: np.ndarray, measured: np.ndarray) -> str:
@@ -41,5 +46,27 @@ def agreement_figure(device: str, hardware: str, predicted: np.ndarray, measured
         go.Scatter(name="networks", x=predicted, y=measured, mode="markers", marker={"color": BLUE, "size": 7}),
     ]  # fmt: skip
     figure = go.Figure(data=traces, layout=figure_layout(f"{device}: predicted [ms]", f"measured on {hardware} [ms]"))
+    figure._config = CONFIG
+    return figure
+
+
+def rank_table(space: Any, codes: np.ndarray, devices: Sequence[Any]) -> pd.DataFrame:
+    """Kendall's tau of every two devices on the same architectures: 1 where they rank them alike."""
+    costs = [device.cost(space, codes) for device in devices]
+    names = [device.name for device in devices]
+    return pd.DataFrame([[round(kendall_tau(a, b), 2) for b in costs] for a in costs], index=names, columns=names)
+
+
+def costs_figure(space: Any, codes: np.ndarray, x: Any, devices: Sequence[Any]) -> go.Figure:
+    """Up to three devices' costs over those of another, each relative to its own mean."""
+    against = x.cost(space, codes)
+    traces = []
+    for device, colour, symbol in zip(devices, (BLUE, ORANGE, GREEN), ("circle", "x", "diamond")):
+        y = device.cost(space, codes)
+        name = f"{device.name} (tau {kendall_tau(against, y):.2f})"
+        traces.append(
+            go.Scatter(name=name, x=against, y=y / y.mean(), mode="markers", marker={"color": colour, "symbol": symbol})
+        )
+    figure = go.Figure(data=traces, layout=figure_layout(f"{x.name} [{x.unit}]", "cost over the device's mean"))
     figure._config = CONFIG
     return figure

@@ -42,4 +42,13 @@ def search(
     )  # fmt: skip
 
 
-__all__ = ["ALGORITHMS", "search"]
+def fronts(
+    space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], evaluations: int = 20_000, seed: int = 0,
+    progress: Progress = silent,
+) -> list[Front]:  # fmt: skip
+    """One front per device, in their order; and with several devices, last, the front over all of them at once."""
+    groups = [[device] for device in devices] + [list(devices)] * (len(devices) > 1)
+    return [search(space, evaluator, group, "memetic", evaluations, seed, progress) for group in groups]
+
+
+__all__ = ["ALGORITHMS", "fronts", "search"]
