@@ -160,7 +160,7 @@ class Study:
     def knee(self, device: str) -> float:
         """The budget behind which accuracy gets expensive: the inner point of the front farthest above its chord."""
         front = self.front(device)
-        cost, accuracy = np.log(front[device].to_numpy()), front["accuracy"].to_numpy()
+        cost, accuracy = front[device].to_numpy(), front["accuracy"].to_numpy()
         x = (cost - cost[0]) / max(float(np.ptp(cost)), 1e-9)
         y = (accuracy - accuracy[0]) / max(float(np.ptp(accuracy)), 1e-9)
         inner = (y - x)[1:-1]

@@ -64,7 +64,7 @@ checkpoint_steps = 10
 [scores]
 architectures = 40
 calibration_images = 200
-front_architectures = 6
+front_architectures = 15
 [predictor]
 epochs = 20
 members = 2
