@@ -30,9 +30,14 @@ def kit(tmp_path_factory):
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
     quiet = ["--quiet", "--disable-pip-version-check"]
-    installed = subprocess.run([python, "-m", "pip", "install", *quiet, "numpy", "onnxruntime"], capture_output=True)
-    if installed.returncode:
-        pytest.skip("no package index here")
+    line = [python, "-m", "pip", "install", *quiet, "numpy", "onnxruntime"]
+    installed = subprocess.run(line, capture_output=True, text=True)
+    offline = installed.returncode and (
+        "No matching distribution" in installed.stderr or "onnection" in installed.stderr
+    )
+    if offline:  # a classroom without network can still run every other test
+        pytest.skip(f"numpy and onnxruntime cannot be fetched here: {installed.stderr.splitlines()[-1]}")
+    assert installed.returncode == 0, installed.stderr
     subprocess.run([python, "run.py", "--rounds", "7"], cwd=folder, check=True, capture_output=True, env={})
     assert len(list((folder / "graphs").glob("*.onnx"))) == graphs
     return folder
