@@ -110,6 +110,19 @@ class ElasticMBConv(nn.Module):
         y = self.project_norm(F.conv2d(y, self.project.weight[:, :mid]))
         return x + y if layer.residual else y
 
+    def permute_middle(self, order: Tensor) -> None:
+        """Rename the middle channels: new channel i is the former `order[i]`; the whole block's output stays."""
+        for parameter in (self.expand.weight, self.depthwise.weight):
+            parameter.copy_(parameter[order])
+        for norm in (self.expand_norm, self.depthwise_norm):
+            for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+                values.copy_(values[order])
+        self.project.weight.copy_(self.project.weight[:, order])
+        if self.se is not None:
+            self.se.reduce.weight.copy_(self.se.reduce.weight[:, order])
+            self.se.expand.weight.copy_(self.se.expand.weight[order])
+            self.se.expand.bias.copy_(self.se.expand.bias[order])
+
     def _squeeze(self, y: Tensor, layer: Layer) -> Tensor:
         s = self._cut_se(layer)
         gate = F.relu(F.conv2d(y.mean((2, 3), keepdim=True), s["se.reduce.weight"], s["se.reduce.bias"]))

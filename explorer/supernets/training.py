@@ -26,6 +26,7 @@ from explorer.supernets.checkpoint import load_checkpoint, save_checkpoint
 from explorer.supernets.memory import keep_memory
 from explorer.supernets.mobile import MobileSupernet
 from explorer.supernets.sampling import RULES
+from explorer.supernets.shrinking import Shrinking, phase_at
 
 
 class TrainConfig(Settings):
@@ -36,7 +37,7 @@ class TrainConfig(Settings):
     lr: float = Field(0.2, gt=0)
     weight_decay: float = Field(5e-5, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    rule: Literal["uniform", "sandwich"] = "sandwich"
+    rule: Literal["uniform", "sandwich", "progressive"] = "sandwich"
     random_subnets: int = Field(1, ge=1)
     flip: bool = False
     shift: int = Field(0, ge=0)
@@ -64,10 +65,18 @@ def train_supernet(
     config = config or TrainConfig()
     space = space.for_images(images.channels, len(images.classes), images.size)
     supernet = MobileSupernet(space, images.mean, images.std, seed)
+    train = _train_progressively if config.rule == "progressive" else _train_by_rule
+    train(supernet, images.train, config, seed, checkpoint, progress)
+    return supernet.cpu().eval()
+
+
+def _train_by_rule(
+    supernet: MobileSupernet, data: Split, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
+) -> None:
     rule = RULES[config.rule]
 
     def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
-        codes = rule(space, np.random.default_rng((seed, 1, step)), config.random_subnets)
+        codes = rule(supernet.space, np.random.default_rng((seed, 1, step)), config.random_subnets)
         teacher, total = None, 0.0
         for row in codes:
             logits = supernet(x, row)
@@ -81,8 +90,33 @@ def train_supernet(
             total += float(loss.detach()) / len(codes)
         return total
 
-    _fit(supernet, images.train, loss_of_step, config, seed, checkpoint, progress)
-    return supernet.cpu().eval()
+    _fit(supernet, data, loss_of_step, config, seed, checkpoint, progress)
+
+
+def _train_progressively(
+    supernet: MobileSupernet, data: Split, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
+) -> None:
+    p = supernet.preprocess
+    teacher = MobileSupernet(supernet.space, p.mean.flatten().tolist(), p.std.flatten().tolist(), seed)
+    model = Shrinking(supernet, teacher)
+    _, total = steps_of(config, len(data))
+
+    def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
+        phase, _, _ = phase_at(model.phases, step, total)
+        rng, mean = np.random.default_rng((seed, 1, step)), 0.0
+        for loss in model.losses(x, y, phase, rng, config.label_smoothing):
+            backward(loss)
+            mean += float(loss.detach()) / phase.subnets
+        return mean
+
+    def before_step(step: int, optimizer: torch.optim.Optimizer) -> float:
+        phase, start, end = phase_at(model.phases, step, total)
+        if step == start > 0:
+            model.begin(phase)
+            optimizer.state.clear()  # the momentum belongs to the channels' former order
+        return phase.lr * learning_rate(config, step - start, end - start)
+
+    _fit(model, data, loss_of_step, config, seed, checkpoint, progress, before_step)
 
 
 def train_network(
@@ -116,7 +150,9 @@ def learning_rate(config: TrainConfig, step: int, total: int) -> float:
 def _fit(
     model: nn.Module, data: Split, loss_of_step: Callable, config: TrainConfig, seed: int,
     checkpoint: Path | None, progress: Progress,
+    before_step: Callable[[int, torch.optim.Optimizer], float] | None = None,
 ) -> None:  # fmt: skip
+    """The loop. `before_step` may change the model between two steps, and gives the step's learning rate."""
     keep_memory()
     fabric = _fabric()
     model.to(fabric.device)
@@ -128,8 +164,9 @@ def _fit(
     per_epoch, total = steps_of(config, len(data))
     model.train()
     for step in progress(range(start, total), total - start, "training"):
+        lr = learning_rate(config, step, total) if before_step is None else before_step(step, optimizer)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, step, total)
+            group["lr"] = lr
         index = _batch(len(data), config.batch, seed, step, per_epoch)[fabric.global_rank :: fabric.world_size]
         generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * 64 + fabric.global_rank)
         x = augment(data.images[index], generator, config.flip, config.shift, config.cutout).to(fabric.device)
@@ -158,8 +195,9 @@ def _fabric() -> lightning_fabric.Fabric:
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
     """No weight decay on norms and biases."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    decayed = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
 
@@ -175,7 +213,8 @@ def _average_gradients(model: nn.Module, fabric: lightning_fabric.Fabric) -> Non
     """Average over processes; parameters that no subnet of this step used count as zero."""
     if fabric.world_size == 1:
         return
-    grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
     flat = fabric.all_reduce(torch.cat([g.flatten() for g in grads]), reduce_op="mean")
-    for p, g in zip(model.parameters(), flat.split([g.numel() for g in grads])):
+    for p, g in zip(trained, flat.split([g.numel() for g in grads])):
         p.grad = g.view_as(p)
