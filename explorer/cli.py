@@ -179,7 +179,7 @@ def devices(as_json: Json = False) -> None:
 def spaces(as_json: Json = False) -> None:
     """List search spaces with sizes and cost ranges."""
     from explorer.devices import load_device
-    from explorer.generators import cheapest
+    from explorer.limits import cheapest
     from explorer.spaces import SPACES
     from explorer.spaces.operators import option_counts
 
@@ -222,6 +222,36 @@ def generate(study: StudyName, budget: Budgets = None, generator: Generator = No
     answer(result, as_json, describe(candidate, opened))
     if not candidate.feasible:
         raise InputError(opened.nearest_line(asked, candidate))
+
+
+@app.command()
+def search(
+    study: StudyName, algorithm: Annotated[str, typer.Option(help="memetic, nsga2, sms-emoa, spea2, random, "
+                                                             "constrained.")] = "memetic",
+    device: Annotated[list[str] | None, typer.Option("--device", help="Repeatable; all targets unless given.")] = None,
+    budget: Budgets = None, evaluations: Annotated[int, typer.Option(help="Distinct networks.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a gain.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Results are saved there; where it exists, go on.")] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Search the front of predicted accuracy against costs."""
+    global _resume_hint
+    if file is not None:
+        _resume_hint = f"; the same command goes on from {file}"
+    opened, budgets = _open(study), parse_budget(budget)
+    start = time.perf_counter()
+    front = opened.search(
+        algorithm, device, evaluations, seed, budgets=budgets, patience=patience, file=file, progress=progress
+    )
+    result = {
+        "front": [{"architecture": c.key, "accuracy": c.accuracy, "costs": dict(c.costs)} for c in front],
+        "hypervolume": front.hypervolume, "reference": list(front.reference), "evaluations": front.evaluations,
+        "seconds": time.perf_counter() - start,
+    }  # fmt: skip
+    shown = [{"architecture": c.key, "predicted accuracy": c.accuracy, **c.costs} for c in front]
+    told = f"{len(front)} networks, {front.evaluations:,} evaluations, hypervolume {front.hypervolume:.5g}"
+    answer(result, as_json, f"{table(shown)}\n{told}")
 
 
 @app.command()

@@ -26,8 +26,9 @@ from explorer.evaluators import Predictor, Scored, SharedWeights, append_scores,
 from explorer.evaluators.scoring import spread_sample
 from explorer.files import sha256, write_json, write_text
 from explorer.front import Front, nondominated, objectives
-from explorer.generators import BudgetGenerator, costs_of
+from explorer.generators import BudgetGenerator
 from explorer.generators.pnag import train_pnag
+from explorer.limits import costs_of
 from explorer.protocols import Progress, silent
 from explorer.recipe import PUBLISHED, Recipe, load_recipe
 from explorer.search import fronts

@@ -26,7 +26,8 @@ from explorer.errors import InputError, require_torch, unknown
 from explorer.evaluators import Predictor, Scored, read_scores
 from explorer.files import data_folder, home, read_json, sha256
 from explorer.front import Candidate, Front, nondominated
-from explorer.generators import BudgetGenerator, cheapest
+from explorer.generators import BudgetGenerator
+from explorer.limits import cheapest
 from explorer.protocols import Progress, silent
 from explorer.search import fronts, search
 from explorer.spaces import SPACES
@@ -271,12 +272,28 @@ class Study:
 
     def search(
         self, algorithm: str = "memetic", devices: Sequence[str] | None = None, evaluations: int = 100_000,
-        seed: int = 0,
+        seed: int = 0, **options: Any,
     ) -> Front:  # fmt: skip
-        """Search the front of predicted accuracy against some devices' costs (all targets unless named)."""
+        """Search the front of predicted accuracy against some devices' costs (all targets unless named).
+
+        `options` are those of `explorer.search.search`: budgets, patience, file, progress. The hypervolume's reference
+        is the study's. A search exploits the predictor's errors: `remeasure` the front before trusting it.
+        """
         names = list(devices) if devices is not None else self.targets
         self._known(names)
-        return search(self.space, self.predictor, [self.devices[n] for n in names], algorithm, evaluations, seed)
+        corner = [self.manifest.reference[name] for name in names if name in self.manifest.reference]
+        reference = [corner[0][0], *(c[1] for c in corner)] if len(corner) == len(names) > 0 else None
+        return search(
+            self.space, self.predictor, [self.devices[n] for n in names], algorithm, evaluations, seed,
+            reference=reference, **options,
+        )  # fmt: skip
+
+    def remeasure(self, front: Front, at_most: int = 20, split: str = "val") -> pd.DataFrame:
+        """Networks spread along a front: key, predicted, lo, hi, measured (inherited weights; loads torch), costs."""
+        rows = np.unique(np.linspace(0, len(front) - 1, min(at_most, len(front))).round().astype(int))
+        table = self.predict(front.codes[rows]).reset_index().rename(columns={"accuracy": "predicted"})
+        table.insert(4, "measured", self.evaluate(front.codes[rows], split))
+        return table
 
     def with_device(self, device: Any, retrain: bool = True, progress: Progress = silent) -> Study:
         """This study with one more device: its own slider, its own costs, and the generator trained again (minutes).

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from explorer.architecture import Architecture
-from explorer.generators.budgets import overshoot
-from explorer.generators.selection import costs_of
 from explorer.layer import Layer
+from explorer.limits import costs_of, overshoot
 from explorer.protocols import Device, Evaluator, Generator, SearchSpace
 
 

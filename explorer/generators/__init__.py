@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from explorer.errors import require_torch, unknown
-from explorer.generators.budgets import BudgetCode, overshoot
+from explorer.generators.budgets import BudgetCode
 from explorer.generators.runtime import BudgetGenerator
-from explorer.generators.selection import Selection, cheapest, costs_of, nearest, select
+from explorer.generators.selection import Selection, select
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 
 METHODS = ("pnag",)
@@ -43,6 +43,5 @@ def train_generator(
 
 
 __all__ = [
-    "METHODS", "BudgetCode", "BudgetGenerator", "Selection", "cheapest", "costs_of", "nearest", "overshoot", "select",
-    "train_generator",
+    "METHODS", "BudgetCode", "BudgetGenerator", "Selection", "select", "train_generator",
 ]  # fmt: skip

@@ -84,13 +84,3 @@ class BudgetCode:
             keep[np.arange(len(rows)), rng.integers(0, m, len(rows))] = True
             limits[rows] = np.where(keep, base, np.nan)
         return limits
-
-
-def overshoot(costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Largest cost / limit over the bounded devices: at most 1 means that the budget is met; 0 where none is bounded.
-
-    Args:
-        costs: (..., m).
-        limits: (..., m), NaN where free.
-    """
-    return np.nan_to_num(costs / limits, nan=0.0).max(-1)

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from explorer.config import Settings
 from explorer.front import nondominated
-from explorer.generators.budgets import BudgetCode, overshoot
+from explorer.generators.budgets import BudgetCode
 from explorer.generators.controller_graph import controller_graph
 from explorer.generators.runtime import BudgetGenerator
-from explorer.generators.selection import cheapest, costs_of
+from explorer.limits import cheapest, costs_of, overshoot
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import active, one_hot, option_counts, unique, written
 

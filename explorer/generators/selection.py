@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from explorer.generators.budgets import overshoot
+from explorer.limits import costs_of, nearest, overshoot
 from explorer.protocols import Device, Evaluator, SearchSpace
-from explorer.spaces.operators import neighbours
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,6 @@ class Selection:
     costs: np.ndarray
     feasible: np.ndarray
     fallback: np.ndarray
-
-
-def costs_of(space: SearchSpace, devices: Sequence[Device], codes: np.ndarray) -> np.ndarray:
-    """(n, d) -> (n, m), one column per device."""
-    if not devices:
-        return np.zeros((len(codes), 0))
-    return np.column_stack([device.cost(space, codes) for device in devices])
 
 
 def select(
@@ -76,36 +68,6 @@ def select(
         accuracy[fallback] = evaluator.evaluate(codes[fallback])
     costs = costs_of(space, devices, codes)
     return Selection(codes, accuracy, costs, overshoot(costs, limits) <= 1, fallback)
-
-
-def nearest(space: SearchSpace, devices: Sequence[Device], limits: np.ndarray) -> np.ndarray:
-    """(d,) the architecture whose largest cost / limit is least: the cheapest, or the nearest reachable one.
-
-    Descends from the first option everywhere and from a fixed draw, one gene at a time, until nothing helps.
-    """
-    bounded = [i for i in range(len(devices)) if not np.isnan(limits[i])]
-    chosen = [devices[i] for i in bounded]
-    bound = limits[bounded] if bounded else np.zeros(0)
-
-    def ratio(codes: np.ndarray) -> np.ndarray:
-        costs = costs_of(space, chosen, codes)
-        return (costs / bound).max(1) if len(chosen) else np.zeros(len(codes))
-
-    pool = np.concatenate([
-        space.canonical(np.zeros((1, len(space.decisions)), np.int8)), space.sample(256, np.random.default_rng(0))
-    ])  # fmt: skip
-    best = pool[ratio(pool).argmin()]
-    while True:
-        around = neighbours(space, best)
-        values = ratio(around)
-        if values.min() >= values[0]:
-            return best
-        best = around[values.argmin()]
-
-
-def cheapest(space: SearchSpace, device: Device) -> np.ndarray:
-    """(d,) the cheapest architecture on one device."""
-    return nearest(space, [device], np.ones(1))
 
 
 def unique_rows(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ Everything is a function of the step, so a run resumes inside any phase.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -145,6 +146,6 @@ def sort_channels(supernet: MobileSupernet, widths: Mapping[str, Sequence[int]])
         norm = block.project.weight.abs().sum((0, 2, 3))
         edges = [0, *supported]
         order = torch.cat([
-            a + torch.argsort(norm[a:b], descending=True, stable=True) for a, b in zip(edges, edges[1:])
+            a + torch.argsort(norm[a:b], descending=True, stable=True) for a, b in itertools.pairwise(edges)
         ])  # fmt: skip
         block.permute_middle(order)

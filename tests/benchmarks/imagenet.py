@@ -13,7 +13,7 @@ import numpy as np
 
 from explorer.evaluators import Predictor, read_published
 from explorer.front import kendall_tau
-from explorer.generators import costs_of, overshoot
+from explorer.limits import costs_of, overshoot
 from explorer.recipe import load_recipe
 from explorer.study import open_study
 

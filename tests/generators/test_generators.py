@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from explorer.devices import load_device
 from explorer.errors import InputError
-from explorer.generators import BudgetCode, BudgetGenerator, cheapest, costs_of, nearest, overshoot, train_generator
+from explorer.generators import BudgetCode, BudgetGenerator, train_generator
 from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
+from explorer.limits import cheapest, costs_of, nearest, overshoot
 from explorer.spaces import SPACES
 from explorer.spaces.operators import one_hot
 from explorer.testing import check_evaluator, check_generator

@@ -5,6 +5,7 @@ from explorer.devices import load_device
 from explorer.errors import InputError
 from explorer.front import make_front
 from explorer.search import ALGORITHMS, search
+from explorer.search.archive import hashes
 from explorer.spaces import SPACES
 from explorer.spaces.operators import one_hot
 
@@ -20,6 +21,20 @@ class Synthetic:
 
     def evaluate(self, codes):
         return 1 - np.exp(-one_hot(self.space, codes) @ self.weights / 8)
+
+
+class Counting(Synthetic):
+    """It counts what it is asked, and may be interrupted."""
+
+    def __init__(self, space, stop=None):
+        super().__init__(space)
+        self.asked, self.stop = 0, stop
+
+    def evaluate(self, codes):
+        self.asked += len(codes)
+        if self.stop is not None and self.asked > self.stop:
+            raise KeyboardInterrupt
+        return super().evaluate(codes)
 
 
 @pytest.mark.parametrize("devices", [["mobile"], ["mobile", "params_m"]])
@@ -62,3 +77,61 @@ def test_bad_requests():
         search(space, Synthetic(space), [load_device("gpu")], "nsga9")
     with pytest.raises(InputError, match="at least one device"):
         search(space, Synthetic(space), [])
+
+
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_a_stopped_search_goes_on_to_the_same_front(algorithm, tmp_path):
+    space = SPACES["mobile-32"]
+    devices = [load_device("gpu"), load_device("mobile")]
+    counting = Counting(space)
+    whole = search(space, counting, devices, algorithm, 2500, seed=3)
+    file = tmp_path / "search.npz"
+    with pytest.raises(KeyboardInterrupt):
+        search(space, Counting(space, stop=1200), devices, algorithm, 2500, seed=3, file=file)
+    rest = Counting(space)
+    resumed = search(space, rest, devices, algorithm, 2500, seed=3, file=file)
+    assert rest.asked < counting.asked - 1000
+    assert (resumed.codes == whole.codes).all()
+    assert resumed.hypervolume == whole.hypervolume
+    with pytest.raises(InputError, match="belongs to another search"):
+        search(space, rest, devices, algorithm, 2500, seed=4, file=file)
+    idle = Counting(space, stop=0)
+    again = search(space, idle, devices, algorithm, 2500, seed=3, file=file)
+    assert (again.codes == whole.codes).all()
+
+
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_budgets_bind_every_algorithm(algorithm):
+    space = SPACES["mobile-32"]
+    devices = [load_device("gpu"), load_device("mobile")]
+    costs = devices[1].cost(space, space.sample(200, np.random.default_rng(0)))
+    limit = float(np.quantile(costs, 0.2))
+    front = search(space, Synthetic(space), devices, algorithm, 3000, budgets={"mobile": limit})
+    assert len(front)
+    assert front.costs[:, 1].max() <= limit
+
+
+def test_an_unreachable_budget_ends_at_once_with_the_nearest():
+    space = SPACES["mobile-32"]
+    with pytest.raises(InputError, match=r"budget gpu 1e-05 is not reachable; the nearest .* has gpu 0\.\d+ ms"):
+        search(space, Synthetic(space), [load_device("gpu")], budgets={"gpu": 1e-5})
+    with pytest.raises(InputError, match="unknown device of a budget 'cpu'"):
+        search(space, Synthetic(space), [load_device("gpu")], budgets={"cpu": 1})
+
+
+def test_patience_ends_a_search_that_stands_still():
+    space = SPACES["mobile-tiny"]
+    front = search(space, Synthetic(space), [load_device("gpu")], "nsga2", 100_000, patience=300)
+    assert front.evaluations < space.size
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    space, file = SPACES["mobile-tiny"], tmp_path / "search.npz"
+    file.write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(InputError, match="no saved search"):
+        search(space, Synthetic(space), [load_device("gpu")], "random", 100, file=file)
+
+
+def test_hashes_tell_networks_apart():
+    codes = SPACES["mobilenetv3-w1.2"].sample(200_000, np.random.default_rng(0))
+    assert len(np.unique(hashes(codes))) == len(np.unique(codes, axis=0))

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -44,7 +46,7 @@ def test_sorting_changes_no_trained_subnet_and_puts_the_largest_norms_first(name
     x = torch.rand(2, 3, 64, 64)
     phases = phases_of(space)
     model = Shrinking(supernet, MobileSupernet(space, [0.4] * 3, [0.3] * 3))
-    for before, phase in zip(phases, phases[1:]):
+    for before, phase in itertools.pairwise(phases):
         if phase.sort:
             rows = [largest(space), *model.codes(before, rng)]
             with torch.no_grad():
