@@ -10,23 +10,27 @@ from explorer.devices import LayerDevice
 
 def card(
     manifest: Mapping[str, Any], devices: Sequence[LayerDevice], scored: Any, predictor: Any,
-    generator: Mapping[str, Any], outside: Sequence[str],
+    generators: Sequence[tuple[Any, float]], outside: Sequence[str],
 ) -> str:  # fmt: skip
     """Markdown.
 
     Args:
         manifest: of the study.
         devices, scored, predictor: of the study.
-        generator: what its file says of it.
+        generators: each with its mean predicted accuracy on held-out budgets, best first.
         outside: lines on devices that extrapolate.
     """
     quality = predictor.quality
     accuracy = _published(manifest, scored) if not manifest["reported"] else _measured(manifest, scored)
     limits = "".join(f"- {line[0].upper()}{line[1:]}.\n" for line in outside)
     costs = "\n".join(f"| {d.name} | {d.unit} | {d.provenance} | {_error(d)} |" for d in devices)
+    made = "\n".join(
+        f"| {g.method} | {g.parameters:,} | {g.margin:.1%} | {g.about['raw_feasible']:.1%} | {mean:.3%} |"
+        for g, mean in generators
+    )
     return f"""# {manifest["title"]}
 
-A study of Pareto Explorer: {"one supernet, " * bool(manifest["reported"])}one predictor, one budget-conditioned generator.
+A study of Pareto Explorer: {"one supernet, " * bool(manifest["reported"])}one predictor, budget-conditioned generators.
 
 {accuracy}
 
@@ -42,11 +46,14 @@ networks drawn as the sample was; networks that a search found by the predictor 
 |---|---|---|---|
 {costs}
 
-## Generator
+## Generators
 
-PNAG, {generator["parameters"]:,} parameters, conditioned on {", ".join(generator["devices"])}. Asked
-{generator["margin"]:.0%} below a budget, {generator["raw_feasible"]:.1%} of its raw networks met random training budgets; every returned network is
-checked against the true cost.
+Conditioned on {", ".join(generators[0][0].code.devices)}. The raw network is asked the margin below its budget; every returned
+network is checked against the true cost. The first one is the default: held-out budgets bound one target, or all at once.
+
+| generator | parameters | margin | raw networks within training budgets | mean predicted accuracy on held-out budgets |
+|---|---|---|---|---|
+{made}
 
 ## Limits
 

@@ -26,8 +26,8 @@ from explorer.evaluators import Predictor, Scored, SharedWeights, append_scores,
 from explorer.evaluators.scoring import spread_sample
 from explorer.files import sha256, write_json, write_text
 from explorer.front import Front, nondominated, objectives
-from explorer.generators import BudgetGenerator
-from explorer.generators.pnag import train_pnag
+from explorer.generators import by_accuracy, open_generator
+from explorer.generators.methods import TRAINERS
 from explorer.limits import costs_of
 from explorer.protocols import Progress, silent
 from explorer.recipe import PUBLISHED, Recipe, load_recipe
@@ -118,15 +118,19 @@ class _Run:
         codes = np.concatenate(chosen)
         return append_scores(self.out / "evaluations.csv", self.space, codes, evaluator, source, self.progress)
 
-    def generator(self, predictor: Predictor, found: Sequence[Front]) -> None:
-        settings = self.recipe.pnag
-        path = self.out / "generator-pnag.onnx"
-        if path.exists() and path.with_suffix(".safetensors").exists():
-            return
-        train_pnag(
-            self.space, predictor, self.devices, settings, self.recipe.seed, settings.evaluations, self.progress,
-            np.concatenate([front.codes for front in found]),
-        ).save(path)  # fmt: skip
+    def write_searched(self, found: Sequence[Front], scored: Scored) -> None:
+        for front in found[: len(self.targets)]:
+            _write_searched(self.out, front, scored)
+
+    def train_generators(self, predictor: Predictor, found: Sequence[Front]) -> None:
+        known = np.concatenate([front.codes for front in found])
+        for name in self.recipe.generators:
+            path = self.out / f"generator-{name}.onnx"
+            if not (path.exists() and path.with_suffix(".safetensors").exists()):
+                TRAINERS[name].train(
+                    self.space, predictor, self.devices, getattr(self.recipe, name), self.recipe.seed, self.progress,
+                    known,
+                ).save(path)  # fmt: skip
 
     def write_study(self, scored: Scored, predictor: Predictor, about_data: dict[str, Any],
                     reported: Sequence[dict[str, Any]]) -> Study:  # fmt: skip
@@ -164,7 +168,8 @@ class _PublishedRun(_Run):
         append_scores(self.out / "evaluations.csv", self.space, self.sample(), predictor, "predicted", self.progress)
         found = self.fronts(predictor)
         scored = self.score_fronts(predictor, found, "predicted")
-        self.generator(predictor, found)
+        self.write_searched(found, scored)
+        self.train_generators(predictor, found)
         about = {
             "name": self.recipe.data, "classes": [f"class {i}" for i in range(self.space.classes)],
             "channels": self.space.channels, "size": int(max(self.space.decisions.get("r", self.space.resolutions))),
@@ -193,7 +198,8 @@ class _TrainedRun(_Run):
         predictor = self.predictor(sampled)
         found = self.fronts(predictor)
         scored = self.score_fronts(evaluator, found, "front")
-        self.generator(predictor, found)
+        self.write_searched(found, scored)
+        self.train_generators(predictor, found)
         images = self.images
         about = {
             "name": images.name, "classes": list(images.classes), "channels": images.channels, "size": images.size,
@@ -281,7 +287,9 @@ def add_device(study: Study, device: Any, out: str | Path, progress: Progress = 
         write_json(work / "devices" / f"{device.name}.json", text)
         for name in wider.generators:
             wider.generator(name).save(work / f"generator-{name}.onnx")
-        manifest = study.manifest.model_dump(exclude={"files", "reference", "versions", "devices"})
+        if device.unit == "ms":
+            _write_searched(work, wider.search(devices=[device.name], evaluations=SEARCHED), study.scored)
+        manifest = study.manifest.model_dump(exclude={"files", "reference", "versions", "devices", "generators"})
         manifest["name"] = f"{study.name[: 63 - len(device.name)]}-{device.name}"
         manifest["title"] = f"{study.manifest.title[: 190 - len(device.name)]} + {device.name}"
         _seal(work, study.space, manifest, list(wider.devices.values()), study.scored, study.predictor)
@@ -296,6 +304,17 @@ def add_device(study: Study, device: Any, out: str | Path, progress: Progress = 
     return open_study(out)
 
 
+def _write_searched(out: Path, front: Front, scored: Scored) -> None:
+    """One target's searched front: predicted accuracy, and what was measured of it since."""
+    known = {codes.tobytes(): accuracy for codes, accuracy, source in zip(scored.codes, scored.accuracy, scored.source)
+             if source != "predicted"}  # fmt: skip
+    lines = [f"key,predicted,measured,{front.devices[0]}"]
+    for codes, accuracy, cost in zip(front.codes, front.accuracy, front.costs[:, 0]):
+        measured = f"{known[codes.tobytes()]:.6f}" if codes.tobytes() in known else ""
+        lines.append(f"{key_of(front.space, codes)},{accuracy:.6f},{measured},{cost:.6f}")
+    write_text(out / f"searched-{front.devices[0]}.csv", "\n".join(lines) + "\n")
+
+
 def _seal(
     out: Path, space: Any, manifest: Mapping[str, Any], devices: Sequence[Any], scored: Scored, predictor: Predictor
 ) -> None:
@@ -307,14 +326,16 @@ def _seal(
             lines = [f"key,accuracy,{device.name}"]
             lines += [f"{key_of(space, scored.codes[i])},{scored.accuracy[i]:.6f},{costs[i, column]:.6f}" for i in rows]
             write_text(out / f"front-{device.name}.csv", "\n".join(lines) + "\n")
-    corner = 1.1 * objectives(scored.accuracy, costs).max(0)
-    generator = BudgetGenerator.open(space, out / "generator-pnag.onnx", predictor, devices).about
+    corner = _worst_corner(space, devices, predictor, objectives(scored.accuracy, costs))
+    generators = [open_generator(space, path, predictor, devices) for path in sorted(out.glob("generator-*.onnx"))]
+    ranked = by_accuracy(space, generators, devices)
     complete = dict(manifest) | {
         "devices": [device.name for device in devices], "versions": versions(),
+        "generators": [generator.method for generator, _ in ranked],
         "reference": {d.name: [float(corner[0]), float(c)] for d, c in zip(devices, corner[1:])},
     }  # fmt: skip
     outside = [line for device in devices if (line := device.outside(space, scored.codes))]
-    write_text(out / "README.md", card(complete, devices, scored, predictor, generator, outside))
+    write_text(out / "README.md", card(complete, devices, scored, predictor, ranked, outside))
     files = sorted(
         p.relative_to(out).as_posix()
         for p in out.rglob("*")
@@ -323,6 +344,16 @@ def _seal(
     write_json(out / "study.json", complete | {"files": {name: sha256(out / name) for name in files}})
 
 
+def _worst_corner(space: Any, devices: Sequence[Any], predictor: Predictor, points: np.ndarray) -> np.ndarray:
+    """The hypervolume's reference: exact where a space can be enumerated, else 1.1 x the worst of the sample."""
+    if getattr(space, "size", ENUMERABLE + 1) > ENUMERABLE:
+        return np.asarray(1.1 * points.max(0))
+    codes = space.enumerate()
+    return np.asarray(objectives(predictor.evaluate(codes), costs_of(space, devices, codes)).max(0))
+
+
+ENUMERABLE = 5000
+SEARCHED = 60_000  # evaluations of the front that an added device gets
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and spread that every published network was trained with
 
 

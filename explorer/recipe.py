@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ from explorer.config import Settings, parse, read_toml
 from explorer.devices import COUNTS, load_device
 from explorer.errors import InputError, unknown
 from explorer.evaluators import PredictorConfig, ScoreConfig
+from explorer.generators import METHODS
+from explorer.generators.expert import ExpertConfig
 from explorer.generators.pnag import PnagConfig
 from explorer.spaces import SPACES
 from explorer.supernets import TrainConfig
@@ -25,12 +27,6 @@ class SearchConfig(Settings):
     evaluations: int = Field(20_000, ge=100)
 
 
-class GeneratorConfig(PnagConfig):
-    """PNAG's settings and how many architectures its evaluator sees."""
-
-    evaluations: int = Field(20_000, ge=100)
-
-
 class Recipe(Settings):
     """Everything that determines a study.
 
@@ -39,6 +35,7 @@ class Recipe(Settings):
             `$EXPLORER_REFERENCE`; then no supernet is trained.
         space: a space's name.
         restrict: decisions (or kinds of them) narrowed to some options.
+        generators: which are trained; the study's default is the best of them on held-out budgets.
         devices: names of devices, or NAME=SOURCE for a device under another name.
     """
 
@@ -53,7 +50,9 @@ class Recipe(Settings):
     scores: ScoreConfig = Field(default_factory=ScoreConfig)
     predictor: PredictorConfig = Field(default_factory=PredictorConfig)
     search: SearchConfig = Field(default_factory=SearchConfig)
-    pnag: GeneratorConfig = Field(default_factory=GeneratorConfig)
+    generators: list[Literal["expert", "pnag"]] = Field(default_factory=lambda: list(METHODS), min_length=1)
+    expert: ExpertConfig = Field(default_factory=ExpertConfig)
+    pnag: PnagConfig = Field(default_factory=PnagConfig)
 
     @property
     def search_space(self) -> Any:

@@ -26,7 +26,7 @@ from explorer.errors import InputError, require_torch, unknown
 from explorer.evaluators import Predictor, Scored, read_scores
 from explorer.files import data_folder, home, read_json, sha256
 from explorer.front import Candidate, Front, nondominated
-from explorer.generators import BudgetGenerator
+from explorer.generators import BudgetGenerator, open_generator
 from explorer.limits import cheapest
 from explorer.protocols import Progress, silent
 from explorer.search import fronts, search
@@ -80,6 +80,7 @@ class Manifest(Settings):
     devices: list[str]
     seed: int
     calibration_images: int
+    generators: list[str] = Field(default_factory=list)
     reference: dict[str, list[float]]
     reported: list[Reported]
     versions: dict[str, str]
@@ -158,6 +159,17 @@ class Study:
         rows = nondominated(table["accuracy"].to_numpy(), table[[device]].to_numpy())
         return table.iloc[rows].reset_index(drop=True)
 
+    def searched(self, device: str) -> pd.DataFrame:
+        """The front that a search found by predicted accuracy: key, predicted, measured (NaN where not), the cost.
+
+        Empty where the study has none for this device.
+        """
+        self._known([device])
+        name = f"searched-{device}.csv"
+        if name not in self.manifest.files:
+            return pd.DataFrame({"key": [], "predicted": [], "measured": [], device: []})
+        return pd.read_csv(self.folder / name, dtype={"key": str})
+
     def knee(self, device: str) -> float:
         """The budget behind which accuracy gets expensive: the inner point of the front farthest above its chord."""
         front = self.front(device)
@@ -205,12 +217,8 @@ class Study:
 
     @property
     def generators(self) -> list[str]:
-        """Names of the generators in this study."""
-        return sorted(
-            name.removeprefix("generator-").removesuffix(".onnx")
-            for name in self.manifest.files
-            if name.startswith("generator-") and name.endswith(".onnx")
-        )
+        """Names of the generators in this study, the default first: the best on held-out budgets."""
+        return list(self.manifest.generators)
 
     def generator(self, name: str | None = None) -> BudgetGenerator:
         """A generator by name, the first unless named.
@@ -223,7 +231,7 @@ class Study:
             raise unknown("generator", name, self.generators)
         if name not in self._generators:
             path = self.folder / f"generator-{name}.onnx"
-            self._generators[name] = BudgetGenerator.open(self.space, path, self.predictor, list(self.devices.values()))
+            self._generators[name] = open_generator(self.space, path, self.predictor, list(self.devices.values()))
         return self._generators[name]
 
     def generate(self, budget: Mapping[str, float], generator: str | None = None) -> Candidate:
@@ -296,7 +304,7 @@ class Study:
         return table
 
     def with_device(self, device: Any, retrain: bool = True, progress: Progress = silent) -> Study:
-        """This study with one more device: its own slider, its own costs, and the generator trained again (minutes).
+        """This study with one more device: its own slider, its own costs, and the generators trained again (minutes).
 
         Args:
             device: anybody's; a name that the study does not have.
@@ -314,21 +322,21 @@ class Study:
         if not retrain:
             return Study(self.folder, self.manifest, devices)
         require_torch("training a generator (retrain=False keeps the present one)")
-        from explorer.generators.pnag import PnagConfig, train_pnag
+        from explorer.generators.methods import TRAINERS
 
         recipe, seed = read_toml(self.folder / "recipe.toml"), self.manifest.seed
-        settings: dict[str, Any] = dict(recipe.get("pnag", {}))
-        evaluations = int(settings.pop("evaluations", 20_000))
-        config = parse(PnagConfig, settings, str(self.folder / "recipe.toml"))
         searched = int(recipe.get("search", {}).get("evaluations", 20_000))
         found = fronts(
             self.space, self.predictor, [d for d in devices.values() if d.unit == "ms"], searched, seed, progress
         )
-        generator = train_pnag(
-            self.space, self.predictor, list(devices.values()), config, seed, evaluations, progress,
-            np.concatenate([front.codes for front in found]),
-        )  # fmt: skip
-        return Study(self.folder, self.manifest, devices, {"pnag": generator})
+        known, trained = np.concatenate([front.codes for front in found]), {}
+        for name in self.generators:
+            method = TRAINERS[name]
+            config = parse(method.config, dict(recipe.get(name, {})), str(self.folder / "recipe.toml"))
+            trained[name] = method.train(
+                self.space, self.predictor, list(devices.values()), config, seed, progress, known
+            )
+        return Study(self.folder, self.manifest, devices, trained)
 
     # measured (torch) -----------------------------------------------------------------------------------------
 
@@ -425,7 +433,10 @@ def open_study(study: str | Path | Study) -> Study:
             raise InputError(f"study {str(folder)!r} is damaged: {name} is missing")
         if sha256(path) != digest:
             raise InputError(f"study {str(folder)!r} is damaged: {name} is not the file that was written")
-    needed = ["evaluations.csv", "predictor.onnx", *(f"devices/{n}.json" for n in manifest.devices if n not in COUNTS)]
+    needed = [
+        "evaluations.csv", "predictor.onnx", *(f"generator-{name}.onnx" for name in manifest.generators),
+        *(f"devices/{name}.json" for name in manifest.devices if name not in COUNTS),
+    ]  # fmt: skip
     for name in needed:
         if name not in manifest.files:
             raise InputError(f"{source}: files lacks {name!r}")

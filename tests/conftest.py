@@ -70,6 +70,10 @@ epochs = 20
 members = 2
 [search]
 evaluations = 1000
+[expert]
+budgets = 256
+rounds = 20
+
 [pnag]
 iterations = 20
 ranker_steps = 20

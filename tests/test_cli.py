@@ -21,7 +21,7 @@ def one_line(done, *words):
         (["generate", "digits", "--budget", "mobile=fast"], ["'mobile=fast'", "mobile=0.5"]),
         (["generate", "digits", "--budget", "mobile"], ["'mobile'"]),
         (["generate", "digits"], ["no budget"]),
-        (["generate", "digits", "--budget", "mobile=1", "--generator", "gan"], ["unknown generator 'gan'", "pnag"]),
+        (["generate", "digits", "--budget", "mobile=1", "--generator", "gan"], ["unknown generator 'gan'", "expert", "pnag"]),
         (["generate"], ["study"]),
         (["evaluate", "digits", "--architecture", "x"], ["'x'", "no key"]),
         (["evaluate", "digits", "--architecture", "a0000000000", "--split", "dev"], ["unknown split 'dev'", "test"]),
@@ -62,7 +62,7 @@ def test_generate(command, digits_study):
     result = json.loads(done.stdout)
     assert set(result) == {"architecture", "accuracy", "interval", "costs", "feasible", "generator", "seconds"}
     assert result["costs"]["cpu"] <= 0.02
-    assert result["generator"] == "pnag"
+    assert result["generator"] == "expert"
     below = command("generate", "digits", "--budget", f"mobile={low / 2}", "--json")
     one_line(below, "not reachable", f"{low:.4g}")
     assert json.loads(below.stdout)["feasible"] is False

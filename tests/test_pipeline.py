@@ -24,7 +24,7 @@ def hashes(folder):
 def test_a_study_is_complete_and_opens(quick_study):
     names = set(hashes(quick_study.folder))
     assert {"study.json", "recipe.toml", "README.md", "supernet.safetensors", "predictor.onnx", "evaluations.csv",
-            "generator-pnag.onnx", "generator-pnag.safetensors", "front-mobile.csv", "devices/cpu.json"} <= names  # fmt: skip
+            "generator-pnag.onnx", "generator-pnag.safetensors", "generator-expert.onnx", "front-mobile.csv", "devices/cpu.json"} <= names  # fmt: skip
     assert not any("checkpoint" in name or name.endswith(".tmp") for name in names)
     assert set(quick_study.evaluations["source"]) == {"sample", "front"}
 

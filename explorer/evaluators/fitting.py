@@ -1,12 +1,10 @@
-"""Fitting the predictor's networks (torch), and writing them as one ONNX graph."""
+"""Fitting the predictor's networks (torch)."""
 
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 
@@ -52,24 +50,6 @@ def fit_ensemble(bits: np.ndarray, accuracy: np.ndarray, config: Any, seed: int)
     return Ensemble(members)
 
 
-def export_ensemble(members: list[nn.Sequential], bits: int) -> onnx.ModelProto:
-    """`bits (n, D) -> accuracy (n, members)`; linear layers and ReLUs only, so the graph is written by hand."""
-    nodes, weights, outputs = [], [], []
-    for i, net in enumerate(members):
-        x = "bits"
-        for j, module in enumerate(net):
-            y = f"m{i}_{j}"
-            if isinstance(module, nn.Linear):
-                for name, tensor in (("w", module.weight), ("b", module.bias)):
-                    weights.append(numpy_helper.from_array(tensor.detach().numpy(), f"{y}_{name}"))
-                nodes.append(helper.make_node("Gemm", [x, f"{y}_w", f"{y}_b"], [y], transB=1))
-            else:
-                nodes.append(helper.make_node("Relu", [x], [y]))
-            x = y
-        outputs.append(x)
-    nodes.append(helper.make_node("Concat", outputs, ["accuracy"], axis=1))
-    graph = helper.make_graph(
-        nodes, "predictor", [helper.make_tensor_value_info("bits", TensorProto.FLOAT, ["n", bits])],
-        [helper.make_tensor_value_info("accuracy", TensorProto.FLOAT, ["n", len(members)])], weights,
-    )  # fmt: skip
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+def linear_layers(net: nn.Sequential) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weights and biases of the linear layers, in order."""
+    return [(m.weight.detach().numpy(), m.bias.detach().numpy()) for m in net if isinstance(m, nn.Linear)]

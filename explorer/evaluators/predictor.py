@@ -20,6 +20,7 @@ from explorer.config import Settings
 from explorer.errors import InputError, require_torch
 from explorer.files import write_bytes
 from explorer.front import kendall_tau
+from explorer.onnx_mlp import mlp_graph
 from explorer.onnx_session import open_session
 from explorer.protocols import SearchSpace
 from explorer.spaces.operators import one_hot
@@ -108,7 +109,7 @@ class Predictor:
         order = np.random.default_rng(seed).permutation(len(bits))
         held = max(5, round(config.held_out * len(bits)))
         test, train = order[:held], order[held:]
-        from explorer.evaluators.fitting import export_ensemble, fit_ensemble
+        from explorer.evaluators.fitting import fit_ensemble, linear_layers
 
         ensemble = fit_ensemble(bits[train], accuracy[train], config, seed)
         predicted = ensemble(bits[test]).mean(1)
@@ -119,6 +120,6 @@ class Predictor:
             "kendall_tau": kendall_tau(predicted, accuracy[test]), "mae": float(errors.mean()),
             "trained_on": len(train),
         }  # fmt: skip
-        model = export_ensemble(ensemble.members, bits.shape[1])
+        model = mlp_graph([linear_layers(member) for member in ensemble.members], "bits", "accuracy")
         onnx.helper.set_model_props(model, {"quality": json.dumps(quality)})
         return cls(space, model.SerializeToString())

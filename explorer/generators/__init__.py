@@ -5,11 +5,13 @@ from typing import Any
 
 from explorer.errors import require_torch, unknown
 from explorer.generators.budgets import BudgetCode
+from explorer.generators.open import open_generator
+from explorer.generators.ranking import by_accuracy
 from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.selection import Selection, select
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 
-METHODS = ("pnag",)
+METHODS = ("expert", "pnag")
 
 
 def train_generator(
@@ -22,10 +24,10 @@ def train_generator(
         space: the search space.
         evaluator: gives accuracy.
         devices: the costs it is conditioned on, all at once or any subset.
-        method: "pnag".
+        method: "expert" (ours) or "pnag" (published).
         seed: of everything.
-        evaluations: architectures that the evaluator scores.
-        config: the method's settings.
+        evaluations: about so many architectures are evaluated.
+        config: the method's settings, instead of those that go with `evaluations`.
         progress: reports steps.
 
     Raises:
@@ -37,11 +39,14 @@ def train_generator(
     if not devices:
         raise unknown("device", "(none)", ["at least one"])
     require_torch("training a generator")
-    from explorer.generators.pnag import train_pnag
+    from explorer.generators.methods import TRAINERS
 
-    return train_pnag(space, evaluator, devices, config, seed, evaluations, progress)
+    chosen = TRAINERS[method]
+    return chosen.train(space, evaluator, devices, config or chosen.of(evaluations), seed, progress)
 
 
 __all__ = [
-    "METHODS", "BudgetCode", "BudgetGenerator", "Selection", "select", "train_generator",
+    "METHODS", "BudgetCode", "BudgetGenerator", "Selection", "by_accuracy", "open_generator",
+    "select",
+    "train_generator",
 ]  # fmt: skip

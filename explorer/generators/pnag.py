@@ -24,6 +24,7 @@ from explorer.config import Settings
 from explorer.front import nondominated
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.controller_graph import controller_graph
+from explorer.generators.open import open_generator
 from explorer.generators.runtime import BudgetGenerator
 from explorer.limits import cheapest, costs_of, overshoot
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
@@ -35,6 +36,7 @@ class PnagConfig(Settings):
 
     Attributes:
         anchors: budgets with an embedding of their own, per device.
+        evaluations: architectures that the accuracy comes from, half random, half proposed by the policy.
         ranker_steps: gradient steps of the evaluator before the policy starts; then two per iteration.
         iterations: policy-gradient steps, each of `requests` budgets with `draws` architectures.
         entropy: weight of the entropy bonus at the start; it falls to a hundredth.
@@ -42,6 +44,7 @@ class PnagConfig(Settings):
             0 is the published method.
     """
 
+    evaluations: int = Field(20_000, ge=2)
     anchors: int = Field(10, ge=2)
     ranker_steps: int = Field(1000, ge=1)
     ranker_lr: float = Field(1e-3, gt=0)
@@ -197,13 +200,12 @@ class _Population:
 class _Trainer:
     def __init__(
         self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: PnagConfig, seed: int,
-        evaluations: int, known: np.ndarray | None,
+        known: np.ndarray | None,
     ) -> None:  # fmt: skip
         self.space, self.config, self.rng = space, config, np.random.default_rng((seed, 7))
-        self.evaluations = evaluations
         self.population = _Population(space, evaluator, devices)
         self.population.add(np.array([cheapest(space, device) for device in devices]))
-        first = _spread(space, max(2, evaluations // 2), devices, self.rng)
+        first = _spread(space, max(2, config.evaluations // 2), devices, self.rng)
         self.population.add(first)
         if known is not None and len(known):
             self.population.add(known)
@@ -307,9 +309,9 @@ class _Trainer:
             for _ in range(2):
                 tau.append(self.rank_step())
                 schedules[1].step()
-            left = self.evaluations - len(self.population.codes)
+            left = c.evaluations - len(self.population.codes)
             if i % 5 == 0 and left > 0:  # what the policy proposes now is what the evaluator must tell apart
-                self.population.add(codes[: min(left, max(1, 5 * self.evaluations // (2 * c.iterations)))])
+                self.population.add(codes[: min(left, max(1, 5 * c.evaluations // (2 * c.iterations)))])
         return {"evaluator_tau": float(np.mean(tau[-200:])), "evaluations": len(self.population.codes)}
 
     def raw(self, limits: np.ndarray, margin: float) -> np.ndarray:
@@ -332,7 +334,7 @@ class _Trainer:
 
 def train_pnag(
     space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: PnagConfig | None = None,
-    seed: int = 0, evaluations: int = 20_000, progress: Progress = silent, known: np.ndarray | None = None,
+    seed: int = 0, progress: Progress = silent, known: np.ndarray | None = None,
 ) -> BudgetGenerator:  # fmt: skip
     """Train the evaluator, then the controller, then write both into one generator.
 
@@ -340,14 +342,13 @@ def train_pnag(
         space, evaluator, devices: anybody's.
         config: see `PnagConfig`.
         seed: of everything.
-        evaluations: architectures that `evaluator` scores, half of them random, half proposed by the policy.
         progress: reports steps.
         known: (n, d) architectures that a search found, to be learned from like those that the policy proposes.
     """
     config = config or PnagConfig()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trainer = _Trainer(space, evaluator, devices, config, seed, evaluations, known)
+        trainer = _Trainer(space, evaluator, devices, config, seed, known)
         quality = trainer.train(progress)
     margin, share = trainer.find_margin()
     parameters = sum(p.numel() for p in trainer.controller.parameters())
@@ -359,7 +360,7 @@ def train_pnag(
     model = controller_graph(trainer.controller.state_dict())
     onnx.helper.set_model_props(model, {"generator": json.dumps(about)})
     weights = save({k: v.contiguous() for k, v in trainer.controller.state_dict().items()})
-    return BudgetGenerator(space, model.SerializeToString(), evaluator, devices, weights)
+    return open_generator(space, model.SerializeToString(), evaluator, devices, weights)
 
 
 def _spread(space: SearchSpace, n: int, devices: Sequence[Device], rng: np.random.Generator) -> np.ndarray:

@@ -3,8 +3,9 @@
 from explorer.plots.architecture import architecture_svg, describe
 from explorer.plots.devices import agreement_figure, costs_figure, rank_table, verdict
 from explorer.plots.front import CONFIG, FrontInfo, front_figure, front_info
+from explorer.plots.search import front_lines, hypervolume_bars
 
 __all__ = [
     "CONFIG", "FrontInfo", "agreement_figure", "architecture_svg", "costs_figure", "describe", "front_figure",
-    "front_info", "rank_table", "verdict",
+    "front_info", "front_lines", "hypervolume_bars", "rank_table", "verdict",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """The Pareto chart: plain data first, then a Plotly figure.
 
-Four traces, always in this order: `evaluated` (every measured network), `front`, `budget` (a vertical line) and
-`generated`. Moving the budget changes the last two only.
+Five traces, always in this order: `evaluated` (every measured network), `front`, `searched` (the front that a search
+found by predicted accuracy), `budget` (a vertical line) and `generated`. Moving the budget changes the last two only.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class FrontInfo:
         device, unit: of the x axis.
         cost, accuracy, keys: of every evaluated network.
         front_cost, front_accuracy, front_keys: of those that no other beats.
+        searched_cost, searched_accuracy, searched_keys: of the searched front, predicted.
         provenance: of the device's numbers.
     """
 
@@ -38,6 +39,9 @@ class FrontInfo:
     front_cost: np.ndarray
     front_accuracy: np.ndarray
     front_keys: list[str]
+    searched_cost: np.ndarray
+    searched_accuracy: np.ndarray
+    searched_keys: list[str]
     provenance: str
 
     @property
@@ -51,10 +55,11 @@ class FrontInfo:
 
 def front_info(study: Any, device: str) -> FrontInfo:
     """Collect what the chart of a study's device shows."""
-    table, front = study.evaluations, study.front(device)
+    table, front, searched = study.evaluations, study.front(device), study.searched(device)
     return FrontInfo(
         device, study.devices[device].unit, table[device].to_numpy(), 100 * table["accuracy"].to_numpy(),
         list(table["key"]), front[device].to_numpy(), 100 * front["accuracy"].to_numpy(), list(front["key"]),
+        searched[device].to_numpy(float), 100 * searched["predicted"].to_numpy(float), list(searched["key"]),
         str(study.devices[device].provenance),
     )  # fmt: skip
 
@@ -94,6 +99,11 @@ def front_figure(info: FrontInfo, budget: float | None = None, candidate: Candid
         go.Scatter(
             name="front", x=info.front_cost, y=info.front_accuracy, mode="lines+markers", customdata=info.front_keys,
             hovertemplate=hover, line={"color": BLUE, "shape": "hv", "width": 2}, marker={"color": BLUE, "size": 6},
+        ),
+        go.Scatter(
+            name="searched", x=info.searched_cost, y=info.searched_accuracy, mode="lines",
+            customdata=info.searched_keys, hovertemplate="searched, predicted: " + hover,
+            line={"color": GREEN, "width": 1.5, "dash": "dot"},
         ),
         go.Scatter(
             name="budget", x=x, y=y, mode="lines", hoverinfo="skip",

@@ -20,6 +20,7 @@ from explorer.files import write_bytes
 from explorer.front import hypervolume, nondominated
 from explorer.limits import costs_of, overshoot
 from explorer.protocols import Device, Evaluator, SearchSpace
+from explorer.spaces.operators import option_counts
 
 SAVE_SECONDS = 10.0
 CHUNK = 64  # networks evaluated at once where results are saved, since an evaluator may need seconds for each
@@ -184,6 +185,15 @@ class Archive:
         names = hashes(codes)
         order = np.argsort(names, kind="stable")
         return names[order], accuracy[order], costs[order]
+
+
+def ladder(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, d): from the first option everywhere to the last, the share of later options rising from row to row.
+
+    Uniform networks crowd around the middle of every cost; these spread over its range.
+    """
+    last = np.broadcast_to(option_counts(space) - 1, (n, len(space.decisions)))
+    return space.canonical(rng.binomial(last, np.linspace(0, 1, n)[:, None]).astype(np.int8))
 
 
 def hashes(codes: np.ndarray) -> np.ndarray:

@@ -9,10 +9,10 @@ import numpy as np
 
 from explorer.limits import nearest
 from explorer.protocols import Progress
-from explorer.search.archive import Archive, hashes
+from explorer.search.archive import Archive, hashes, ladder
 from explorer.spaces.operators import cross, mutate, neighbours
 
-BATCH = 1000
+BATCH = 1000  # at most; a fiftieth of the evaluations where they are few
 LOCAL = 0.2  # share of a batch that is local search
 NEAR = 5  # crossover partners are at most so many places away along the front
 IDLE = 30  # rounds without a new network after which the space counts as exhausted
@@ -23,16 +23,17 @@ def memetic(archive: Archive, rng: np.random.Generator, progress: Progress) -> N
     space, evaluated_around = archive.space, set[int]()
     if not np.isnan(archive.limits).all():
         archive.offer(nearest(space, archive.devices, archive.limits)[None])
-    archive.offer(space.sample(min(archive.evaluations, 4 * BATCH), rng))
-    rounds = max(1, -(-archive.left // BATCH))
+    batch = int(np.clip(archive.evaluations // 50, 20, BATCH))
+    archive.offer(ladder(space, 4 * batch, rng))
+    rounds = max(1, -(-archive.left // batch))
     idle = 0
     for _ in progress(range(100 * rounds), rounds, "searching"):
         names = hashes(archive.codes).tolist()
         todo = [i for i, name in enumerate(names) if name not in evaluated_around]
-        children = [_varied(archive, rng)]
+        children = [_varied(archive, batch, rng)]
         size = 0.0
         for i in rng.permutation(len(todo)):
-            if size >= LOCAL * BATCH:
+            if size >= LOCAL * batch:
                 break
             children.append(neighbours(space, archive.codes[todo[i]]))
             evaluated_around.add(names[todo[i]])
@@ -42,17 +43,17 @@ def memetic(archive: Archive, rng: np.random.Generator, progress: Progress) -> N
             return
 
 
-def _varied(archive: Archive, rng: np.random.Generator) -> np.ndarray:
+def _varied(archive: Archive, batch: int, rng: np.random.Generator) -> np.ndarray:
     """Mutations of random members, crossings of neighbours, and a few fresh samples."""
-    space, n, half = archive.space, len(archive.codes), int(BATCH * (1 - LOCAL) / 2)
+    space, n, half = archive.space, len(archive.codes), max(1, int(batch * (1 - LOCAL) / 2))
     if n == 0:
-        return space.sample(BATCH, rng)
+        return space.sample(batch, rng)
     one = rng.integers(0, n, half)
     other = np.clip(one + rng.integers(-NEAR, NEAR + 1, half), 0, n - 1)
     parents = archive.codes[rng.integers(0, n, half)]
     return np.concatenate([
         mutate(space, parents, 1 / parents.shape[1], rng), cross(space, archive.codes[one], archive.codes[other], rng),
-        space.sample(BATCH // 50, rng),
+        space.sample(1 + batch // 50, rng),
     ])  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The published algorithms, from pymoo: NSGA-II, SMS-EMOA, SPEA2. The one place that imports pymoo's algorithms.
 
 OFA2's operators: categorical genes, uniform crossover with probability 1, every gene redrawn with probability 0.1,
-canonical duplicates removed, population 100 (Ito and Von Zuben 2023). Whole generations are evaluated as arrays.
+canonical duplicates removed, population 100 (Ito and Von Zuben 2023). With fewer than 10,000 evaluations the population
+is the square root of their number, and starts as a ladder of sizes. Whole generations are evaluated as arrays.
 """
 
 import copy
@@ -21,7 +22,7 @@ from pymoo.core.termination import NoTermination
 from pymoo.problems.static import StaticProblem
 
 from explorer.protocols import Progress
-from explorer.search.archive import Archive, first_of_each, hashes
+from explorer.search.archive import Archive, first_of_each, hashes, ladder
 from explorer.spaces.operators import mutate
 
 POPULATION, MUTATION = 100, 0.1
@@ -35,6 +36,8 @@ class _Sample(Sampling):
         self.space = space
 
     def _do(self, problem: Any, n_samples: int, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
+        if n_samples < POPULATION:
+            return ladder(self.space, n_samples, random_state)
         return np.asarray(self.space.sample(n_samples, random_state))
 
 
@@ -76,13 +79,14 @@ def published(name: str, archive: Archive, rng: np.random.Generator, progress: P
     problem = Problem(
         n_var=archive.codes.shape[1], n_obj=1 + len(limits), n_ieq_constr=len(bounded), xl=0, xu=127, vtype=int
     )
+    population = int(np.clip(np.sqrt(archive.evaluations), min(10, archive.evaluations), POPULATION))
     algorithm = PUBLISHED[name](
-        pop_size=min(POPULATION, archive.evaluations), sampling=_Sample(archive.space), crossover=_Cross(archive.space),
+        pop_size=population, sampling=_Sample(archive.space), crossover=_Cross(archive.space),
         mutation=_Mutate(archive.space), eliminate_duplicates=_Distinct(),
     )  # fmt: skip
     algorithm.survival = copy.deepcopy(algorithm.survival)  # pymoo's default is one object for all runs, with a state
     algorithm.setup(problem, termination=NoTermination(), seed=int(rng.integers(2**31)), verbose=False)
-    generations = max(1, archive.evaluations // POPULATION)
+    generations = max(1, archive.evaluations // population)
     for _ in progress(range(5 * generations), generations, f"searching ({name})"):
         asked = algorithm.ask()
         if asked is None or len(asked) == 0:

@@ -41,6 +41,7 @@ class FrontView(w.VBox):
                 self.info = info = front_info(state.study, state.chart)
                 figure.data[0].x = info.cost
                 figure.data[1].update(x=info.front_cost, y=info.front_accuracy, customdata=info.front_keys)
+                figure.data[2].update(x=info.searched_cost, y=info.searched_accuracy, customdata=info.searched_keys)
                 figure.layout.xaxis.title.text = axis_title(info)
-            figure.data[2].x, figure.data[2].y = budget_line(self.info, self._budget())
-            figure.data[3].update(generated_point(self.info, state.candidate))
+            figure.data[3].x, figure.data[3].y = budget_line(self.info, self._budget())
+            figure.data[4].update(generated_point(self.info, state.candidate))

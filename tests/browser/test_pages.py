@@ -17,7 +17,7 @@ def architecture_of(page):
 def check_page(page):
     """Charts have points, every slider moves network and text; gives the median wait of the sliders."""
     traces = chart(page)
-    assert list(traces) == ["evaluated", "front", "budget", "generated"]
+    assert list(traces) == ["evaluated", "front", "searched", "budget", "generated"]
     assert traces["evaluated"]["n"] > 100
     assert traces["front"]["n"] > 2
     assert traces["generated"]["n"] == 1

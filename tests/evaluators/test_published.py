@@ -48,6 +48,10 @@ epochs = 30
 members = 2
 [search]
 evaluations = 300
+[expert]
+budgets = 64
+rounds = 5
+
 [pnag]
 iterations = 20
 ranker_steps = 20

@@ -1,4 +1,5 @@
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,24 +9,43 @@ from hypothesis import strategies as st
 
 from explorer.devices import load_device
 from explorer.errors import InputError
-from explorer.generators import BudgetCode, BudgetGenerator, train_generator
+from explorer.generators import METHODS, BudgetCode, open_generator, train_generator
+from explorer.generators.expert import ExpertConfig, Experts
 from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
+from explorer.generators.runtime import Starts
 from explorer.limits import cheapest, costs_of, nearest, overshoot
 from explorer.spaces import SPACES
-from explorer.spaces.operators import one_hot
+from explorer.spaces.operators import mutate, one_hot
 from explorer.testing import check_evaluator, check_generator
 from tests.search.test_search import Synthetic
 
 DEVICES = ("mobile", "cpu", "gpu")
 
 
-@pytest.fixture(scope="module")
-def tiny():
-    """A PNAG trained for a few seconds on the enumerable space."""
+QUICK = {
+    "pnag": PnagConfig(iterations=150, ranker_steps=200, requests=32, draws=16, evaluations=1500),
+    "expert": ExpertConfig(budgets=512, rounds=40, steps=12),
+}
+
+
+@cache
+def trained(method):
+    """A generator trained for a few seconds on the enumerable space."""
     space = SPACES["mobile-tiny"]
     devices = [load_device(name) for name in DEVICES]
-    config = PnagConfig(iterations=150, ranker_steps=200, requests=32, draws=16)
-    return train_generator(space, Synthetic(space), devices, config=config, evaluations=1500), space, devices
+    return train_generator(space, Synthetic(space), devices, method, config=QUICK[method]), space, devices
+
+
+@pytest.fixture(params=METHODS)
+def tiny(request):
+    """Every kind of generator."""
+    return trained(request.param)
+
+
+@pytest.fixture
+def pnag():
+    """The published one."""
+    return trained("pnag")
 
 
 def test_parameters_are_those_of_the_public_code():
@@ -86,14 +106,14 @@ def test_it_follows_the_budget_on_an_enumerable_space(tiny):
     assert (best - kept.accuracy).mean() < 0.25 * (accuracy.max() - accuracy.min())
 
 
-def test_the_graph_is_the_controller(tiny, tmp_path):
+def test_the_graph_is_the_controller(pnag):
     from safetensors.torch import load
 
-    generator, space, _ = tiny
+    generator, space, devices = pnag
     genes, kinds, options = tokens_of(space)
     controller = Controller(kinds, options, generator.code.width)
     controller.load_state_dict(load(generator.weights))
-    limits = generator.code.sample(50, costs_of(space, tiny[2], space.enumerate()), np.random.default_rng(3))
+    limits = generator.code.sample(50, costs_of(space, devices, space.enumerate()), np.random.default_rng(3))
     asked = torch.from_numpy(generator.code(limits * (1 - generator.margin)))
 
     def in_gene_order(chosen):
@@ -109,16 +129,16 @@ def test_the_graph_is_the_controller(tiny, tmp_path):
     assert (generator.generate(limits, np.random.default_rng(0), samples=1) == space.canonical(raw)).all()
 
 
-def test_draws_are_draws_of_the_policy(tiny):
+def test_draws_are_draws_of_the_policy(pnag):
     """Splitting counts over histories gives the distribution that drawing one by one gives."""
-    generator, space, _ = tiny
-    limits = np.array([[np.nan, np.nan, np.nan]])
-    code = generator.code(limits)
-    counts, greedy = np.array([20_000]), np.zeros(1, bool)
-    _, rolled = generator._roll(code, counts, np.ones(1), greedy, np.random.default_rng(0))
-    one_by_one = generator._roll(
-        np.repeat(code, 2000, 0), np.ones(2000, int), np.ones(2000), np.zeros(2000, bool), np.random.default_rng(1)
-    )[1]
+    generator, _, _ = pnag
+
+    def rolled_from(starts, draws, seed):
+        free = np.full((starts, 3), np.nan)
+        asked = Starts(np.arange(starts), free, np.zeros(starts, bool), np.full(starts, draws), np.ones(starts))
+        return generator._roll(asked, np.random.default_rng(seed))[1]
+
+    rolled, one_by_one = rolled_from(1, 20_000, 0), rolled_from(2000, 1, 1)
     assert len(one_by_one) == 2000
     assert len(np.unique(rolled, axis=0)) == len(rolled)
     common = {row.tobytes() for row in rolled}
@@ -140,21 +160,21 @@ def test_budgets_in_one_pass_are_those_one_by_one(tiny, monkeypatch):
 def test_it_is_saved_and_opened(tiny, tmp_path):
     generator, space, devices = tiny
     generator.save(tmp_path / "g.onnx")
-    again = BudgetGenerator.open(space, tmp_path / "g.onnx", generator.evaluator, devices)
+    again = open_generator(space, tmp_path / "g.onnx", generator.evaluator, devices)
     limits = np.array([[0.06, np.nan, np.nan]])
     assert (
         again.generate(limits, np.random.default_rng(0)) == generator.generate(limits, np.random.default_rng(0))
     ).all()
     assert again.parameters == generator.parameters
     with pytest.raises(InputError, match="not a generator of ours"):
-        BudgetGenerator(space, b"nonsense", generator.evaluator, devices)
+        open_generator(space, b"nonsense", generator.evaluator, devices)
     with pytest.raises(InputError, match="21"):
-        BudgetGenerator(SPACES["mobile-32"], generator.model, generator.evaluator, devices)
+        open_generator(SPACES["mobile-32"], generator.model, generator.evaluator, devices)
 
 
 def test_a_budget_on_a_device_that_it_does_not_know_is_enforced(tiny):
     generator, space, devices = tiny
-    wider = BudgetGenerator(space, generator.model, generator.evaluator, [*devices, load_device("params_m")])
+    wider = open_generator(space, generator.model, generator.evaluator, [*devices, load_device("params_m")])
     sizes = load_device("params_m").cost(space, space.enumerate())
     limits = np.full((20, 4), np.nan)
     limits[:, 3] = np.linspace(sizes.min() * 1.01, sizes.max(), 20)
@@ -181,17 +201,38 @@ def test_nearest_is_the_least_overshoot():
         assert overshoot(found, limits)[0] == pytest.approx(overshoot(costs, limits).min())
 
 
-def test_training_is_reproducible():
+@pytest.mark.parametrize("method", METHODS)
+def test_training_is_reproducible(method):
     space, devices = SPACES["mobile-tiny"], [load_device("mobile")]
-    config = PnagConfig(iterations=5, ranker_steps=5)
-    first, again = (train_generator(space, Synthetic(space), devices, config=config, evaluations=100) for _ in range(2))
+    config = {"pnag": PnagConfig(iterations=5, ranker_steps=5, evaluations=100),
+              "expert": ExpertConfig(budgets=64, rounds=5)}[method]  # fmt: skip
+    first, again = (train_generator(space, Synthetic(space), devices, method, config=config) for _ in range(2))
     assert first.model == again.model
     assert json.dumps(first.about) == json.dumps(again.about)
 
 
+def test_experts_are_within_their_budgets_and_get_better():
+    space = SPACES["mobile-32"]
+    devices = [load_device(name) for name in DEVICES]
+    rng = np.random.default_rng(0)
+    costs = costs_of(space, devices, space.sample(500, rng))
+    code = BudgetCode(DEVICES, tuple(costs.min(0)), tuple(costs.max(0)), 8)
+    limits = code.sample(200, costs, rng)
+    experts = Experts(space, Synthetic(space), devices, limits, code(limits), 6)
+    experts.consider(space.sample(500, rng))
+    before = experts.accuracy.copy()
+    for _ in range(10):
+        experts.improve(mutate(space, experts.codes, 0.1, rng))
+    known = experts.accuracy >= 0
+    assert (overshoot(costs_of(space, devices, experts.codes), limits)[known] <= 1).all()
+    assert np.allclose(experts.accuracy[known], Synthetic(space).evaluate(experts.codes[known]))
+    assert (experts.accuracy >= before).all()
+    assert (experts.accuracy > before).mean() > 0.5
+
+
 def test_bad_requests():
     space = SPACES["mobile-tiny"]
-    with pytest.raises(InputError, match="unknown generator 'gan'; choose from: pnag"):
+    with pytest.raises(InputError, match="unknown generator 'gan'; choose from: expert, pnag"):
         train_generator(space, Synthetic(space), [load_device("mobile")], method="gan")
     with pytest.raises(InputError, match="at least one"):
         train_generator(space, Synthetic(space), [])

@@ -1,0 +1,252 @@
+"""`expert`: a generator of our own, taught by the best networks that a search keeps for its budgets (needs torch).
+
+Expert iteration (Anthony, Tian and Barber 2017; cross-entropy method): a fixed set of budgets, single and joint, each
+with the best network known for it. Every round proposes mutations of the experts, crossings with experts of similar
+budgets and the generator's own networks, gives each budget the best of what it and its neighbours were offered, and
+takes a few steps of cross-entropy from budgets to experts. The network is a plain one, a softmax per decision: one pass
+answers any number of budgets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from explorer.config import Settings
+from explorer.evaluators.fitting import linear_layers
+from explorer.generators.budgets import BudgetCode
+from explorer.generators.open import open_generator
+from explorer.generators.runtime import BudgetGenerator
+from explorer.limits import cheapest, costs_of, overshoot
+from explorer.onnx_mlp import mlp_graph
+from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
+from explorer.spaces.operators import active, cross, mutate, option_counts
+
+
+class ExpertConfig(Settings):
+    """How experts are improved and imitated.
+
+    Attributes:
+        anchors: of the budget code, per device.
+        budgets: fixed budgets, each with its own expert.
+        rounds: of improving and imitating.
+        mutation: per decision.
+        neighbours: budgets that share what they are offered.
+        steps: gradient steps per round, each of `batch` budgets; three times as many in the last fifth of the rounds.
+        slack: an expert also answers for limits up to this share above its own.
+        feasible: share of raw networks inside their budget to aim at.
+    """
+
+    anchors: int = Field(16, ge=2)
+    budgets: int = Field(4096, ge=16)
+    rounds: int = Field(300, ge=1)
+    mutation: float = Field(0.05, gt=0, lt=1)
+    neighbours: int = Field(6, ge=1)
+    steps: int = Field(6, ge=1)
+    batch: int = Field(512, ge=8)
+    width: int = Field(384, ge=8)
+    depth: int = Field(3, ge=1)
+    lr: float = Field(2e-3, gt=0)
+    slack: float = Field(0.015, ge=0)
+    feasible: float = Field(0.95, gt=0, lt=1)
+
+    @classmethod
+    def of(cls, evaluations: int) -> ExpertConfig:
+        """Settings that evaluate about so many networks: fewer budgets and rounds, as many gradient steps."""
+        budgets = int(np.clip(evaluations // 50, 64, 4096))
+        rounds = max(1, evaluations // budgets)
+        return cls(budgets=budgets, rounds=rounds, steps=max(6, 2000 // rounds))
+
+
+class Experts:
+    """Fixed budgets, and the best network known for each.
+
+    Args:
+        space, evaluator, devices: anybody's.
+        limits: (n, m), NaN where free.
+        code: of the limits; similar codes are neighbours.
+        neighbours: so many of them.
+    """
+
+    def __init__(
+        self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], limits: np.ndarray, code: np.ndarray,
+        neighbours: int,
+    ) -> None:  # fmt: skip
+        self.space, self.evaluator, self.devices, self.limits = space, evaluator, devices, limits
+        n = len(limits)
+        self.codes = np.zeros((n, len(space.decisions)), np.int8)
+        self.accuracy = np.full(n, -1.0)
+        self.near = _nearest_rows(code, 2 * neighbours)
+        self.shared = self.near[:, :neighbours]
+        self.evaluations = 0
+
+    def improve(self, codes: np.ndarray) -> None:
+        """One offer per budget, (n, d): it goes to that budget and to those that have it among their neighbours."""
+        accuracy, costs = self._score(codes)
+        for source in [np.arange(len(codes)), *self.shared.T]:
+            better = (accuracy[source] > self.accuracy) & (overshoot(costs[source], self.limits) <= 1)
+            self.codes[better] = codes[source[better]]
+            self.accuracy[better] = accuracy[source[better]]
+
+    def consider(self, codes: np.ndarray, block: int = 256) -> None:
+        """Offer every row to every budget."""
+        accuracy, costs = self._score(codes)
+        for start in range(0, len(self.limits), block):
+            rows = slice(start, start + block)
+            fits = overshoot(costs, self.limits[rows, None]) <= 1
+            value = np.where(fits, accuracy, -1.0)
+            best = value.argmax(1)
+            value = value[np.arange(len(best)), best]
+            better = value > self.accuracy[rows]
+            self.codes[rows][better] = codes[best[better]]
+            self.accuracy[rows] = np.maximum(self.accuracy[rows], value)
+
+    def _score(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.evaluations += len(codes)
+        return np.asarray(self.evaluator.evaluate(codes)), costs_of(self.space, self.devices, codes)
+
+
+def _nearest_rows(code: np.ndarray, k: int, block: int = 512) -> np.ndarray:
+    """(n, C) -> (n, k): the most similar other rows."""
+    square = (code**2).sum(1)
+    found = []
+    for start in range(0, len(code), block):
+        rows = code[start : start + block]
+        distance = square[None] - 2 * rows @ code.T
+        distance[np.arange(len(rows)), start + np.arange(len(rows))] = np.inf
+        part = np.argpartition(distance, k, axis=1)[:, :k]
+        order = np.take_along_axis(distance, part, 1).argsort(1, kind="stable")
+        found.append(np.take_along_axis(part, order, 1))
+    return np.concatenate(found)
+
+
+class Network(nn.Sequential):
+    """Budget code -> one logit per option."""
+
+    def __init__(self, code: int, options: int, width: int, depth: int) -> None:
+        layers: list[nn.Module] = []
+        for i in range(depth):
+            layers += [nn.Linear(code if i == 0 else width, width), nn.ReLU()]
+        super().__init__(*layers, nn.Linear(width, options))
+
+
+class _Trainer:
+    def __init__(
+        self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: ExpertConfig, seed: int,
+        known: np.ndarray | None,
+    ) -> None:  # fmt: skip
+        self.space, self.config, self.rng = space, config, np.random.default_rng((seed, 9))
+        self.devices, self.options = list(devices), option_counts(space)
+        first = space.sample(4000, self.rng)
+        pool = np.concatenate([
+            *([known] if known is not None else []), first, np.array([cheapest(space, device) for device in devices])
+        ])  # fmt: skip
+        costs = costs_of(space, devices, pool)
+        names = tuple(device.name for device in devices)
+        self.code = BudgetCode(names, tuple(costs.min(0)), tuple(costs.max(0)), config.anchors)
+        self.costs = costs
+        limits = self.code.sample(config.budgets, costs, self.rng)
+        k = min(config.neighbours, (config.budgets - 1) // 2)
+        self.experts = Experts(space, evaluator, devices, limits, self.code(limits), k)
+        self.experts.consider(pool)
+        self.network = Network(self.code.width, int(self.options.sum()), config.width, config.depth)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), config.lr)
+
+    def proposals(self, kind: int) -> np.ndarray:
+        """(n, d): one network per budget."""
+        e = self.experts
+        if kind == 0:
+            return mutate(self.space, e.codes, self.config.mutation, self.rng)
+        if kind == 1:
+            partner = e.near[np.arange(len(e.codes)), self.rng.integers(0, e.near.shape[1], len(e.codes))]
+            return cross(self.space, e.codes, e.codes[partner], self.rng)
+        return self.draw(e.limits * (1 - 0.03 * self.rng.random(e.limits.shape)), 1.0)
+
+    def draw(self, limits: np.ndarray, heat: float) -> np.ndarray:
+        """(n, d): sampled at a temperature; 0 takes the most probable options."""
+        with torch.no_grad():
+            logits = self.network(torch.from_numpy(self.code(limits))).numpy()
+        if heat:
+            logits = logits + heat * self.rng.gumbel(size=logits.shape)
+        parts = np.split(logits, np.cumsum(self.options)[:-1], axis=1)
+        return self.space.canonical(np.column_stack([part.argmax(1) for part in parts]).astype(np.int8))
+
+    def imitate(self) -> float:
+        """One step of cross-entropy from budgets, a little looser than the experts', to the experts."""
+        e, c = self.experts, self.config
+        rows = self.rng.integers(0, len(e.codes), c.batch)
+        rows = rows[e.accuracy[rows] >= 0]
+        limits = e.limits[rows] * (1 + c.slack * self.rng.random((len(rows), len(self.devices))))
+        logits = self.network(torch.from_numpy(self.code(limits)))
+        target = torch.from_numpy(e.codes[rows].astype(np.int64))
+        on = torch.from_numpy(active(self.space, e.codes[rows]).astype(np.float32))
+        parts = logits.split(self.options.tolist(), 1)
+        losses = [F.cross_entropy(part, target[:, g], reduction="none") for g, part in enumerate(parts)]
+        loss = (torch.stack(losses, 1) * on).sum() / on.sum()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def train(self, progress: Progress) -> dict[str, float]:
+        c = self.config
+        late = c.rounds - c.rounds // 5
+        total = c.steps * (late + 3 * (c.rounds - late))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, c.lr, total)
+        losses = [0.0]
+        for i in progress(range(c.rounds), c.rounds, "training the generator"):
+            self.experts.improve(self.proposals(i % 3))
+            for _ in range(c.steps * (3 if i >= late else 1)):
+                losses.append(self.imitate())
+                schedule.step()
+        return {"loss": float(np.mean(losses[-100:])), "evaluations": self.experts.evaluations}
+
+    def find_margin(self) -> tuple[float, float]:
+        """The smallest margin at which enough raw networks fit random budgets, and that share."""
+        limits = self.code.sample(2000, self.costs, np.random.default_rng(1))
+        share = 0.0
+        for margin in np.arange(0, 0.1, 0.005):
+            codes = self.draw(limits * (1 - margin), 0.0)
+            share = float((overshoot(costs_of(self.space, self.devices, codes), limits) <= 1).mean())
+            if share >= self.config.feasible:
+                break
+        return float(round(margin, 3)), share
+
+
+def train_expert(
+    space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: ExpertConfig | None = None,
+    seed: int = 0, progress: Progress = silent, known: np.ndarray | None = None,
+) -> BudgetGenerator:  # fmt: skip
+    """Train experts and generator together.
+
+    Args:
+        space, evaluator, devices: anybody's.
+        config: see `ExpertConfig`.
+        seed: of everything.
+        progress: reports rounds.
+        known: (n, d) networks that a search found: the first experts.
+    """
+    config = config or ExpertConfig()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trainer = _Trainer(space, evaluator, devices, config, seed, known)
+        quality = trainer.train(progress)
+    margin, share = trainer.find_margin()
+    network = trainer.network
+    about = {
+        "method": "expert", "devices": trainer.code.devices, "low": trainer.code.low, "high": trainer.code.high,
+        "anchors": config.anchors, "margin": margin, "parameters": sum(p.numel() for p in network.parameters()),
+        "raw_feasible": share, "seed": seed, "options": trainer.options.tolist(),
+    } | quality  # fmt: skip
+    model = mlp_graph([linear_layers(network)], "code", "logits")
+    onnx.helper.set_model_props(model, {"generator": json.dumps(about)})
+    weights: dict[str, Tensor] = {name: t.contiguous() for name, t in network.state_dict().items()}
+    return open_generator(space, model.SerializeToString(), evaluator, devices, save(weights))

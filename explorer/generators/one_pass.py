@@ -1,0 +1,62 @@
+"""Generators that answer in one pass: a softmax per decision, for any number of budgets at once. No torch.
+
+A draw follows the most probable options for limits a little below those asked, each device shaken by its own amount: so
+draws are whole networks that the generator means, not mixtures of several. The rest sample each decision.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from explorer.errors import InputError
+from explorer.generators.runtime import BudgetGenerator, Starts
+from explorer.spaces.operators import option_counts
+
+LADDER = (-0.02, 0.08)  # limits are lowered by such shares beyond the margin, draw by draw
+SHAKE = 0.03  # and each device's by up to half of this more or less
+SAMPLED = 0.25  # share of the draws that sample decisions
+TEMPERATURE = 1.0
+
+
+class OnePassGenerator(BudgetGenerator):
+    """Its graph is `code (n, C) -> logits (n, D)`, one logit per option, decisions in gene order."""
+
+    def _setup(self, about: dict[str, Any]) -> int:
+        self._options = [int(o) for o in about["options"]]
+        if self._options != option_counts(self.space).tolist():
+            raise InputError(
+                f"this generator makes {len(self._options)} decisions, not the {len(self.space.decisions)} of space "
+                f"{self.space.name!r}"
+            )
+        return len(self._options)
+
+    def _starts(self, limits: np.ndarray, samples: int, rng: np.random.Generator) -> Starts:
+        n, m = limits.shape
+        sampled = int(SAMPLED * (samples - 1))
+        shaken = samples - sampled
+        request = np.repeat(np.arange(n), shaken)
+        place = np.tile(np.arange(shaken), n)
+        ladder = np.concatenate([[0.0], np.linspace(*LADDER, max(shaken - 1, 1))])[place]
+        lower = (
+            self.margin
+            + ladder[:, None]
+            + np.where(place > 0, SHAKE, 0.0)[:, None] * (rng.random((n * shaken, m)) - 0.5)
+        )
+        counts = np.where(place == 0, sampled, 0)
+        return Starts(request, limits[request] * (1 - lower), np.ones(n * shaken, bool), counts,
+                      np.full(n * shaken, TEMPERATURE))  # fmt: skip
+
+    def _roll(self, starts: Starts, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        logits: Any = self._session.run(None, {"code": self.code(starts.asked)})[0]
+        origin = np.concatenate([np.flatnonzero(starts.greedy), np.repeat(np.arange(len(logits)), starts.counts)])
+        heat = np.concatenate([np.zeros(int(starts.greedy.sum())), np.repeat(starts.heat, starts.counts)])
+        codes = np.zeros((len(origin), len(self._options)), np.int8)
+        at = 0
+        for gene, options in enumerate(self._options):
+            own = logits[origin, at : at + options]
+            noise = rng.gumbel(size=own.shape) * heat[:, None] if heat.any() else 0.0
+            codes[:, gene] = (own + noise).argmax(1)
+            at += options
+        return origin, codes

@@ -1,0 +1,41 @@
+"""A generator's file, whatever its kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from explorer.errors import InputError
+from explorer.generators.controller import ControllerGenerator
+from explorer.generators.one_pass import OnePassGenerator
+from explorer.generators.runtime import BudgetGenerator
+from explorer.onnx_session import open_session
+from explorer.protocols import Device, Evaluator, SearchSpace
+
+KINDS: dict[str, type[BudgetGenerator]] = {"pnag": ControllerGenerator, "expert": OnePassGenerator}
+
+
+def open_generator(
+    space: SearchSpace, model: str | Path | bytes, evaluator: Evaluator, devices: Sequence[Device],
+    weights: bytes | None = None,
+) -> BudgetGenerator:  # fmt: skip
+    """Open a generator.
+
+    Args:
+        space: the search space it was trained for.
+        model: an ONNX file or its bytes.
+        evaluator: ranks draws.
+        devices: the devices that limits have columns for.
+        weights: tensors of the trained network, where they are known.
+
+    Raises:
+        InputError: not a generator of this space, or conditioned on other devices.
+    """
+    data = model if isinstance(model, bytes) else Path(model).read_bytes()
+    try:
+        about = json.loads(open_session(data).get_modelmeta().custom_metadata_map["generator"])
+        kind = KINDS[about["method"]]
+    except Exception as error:
+        raise InputError(f"not a generator of ours: {str(error).splitlines()[0]}") from error
+    return kind(space, data, evaluator, devices, weights)
