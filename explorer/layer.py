@@ -21,12 +21,15 @@ class Layer:
         size: height and width of the (square) input; 1 behind the pooling.
         kernel, stride: of the spatial convolution.
         mid: expanded channels of an "mbconv"; equal to `cin` means that it has no expand convolution.
+        mixed: "mbconv" only: kernels, ascending, of equal groups of the middle channels; () where all have `kernel`,
+            which is otherwise the largest of them.
         se: squeeze width of its squeeze-and-excitation, 0 where it has none.
         act: "relu", "hswish" or "none".
         residual: the input is added to the output.
         bn: "conv" only: followed by batch norm (else it has neither norm nor bias).
         name: unique within a network; not compared.
         inputs: names of the layers that feed this one, () for the image; not compared.
+        places: which of a supernet's groups run, in the order of `mixed`; not compared.
     """
 
     op: str
@@ -40,13 +43,23 @@ class Layer:
     act: str = "none"
     residual: bool = False
     bn: bool = True
+    mixed: tuple[int, ...] = ()
     name: str = field(default="", compare=False)
     inputs: tuple[str, ...] = field(default=(), compare=False)
+    places: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def size_out(self) -> int:
         """Height and width of the output."""
         return 1 if self.op in ("pool", "linear") else (self.size - 1) // self.stride + 1
+
+    @property
+    def depthwise(self) -> tuple[tuple[int, int], ...]:
+        """(kernel, channels) of every depthwise convolution of an "mbconv": one per distinct kernel, ascending."""
+        if not self.mixed:
+            return ((self.kernel, self.mid),)
+        group = self.mid // len(self.mixed)
+        return tuple((k, group * self.mixed.count(k)) for k in sorted(set(self.mixed)))
 
     @property
     def signature(self) -> str:
@@ -56,7 +69,8 @@ class Layer:
             return f"{head} k{self.kernel} s{self.stride} {self.act}{'' if self.bn else ' nobn'}"
         if self.op == "mbconv":
             flags = f" se{self.se}" * (self.se > 0) + " skip" * self.residual
-            return f"{head} m{self.mid} k{self.kernel} s{self.stride} {self.act}{flags}"
+            kernels = "+".join(f"{k}x{n}" for k, n in self.depthwise) if self.mixed else str(self.kernel)
+            return f"{head} m{self.mid} k{kernels} s{self.stride} {self.act}{flags}"
         return head
 
 

@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,14 @@ from explorer.files import sha256, write_json, write_text
 from explorer.front import Front, nondominated, objectives
 from explorer.generators import by_accuracy, open_generator
 from explorer.generators.methods import TRAINERS
+from explorer.generators.sgnas import SupernetSignal
 from explorer.limits import costs_of
 from explorer.protocols import Progress, silent
 from explorer.recipe import PUBLISHED, Recipe, load_recipe
 from explorer.search import fronts
-from explorer.spaces import SPACES
+from explorer.spaces import SPACES, UnifiedSpace
 from explorer.study import FORMAT, Study, open_study
-from explorer.supernets import MobileSupernet, train_supernet
+from explorer.supernets import Supernet, make_supernet, train_supernet
 from explorer.supernets.checkpoint import load_tensors, save_tensors
 from explorer.supernets.sampling import largest, smallest
 
@@ -127,10 +129,15 @@ class _Run:
         for name in self.recipe.generators:
             path = self.out / f"generator-{name}.onnx"
             if not (path.exists() and path.with_suffix(".safetensors").exists()):
+                signal = {"signal": self.signal()} if name == "sgnas" else {}
                 TRAINERS[name].train(
                     self.space, predictor, self.devices, getattr(self.recipe, name), self.recipe.seed, self.progress,
-                    known,
+                    known, **signal,
                 ).save(path)  # fmt: skip
+
+    def signal(self) -> SupernetSignal | None:
+        """What SGNAS learns from: a supernet and images where there are such, else the predictor."""
+        return None
 
     def write_study(self, scored: Scored, predictor: Predictor, about_data: dict[str, Any],
                     reported: Sequence[dict[str, Any]]) -> Study:  # fmt: skip
@@ -210,20 +217,37 @@ class _TrainedRun(_Run):
         (self.out / "checkpoint.safetensors").unlink(missing_ok=True)
         return study
 
-    def supernet(self) -> MobileSupernet:
+    def supernet(self) -> Supernet:
         checkpoint = self.out / "checkpoint.safetensors"
 
         def make(path: Path) -> None:
             trained = train_supernet(
-                self.recipe.search_space, self.images, self.recipe.supernet, self.recipe.seed, checkpoint,
+                self.recipe.search_space, self.weight_images(), self.recipe.supernet, self.recipe.seed, checkpoint,
                 self.progress,
             )  # fmt: skip
             save_tensors(path, trained.state_dict())
 
         path = self._once("supernet.safetensors", make)
-        supernet = MobileSupernet(self.space, self.images.mean, self.images.std)
+        supernet = make_supernet(self.space, self.images.mean, self.images.std)
         supernet.load_state_dict(load_tensors(path))
         return supernet.eval()
+
+    def weight_images(self) -> Images:
+        """What the supernet is trained on: a generator that learns through it has the rest of the training images."""
+        if not self._through_weights():
+            return self.images
+        kept = round((1 - self.recipe.sgnas.held_out) * len(self.images.train))
+        return replace(self.images, train=self.images.train.take(slice(kept)))
+
+    def signal(self) -> SupernetSignal | None:
+        """The held-out training images, through the supernet."""
+        if not self._through_weights():
+            return None
+        rest = self.images.train.take(slice(len(self.weight_images().train), None))
+        return SupernetSignal(self.supernet(), rest.images, rest.labels, self.recipe.sgnas.images, self.recipe.seed)
+
+    def _through_weights(self) -> bool:
+        return "sgnas" in self.recipe.generators and isinstance(self.space, UnifiedSpace)
 
     def scores(self, evaluator: SharedWeights) -> Scored:
         path = self.out / "evaluations.csv"
@@ -231,7 +255,7 @@ class _TrainedRun(_Run):
         rows = scored.source == "sample"
         return Scored(scored.codes[rows], scored.accuracy[rows], scored.source[rows])
 
-    def reported(self, supernet: MobileSupernet, scored: Scored, predictor: Predictor) -> list[dict[str, Any]]:
+    def reported(self, supernet: Supernet, scored: Scored, predictor: Predictor) -> list[dict[str, Any]]:
         """The networks of the card, measured on all validation and, once, on all test images."""
         calibration = self.recipe.scores.calibration_images
         picked = {
@@ -248,7 +272,7 @@ class _TrainedRun(_Run):
             for role, row, v, t in zip(picked, codes, val, test)
         ]
 
-    def _best(self, supernet: MobileSupernet, scored: Scored, predictor: Predictor) -> np.ndarray:
+    def _best(self, supernet: Supernet, scored: Scored, predictor: Predictor) -> np.ndarray:
         """(d,) the most accurate network, chosen on the whole validation split among the ten that promise most
         and the largest.
 

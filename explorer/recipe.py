@@ -11,9 +11,9 @@ from explorer.config import Settings, parse, read_toml
 from explorer.devices import COUNTS, load_device
 from explorer.errors import InputError, unknown
 from explorer.evaluators import PredictorConfig, ScoreConfig
-from explorer.generators import METHODS
 from explorer.generators.expert import ExpertConfig
 from explorer.generators.pnag import PnagConfig
+from explorer.generators.sgnas import SgnasConfig
 from explorer.spaces import SPACES
 from explorer.supernets import TrainConfig
 
@@ -50,9 +50,12 @@ class Recipe(Settings):
     scores: ScoreConfig = Field(default_factory=ScoreConfig)
     predictor: PredictorConfig = Field(default_factory=PredictorConfig)
     search: SearchConfig = Field(default_factory=SearchConfig)
-    generators: list[Literal["expert", "pnag"]] = Field(default_factory=lambda: list(METHODS), min_length=1)
+    generators: list[Literal["expert", "pnag", "sgnas"]] = Field(
+        default_factory=lambda: ["expert", "pnag"], min_length=1
+    )
     expert: ExpertConfig = Field(default_factory=ExpertConfig)
     pnag: PnagConfig = Field(default_factory=PnagConfig)
+    sgnas: SgnasConfig = Field(default_factory=SgnasConfig)
 
     @property
     def search_space(self) -> Any:

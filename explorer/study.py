@@ -368,11 +368,11 @@ class Study:
         if not self.has_weights:
             raise InputError(f"study {self.name!r} has no trained weights: its accuracies are predicted")
         require_torch("loading a supernet")
-        from explorer.supernets import MobileSupernet
+        from explorer.supernets import make_supernet
         from explorer.supernets.checkpoint import load_tensors
 
         path = self.folder / "supernet.safetensors"
-        supernet = MobileSupernet(self.space, self.manifest.data.mean, self.manifest.data.std)
+        supernet = make_supernet(self.space, self.manifest.data.mean, self.manifest.data.std)
         try:
             supernet.load_state_dict(load_tensors(path))
         except RuntimeError as error:

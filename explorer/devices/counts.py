@@ -16,7 +16,7 @@ def macs(layer: Layer) -> int:
         return layer.kernel**2 * layer.cin * layer.cout * area_out
     if layer.op == "mbconv":
         expand = layer.cin * layer.mid * area_in if layer.mid != layer.cin else 0
-        depthwise = layer.mid * layer.kernel**2 * area_out
+        depthwise = sum(channels * k**2 for k, channels in layer.depthwise) * area_out
         return expand + depthwise + 2 * layer.mid * layer.se + layer.mid * layer.cout * area_out
     if layer.op == "linear":
         return layer.cin * layer.cout
@@ -31,7 +31,7 @@ def params(layer: Layer) -> int:
         return layer.kernel**2 * layer.cin * layer.cout + 2 * layer.cout * layer.bn
     if layer.op == "mbconv":
         expand = layer.cin * layer.mid + 2 * layer.mid if layer.mid != layer.cin else 0
-        depthwise = layer.kernel**2 * layer.mid + 2 * layer.mid
+        depthwise = sum(channels * k**2 for k, channels in layer.depthwise) + 2 * layer.mid
         squeeze = 2 * layer.mid * layer.se + layer.se + layer.mid if layer.se else 0
         return expand + depthwise + squeeze + layer.mid * layer.cout + 2 * layer.cout
     if layer.op == "linear":

@@ -81,14 +81,16 @@ class _Work:
 
 def _mbconv(work: _Work, layer: Layer, area: int, out: int) -> None:
     mid = layer.mid
-    if f"dw out k{layer.kernel} s{layer.stride}" not in FEATURES:
-        raise unknown("kernel and stride", f"k{layer.kernel} s{layer.stride}", ("k3, k5, k7 with s1, s2",))
+    for kernel, channels in layer.depthwise:
+        if f"dw out k{kernel} s{layer.stride}" not in FEATURES:
+            raise unknown("kernel and stride", f"k{kernel} s{layer.stride}", ("k3, k5, k7 with s1, s2",))
+        work.add("dw", 1)
+        work.add(f"dw out k{kernel} s{layer.stride}", channels * out)
+        work.add(f"dw rows k{kernel} s{layer.stride}", channels * layer.size_out)
     if mid != layer.cin:
         work.product(layer.cin, mid, area)
-    work.add("dw", 1).add("dw in", mid * area).add("dw channels", mid)
+    work.add("dw in", mid * area).add("dw channels", mid)
     work.add("dw far", max(0, mid * (area + out) - CACHE // 4))
-    work.add(f"dw out k{layer.kernel} s{layer.stride}", mid * out)
-    work.add(f"dw rows k{layer.kernel} s{layer.stride}", mid * layer.size_out)
     if layer.se:
         work.add("se", 1).add("se out", mid * out).add("se weights", mid * layer.se).add("se channels", mid)
     if layer.act == "hswish":

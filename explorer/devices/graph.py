@@ -59,10 +59,26 @@ class _Writer:
             return self.add("Gemm", [flat, self.weight(layer.cout, layer.cin), self.weight(layer.cout)], transB=1)
         raise unknown("operator", layer.op, ("conv", "mbconv", "pool", "linear"))
 
+    def depthwise(self, x: str, layer: Layer) -> str:
+        groups = layer.depthwise
+        if len(groups) == 1:
+            return self.conv(x, layer.mid, layer.mid, groups[0][0], layer.stride, groups=layer.mid, act=layer.act)
+        outputs = []
+        for start, (kernel, channels) in zip(np.cumsum([0, *(n for _, n in groups)]), groups):
+            ends = [self.constant([n]) for n in (int(start), int(start) + channels, 1)]  # from, to, along the channels
+            part = self.add("Slice", [x, *ends])
+            outputs.append(self.conv(part, channels, channels, kernel, layer.stride, groups=channels, act=layer.act))
+        return self.add("Concat", outputs, axis=1)
+
+    def constant(self, values: list[int]) -> str:
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
     def mbconv(self, x: str, layer: Layer) -> str:
         mid = layer.mid
         y = x if mid == layer.cin else self.conv(x, layer.cin, mid, act=layer.act)
-        y = self.conv(y, mid, mid, layer.kernel, layer.stride, groups=mid, act=layer.act)
+        y = self.depthwise(y, layer)
         if layer.se:
             gate = self.conv(self.add("GlobalAveragePool", [y]), mid, layer.se, act="relu")
             gate = self.add("HardSigmoid", [self.conv(gate, layer.se, mid)], alpha=1 / 6, beta=0.5)

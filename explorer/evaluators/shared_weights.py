@@ -12,9 +12,9 @@ from explorer.architecture import as_codes
 from explorer.datasets import Images, Split
 from explorer.protocols import Progress, silent
 from explorer.supernets.augment import to_float
-from explorer.supernets.mobile import MobileSupernet
 from explorer.supernets.plain import Conv, MBConv, activation
 from explorer.supernets.recalibrate import recalibrate
+from explorer.supernets.supernet import Supernet
 
 
 class SharedWeights:
@@ -30,7 +30,7 @@ class SharedWeights:
     """
 
     def __init__(
-        self, supernet: MobileSupernet, images: Images, split: str = "val", limit: int | None = None,
+        self, supernet: Supernet, images: Images, split: str = "val", limit: int | None = None,
         calibration: int = 2000, progress: Progress = silent,
     ) -> None:  # fmt: skip
         self.supernet, self.images, self.calibration, self.progress = supernet, images, calibration, progress
@@ -67,7 +67,7 @@ def fused(network: nn.Module) -> nn.Module:
         elif isinstance(block, MBConv):
             for name in ("expand", "depthwise", "project"):
                 conv, norm = getattr(block, name), getattr(block, f"{name}_norm")
-                if norm is not None:
+                if norm is not None and isinstance(conv, nn.Conv2d):
                     setattr(block, name, _plain(fuse_conv_bn_eval(conv, norm)))
                     setattr(block, f"{name}_norm", activation(norm.act))
     return network

@@ -11,7 +11,7 @@ from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.selection import Selection, select
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 
-METHODS = ("expert", "pnag")
+METHODS = ("expert", "pnag", "sgnas")
 
 
 def train_generator(
@@ -24,7 +24,7 @@ def train_generator(
         space: the search space.
         evaluator: gives accuracy.
         devices: the costs it is conditioned on, all at once or any subset.
-        method: "expert" (ours) or "pnag" (published).
+        method: "expert" (ours), "pnag" or "sgnas" (published).
         seed: of everything.
         evaluations: about so many architectures are evaluated.
         config: the method's settings, instead of those that go with `evaluations`.

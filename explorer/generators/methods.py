@@ -7,6 +7,7 @@ from explorer.config import Settings
 from explorer.generators.expert import ExpertConfig, train_expert
 from explorer.generators.pnag import PnagConfig, train_pnag
 from explorer.generators.runtime import BudgetGenerator
+from explorer.generators.sgnas import SgnasConfig, train_sgnas
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,5 @@ class Method:
 TRAINERS = {
     "expert": Method(ExpertConfig, ExpertConfig.of, train_expert),
     "pnag": Method(PnagConfig, lambda n: PnagConfig(evaluations=n), train_pnag),
+    "sgnas": Method(SgnasConfig, SgnasConfig.of, train_sgnas),
 }

@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 
 from explorer.errors import InputError
+from explorer.generators.layout import layout
 from explorer.generators.runtime import BudgetGenerator, Starts
+from explorer.limits import costs_of
 from explorer.spaces.operators import option_counts
 
 LADDER = (-0.02, 0.08)  # limits are lowered by such shares beyond the margin, draw by draw
 SHAKE = 0.03  # and each device's by up to half of this more or less
-SAMPLED = 0.25  # share of the draws that sample decisions
 TEMPERATURE = 1.0
 
 
 class OnePassGenerator(BudgetGenerator):
     """Its graph is `code (n, C) -> logits (n, D)`, one logit per option, decisions in gene order."""
+
+    sampled = 0.25  # share of the draws that sample decisions
 
     def _setup(self, about: dict[str, Any]) -> int:
         self._options = [int(o) for o in about["options"]]
@@ -34,7 +37,7 @@ class OnePassGenerator(BudgetGenerator):
 
     def _starts(self, limits: np.ndarray, samples: int, rng: np.random.Generator) -> Starts:
         n, m = limits.shape
-        sampled = int(SAMPLED * (samples - 1))
+        sampled = int(self.sampled * (samples - 1))
         shaken = samples - sampled
         request = np.repeat(np.arange(n), shaken)
         place = np.tile(np.arange(shaken), n)
@@ -48,8 +51,13 @@ class OnePassGenerator(BudgetGenerator):
         return Starts(request, limits[request] * (1 - lower), np.ones(n * shaken, bool), counts,
                       np.full(n * shaken, TEMPERATURE))  # fmt: skip
 
-    def _roll(self, starts: Starts, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _logits(self, starts: Starts, rng: np.random.Generator) -> np.ndarray:
+        """(s, D) of every start."""
         logits: Any = self._session.run(None, {"code": self.code(starts.asked)})[0]
+        return np.asarray(logits)
+
+    def _roll(self, starts: Starts, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        logits = self._logits(starts, rng)
         origin = np.concatenate([np.flatnonzero(starts.greedy), np.repeat(np.arange(len(logits)), starts.counts)])
         heat = np.concatenate([np.zeros(int(starts.greedy.sum())), np.repeat(starts.heat, starts.counts)])
         codes = np.zeros((len(origin), len(self._options)), np.int8)
@@ -60,3 +68,36 @@ class OnePassGenerator(BudgetGenerator):
             codes[:, gene] = (own + noise).argmax(1)
             at += options
         return origin, codes
+
+
+class PriorGenerator(OnePassGenerator):
+    """SGNAS's: its graph also reads a prior network, `prior (n, 1, rows, columns)`.
+
+    The first start of a request takes the prior of the nearest cost, the others any of the pool; a pass through its
+    convolutions is dear, so more of the draws sample decisions.
+    """
+
+    sampled = 0.87
+
+    def _setup(self, about: dict[str, Any]) -> int:
+        decisions = super()._setup(about)
+        self._map = layout(self.space)
+        priors = np.array(about["priors"], np.int8)
+        self._priors = self._map.one_hot(priors)
+        by_name = {device.name: device for device in self.devices}
+        self._prior_costs = costs_of(self.space, [by_name[n] for n in self.code.devices if n in by_name], priors)
+        return decisions
+
+    def _logits(self, starts: Starts, rng: np.random.Generator) -> np.ndarray:
+        first = np.ones(len(starts.request), bool)
+        first[1:] = starts.request[1:] != starts.request[:-1]
+        prior = rng.integers(0, len(self._priors), len(first)) if not first.all() else np.zeros(len(first), int)
+        prior[first] = nearest_prior(self._prior_costs, starts.asked[first])
+        feeds = {"code": self.code(starts.asked), "prior": self._priors[prior]}
+        return np.asarray(self._session.run(None, feeds)[0])
+
+
+def nearest_prior(costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """(P, m) costs of a pool and (n, m) limits -> (n,) row whose tightest device is nearest to its limit."""
+    tightest = np.nan_to_num(costs[None] / limits[:, None], nan=0.0).max(2)
+    return np.asarray(np.abs(np.log(np.maximum(tightest, 1e-9))).argmin(1))

@@ -8,12 +8,16 @@ from pathlib import Path
 
 from explorer.errors import InputError
 from explorer.generators.controller import ControllerGenerator
-from explorer.generators.one_pass import OnePassGenerator
+from explorer.generators.one_pass import OnePassGenerator, PriorGenerator
 from explorer.generators.runtime import BudgetGenerator
 from explorer.onnx_session import open_session
 from explorer.protocols import Device, Evaluator, SearchSpace
 
-KINDS: dict[str, type[BudgetGenerator]] = {"pnag": ControllerGenerator, "expert": OnePassGenerator}
+KINDS: dict[str, type[BudgetGenerator]] = {
+    "pnag": ControllerGenerator,
+    "expert": OnePassGenerator,
+    "sgnas": PriorGenerator,
+}
 
 
 def open_generator(

@@ -30,7 +30,8 @@ def describe(layers: Sequence[Layer]) -> str:
 
 def block_words(layer: Layer) -> str:
     """Kernel and expansion of a block, for example "k5 e3"."""
-    return f"k{layer.kernel} e{layer.mid / layer.cin:.3g}"
+    kernels = "+".join(str(k) for k, _ in layer.depthwise)
+    return f"k{kernels} e{layer.mid / layer.cin:.3g}"
 
 
 def architecture_svg(layers: Sequence[Layer], shares: np.ndarray, device: str) -> str:

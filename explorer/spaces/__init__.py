@@ -3,6 +3,7 @@
 from explorer.errors import unknown
 from explorer.protocols import SearchSpace
 from explorer.spaces.mobile import MobileSpace, mobilenetv3
+from explorer.spaces.unified import UnifiedSpace, unified
 
 
 class Registry(dict[str, SearchSpace]):
@@ -39,5 +40,13 @@ register(
 )  # fmt: skip
 register(mobilenetv3("mobilenetv3-w1.0", 1.0))
 register(mobilenetv3("mobilenetv3-w1.2", 1.2))
+register(
+    UnifiedSpace(
+        "unified-32", stem=16, first=16, widths=(24, 24, 40, 40, 64, 64, 64), strides=(1, 1, 2, 1, 2, 1, 1),
+        subblocks=4, resolution=32, final=192, classes=10, sizes=(28, 32),
+    )
+)  # fmt: skip
+register(unified("unified-cifar", 32, 1, 10))
+register(unified("unified-imagenet", 224, 2, 1000))
 
-__all__ = ["SPACES", "MobileSpace", "Registry", "register"]
+__all__ = ["SPACES", "MobileSpace", "Registry", "UnifiedSpace", "register"]

@@ -44,11 +44,13 @@ class _Depthwise(torch.autograd.Function):
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=len(weight))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
         channels, k = len(weight), weight.shape[-1]
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         to_x = F.conv2d(gradient, weight.flip(2, 3), padding=k // 2, groups=channels)
+        if not ctx.needs_input_grad[1]:
+            return to_x, None
         partial = np.zeros((CHUNKS, k * k, channels), np.float32)
         _weight_gradient(_nhwc(x), _nhwc(gradient), k, partial)
         to_weight = torch.from_numpy(partial.sum(0)).t().reshape(channels, 1, k, k)
@@ -62,7 +64,7 @@ def _nhwc(x: Tensor) -> np.ndarray:
 def depthwise(x: Tensor, weight: Tensor, stride: int = 1) -> Tensor:
     """Depthwise convolution with "same" padding; x (n, c, h, w), weight (c, 1, k, k)."""
     ours = stride == 1 and x.device.type == "cpu" and x.dtype == torch.float32
-    if ours and torch.is_grad_enabled() and x.requires_grad and weight.requires_grad:
+    if ours and torch.is_grad_enabled() and x.requires_grad:
         return _Depthwise.apply(x.contiguous(memory_format=torch.channels_last), weight)
     return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2, groups=len(weight))
 

@@ -47,14 +47,15 @@ class ElasticKernel(nn.Module):
 class ElasticNorm(nn.BatchNorm2d):
     """Batch norm over the first channels; statistics are shared, so they are recalibrated before any score."""
 
-    def forward(self, x: Tensor, act: str = "none") -> Tensor:
-        """(n, c, h, w) with c up to the number of features -> normalised and activated."""
-        return norm_act(x, self, act)
+    def forward(self, x: Tensor, act: str = "none", index: Tensor | None = None) -> Tensor:
+        """(n, c, h, w) with the first c features, or those of `index` (c,) -> normalised and activated."""
+        return norm_act(x, self, act, index)
 
-    def cut(self, channels: int, prefix: str) -> dict[str, Tensor]:
-        """State of a plain batch norm."""
+    def cut(self, channels: int | Tensor, prefix: str) -> dict[str, Tensor]:
+        """State of a plain batch norm over the first channels, or those of an index."""
         names = ("weight", "bias", "running_mean", "running_var")
-        state = {f"{prefix}.{n}": getattr(self, n)[:channels] for n in names}
+        chosen = slice(channels) if isinstance(channels, int) else channels
+        state = {f"{prefix}.{n}": getattr(self, n)[chosen] for n in names}
         return state | {f"{prefix}.num_batches_tracked": self.num_batches_tracked}
 
 

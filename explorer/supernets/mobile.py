@@ -1,81 +1,18 @@
-"""The supernet of the mobile family: one elastic module per slot, no memory of an active subnet.
+"""The supernet of the mobile family: elastic kernels, widths and depths (Cai et al. 2020)."""
 
-`supernet(images, architecture)` runs an architecture with shared weights; `supernet.subnet(architecture)` cuts it out
-as a plain network with the same outputs. What runs is read from `space.layers`, never decided here.
-"""
+from torch import nn
 
-from collections.abc import Sequence
-from functools import lru_cache
-
-import numpy as np
-import torch
-from torch import Tensor, nn
-
-from explorer.architecture import Architecture
 from explorer.layer import Layer
-from explorer.spaces.mobile import MobileSpace
-from explorer.supernets.elastic import ElasticClassifier, ElasticConv, ElasticMBConv, ElasticPool
-from explorer.supernets.plain import Network, Preprocess, initialise
+from explorer.supernets.elastic import ElasticMBConv
+from explorer.supernets.supernet import Supernet
 
 
-class MobileSupernet(nn.Module):
-    """Shared weights of a `MobileSpace`.
+class MobileSupernet(Supernet):
+    """Shared weights of a `MobileSpace`."""
 
-    Args:
-        space: already configured for the images (`space.for_images`).
-        mean, std: normalisation of the images, per channel.
-        seed: of the weights.
-    """
-
-    def __init__(self, space: MobileSpace, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> None:
-        super().__init__()
-        self.space = space
-        largest = space.layers([len(options) - 1 for options in space.decisions.values()])
-        kernels = {f"stage{s + 1}.{j + 1}": space.decisions[f"k{s + 1}.{j + 1}"] for s, j in space.slots}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.preprocess = Preprocess(mean, std, size=largest[0].size)
-            self.blocks = nn.ModuleDict()
-            for layer in largest:
-                self.blocks[layer.name.replace(".", "-")] = _elastic(layer, kernels.get(layer.name, (layer.kernel,)))
-            initialise(self)
-        self.to(memory_format=torch.channels_last)
-        self._layers = lru_cache(4096)(space.layers)
-
-    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
-        """`space.layers`, remembered by choices."""
-        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
-        return self._layers(tuple(int(c) for c in choices))
-
-    def block(self, name: str) -> nn.Module:
-        """The elastic module of a layer's name."""
-        return self.blocks[name.replace(".", "-")]
-
-    def forward(self, images: Tensor, architecture: Architecture | np.ndarray | Sequence[int]) -> Tensor:
-        """(n, c, h, w) float32 in [0, 1] -> logits (n, classes)."""
-        layers = self.layers(architecture)
-        x = self.preprocess(images, layers[0].size).contiguous(memory_format=torch.channels_last)
-        for layer in layers:
-            x = self.block(layer.name)(x, layer)
-        return x
-
-    def subnet(self, architecture: Architecture | np.ndarray | Sequence[int]) -> Network:
-        """The plain network of an architecture, with a copy of its inherited weights, in evaluation mode."""
-        layers = self.layers(architecture)
-        p = self.preprocess
-        network = Network(layers, Preprocess(p.mean.flatten().tolist(), p.std.flatten().tolist(), layers[0].size))
-        for layer in layers:
-            state = {name: tensor.detach().clone() for name, tensor in self.block(layer.name).cut(layer).items()}
-            network.block(layer.name).load_state_dict(state)
-        device = next(self.parameters()).device
-        return network.to(device=device, memory_format=torch.channels_last).eval()
-
-
-def _elastic(layer: Layer, kernels: Sequence[int]) -> nn.Module:
-    if layer.op == "conv":
-        return ElasticConv(layer)
-    if layer.op == "mbconv":
-        return ElasticMBConv(layer, kernels)
-    if layer.op == "pool":
-        return ElasticPool()
-    return ElasticClassifier(layer.cin, layer.cout)
+    def make(self, layer: Layer) -> nn.Module:
+        """An elastic block for every slot."""
+        if layer.op != "mbconv":
+            return super().make(layer)
+        slot = layer.name.removeprefix("stage")
+        return ElasticMBConv(layer, self.space.decisions.get(f"k{slot}", (layer.kernel,)))

@@ -150,16 +150,18 @@ class _NormAct(torch.autograd.Function):
         return gz, to_weight, to_bias, None, None
 
 
-def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str) -> Tensor:
-    """Batch norm over the first `x.shape[1]` features of `norm`, then the activation.
+def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = None) -> Tensor:
+    """Batch norm over the first `x.shape[1]` features of `norm` (or those of `index`), then the activation.
 
     Args:
         x: (n, c, h, w).
         norm: holds at least c features; its running statistics are updated in training.
         act: "none", "relu" or "hswish".
+        index: (c,) which features of `norm` the channels are.
     """
     c = x.shape[1]
-    mean, var, weight, bias = norm.running_mean[:c], norm.running_var[:c], norm.weight[:c], norm.bias[:c]
+    chosen = slice(c) if index is None else index
+    mean, var, weight, bias = (v[chosen] for v in (norm.running_mean, norm.running_var, norm.weight, norm.bias))
     ours = norm.training and x.device.type == "cpu" and x.dtype == torch.float32
     if ours:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -168,6 +170,8 @@ def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str) -> Tensor:
         with torch.no_grad():
             mean.lerp_(moments[0], norm.momentum)
             var.lerp_(moments[1] * (m / max(m - 1, 1)), norm.momentum)
+            if index is not None:  # those were copies
+                norm.running_mean[index], norm.running_var[index] = mean, var
         return y
     y = F.batch_norm(x, mean, var, weight, bias, norm.training, norm.momentum or 0.0, norm.eps)
     return y if act == "none" else F.relu(y) if act == "relu" else F.hardswish(y)

@@ -86,6 +86,18 @@ class SqueezeExcite(nn.Module):
         return x * F.hardsigmoid(gate)
 
 
+class MixedDepthwise(nn.ModuleList):
+    """Depthwise convolutions of several kernels, each over its own channels (Tan and Le 2019)."""
+
+    def __init__(self, groups: Sequence[tuple[int, int]], stride: int) -> None:
+        super().__init__(DepthwiseConv2d(channels, kernel, stride) for kernel, channels in groups)
+        self.channels = [channels for _, channels in groups]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, h', w')."""
+        return torch.cat([conv(part) for conv, part in zip(self, x.split(self.channels, 1))], 1)
+
+
 class MBConv(nn.Module):
     """Inverted residual block: expand 1x1, depthwise, squeeze-and-excitation, project 1x1 (Sandler et al. 2018)."""
 
@@ -94,7 +106,11 @@ class MBConv(nn.Module):
         mid, self.residual = layer.mid, layer.residual
         self.expand = nn.Conv2d(layer.cin, mid, 1, bias=False) if mid != layer.cin else None
         self.expand_norm = NormAct(mid, layer.act) if mid != layer.cin else None
-        self.depthwise = DepthwiseConv2d(mid, layer.kernel, layer.stride)
+        groups = layer.depthwise
+        one = len(groups) == 1
+        self.depthwise = (
+            DepthwiseConv2d(mid, groups[0][0], layer.stride) if one else MixedDepthwise(groups, layer.stride)
+        )
         self.depthwise_norm = NormAct(mid, layer.act)
         self.se = SqueezeExcite(mid, layer.se) if layer.se else None
         self.project = nn.Conv2d(mid, layer.cout, 1, bias=False)

@@ -1,6 +1,6 @@
-"""Which subnets a training step runs: `uniform` and `sandwich`.
+"""Which subnets a training step runs: `uniform`, `sandwich` and `forced`.
 
-A rule is a function of the space, the step's random generator and the number of random subnets. It returns a population
+A rule is a function of the space, the seed, the step and the number of random subnets. It returns a population
 (k, d) int8; in `sandwich` the first row is the largest network, the teacher of the others (Yu et al. 2020, BigNAS).
 """
 
@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from explorer.errors import InputError
 from explorer.protocols import SearchSpace
+from explorer.spaces import UnifiedSpace
 from explorer.spaces.operators import option_counts
 
-SamplingRule = Callable[[SearchSpace, np.random.Generator, int], np.ndarray]
+SamplingRule = Callable[[SearchSpace, int, int, int], np.ndarray]
 
 
 def largest(space: SearchSpace) -> np.ndarray:
@@ -24,14 +26,46 @@ def smallest(space: SearchSpace) -> np.ndarray:
     return np.zeros(len(space.decisions), np.int8)
 
 
-def uniform(space: SearchSpace, rng: np.random.Generator, random: int) -> np.ndarray:
+def uniform(space: SearchSpace, seed: int, step: int, random: int) -> np.ndarray:
     """`random` subnets, every gene uniform; no teacher."""
-    return space.sample(random, rng)
+    return space.sample(random, np.random.default_rng((seed, 1, step)))
 
 
-def sandwich(space: SearchSpace, rng: np.random.Generator, random: int) -> np.ndarray:
+def sandwich(space: SearchSpace, seed: int, step: int, random: int) -> np.ndarray:
     """The largest, the smallest and `random` subnets between them."""
-    return np.concatenate([[largest(space), smallest(space)], space.sample(random, rng)])
+    return np.concatenate([[largest(space), smallest(space)], uniform(space, seed, step, random)])
 
 
-RULES: dict[str, SamplingRule] = {"uniform": uniform, "sandwich": sandwich}
+def forced(space: SearchSpace, seed: int, step: int, random: int) -> np.ndarray:
+    """Fair subnets of a unified space (SGNAS, section 3.2): every option is used equally.
+
+    Every block walks through shuffled lists of the numbers of sub-blocks, from 2 to all, without replacement, with a
+    random subset of that size; every sub-block walks through shuffled lists of its kernels. Rows are not canonical:
+    they say which sub-blocks run.
+
+    Raises:
+        InputError: a space of another family.
+    """
+    if not isinstance(space, UnifiedSpace):
+        raise InputError(f"rule 'forced' needs a space of unified blocks, not {space.name!r}")
+    blocks, places, kernels = len(space.widths), space.subblocks, len(space.kernels)
+    rows = []
+    for at in range(step * random, (step + 1) * random):
+        size = 2 + _walk(seed, 21, at, blocks, places - 1)
+        kernel = 1 + _walk(seed, 22, at, blocks * places, kernels).reshape(blocks, places)
+        # a random subset: the sub-blocks with the lowest of random numbers; the first one is never skipped
+        order = np.random.default_rng((seed, 23, at)).random((blocks, places))
+        order[:, 0] = -1
+        ranks = np.where(order.argsort(1).argsort(1) < size[:, None], kernel, 0)
+        ranks[:, 0] -= 1
+        rows.append(ranks.ravel())
+    return np.array(rows, np.int8)
+
+
+def _walk(seed: int, stream: int, at: int, walkers: int, options: int) -> np.ndarray:
+    """(walkers,) the option of every walker at a place of its walk: shuffled lists, one after the other."""
+    lists = np.random.default_rng((seed, stream, at // options)).random((walkers, options)).argsort(1)
+    return np.asarray(lists[:, at % options])
+
+
+RULES: dict[str, SamplingRule] = {"uniform": uniform, "sandwich": sandwich, "forced": forced}

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from explorer.protocols import SearchSpace
 from explorer.spaces.operators import option_counts
 from explorer.supernets.elastic import ElasticMBConv
-from explorer.supernets.mobile import MobileSupernet
+from explorer.supernets.supernet import Supernet
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Shrinking(nn.Module):
     Both are in one module, so that a checkpoint holds both.
     """
 
-    def __init__(self, supernet: MobileSupernet, teacher: MobileSupernet) -> None:
+    def __init__(self, supernet: Supernet, teacher: Supernet) -> None:
         super().__init__()
         self.supernet, self.teacher = supernet, teacher.requires_grad_(False)
         self.phases = phases_of(supernet.space)
@@ -118,7 +118,7 @@ class Shrinking(nn.Module):
             yield F.cross_entropy(logits, y, label_smoothing=smoothing) + F.cross_entropy(logits, target)
 
 
-def supported_widths(supernet: MobileSupernet, low: Sequence[int]) -> dict[str, list[int]]:
+def supported_widths(supernet: Supernet, low: Sequence[int]) -> dict[str, list[int]]:
     """Block -> the numbers of middle channels, ascending, that a phase with these first options could draw."""
     counts = option_counts(supernet.space)
     widths: dict[str, set[int]] = {}
@@ -134,7 +134,7 @@ def supported_widths(supernet: MobileSupernet, low: Sequence[int]) -> dict[str, 
 
 
 @torch.no_grad()
-def sort_channels(supernet: MobileSupernet, widths: Mapping[str, Sequence[int]]) -> None:
+def sort_channels(supernet: Supernet, widths: Mapping[str, Sequence[int]]) -> None:
     """Order the middle channels of every block by the L1 norm of what the projection reads from them.
 
     Channels of a width that subnets already use stay among the first so many, so no trained subnet changes.

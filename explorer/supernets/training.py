@@ -7,9 +7,9 @@ batch over processes; gradients are then averaged by hand, since each step runs 
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning_fabric
 import numpy as np
@@ -21,12 +21,15 @@ from torch import Tensor, nn
 from explorer.config import Settings
 from explorer.datasets import Images, Split
 from explorer.protocols import Progress, silent
+from explorer.spaces import UnifiedSpace
 from explorer.supernets.augment import augment
 from explorer.supernets.checkpoint import load_checkpoint, save_checkpoint
 from explorer.supernets.memory import keep_memory
 from explorer.supernets.mobile import MobileSupernet
 from explorer.supernets.sampling import RULES
 from explorer.supernets.shrinking import Shrinking, phase_at
+from explorer.supernets.supernet import Supernet
+from explorer.supernets.unified import UnifiedSupernet
 
 
 class TrainConfig(Settings):
@@ -37,7 +40,7 @@ class TrainConfig(Settings):
     lr: float = Field(0.2, gt=0)
     weight_decay: float = Field(5e-5, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    rule: Literal["uniform", "sandwich", "progressive"] = "sandwich"
+    rule: Literal["uniform", "sandwich", "forced", "progressive"] = "sandwich"
     random_subnets: int = Field(1, ge=1)
     flip: bool = False
     shift: int = Field(0, ge=0)
@@ -45,14 +48,20 @@ class TrainConfig(Settings):
     checkpoint_steps: int = Field(200, ge=1)
 
 
+def make_supernet(space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> Supernet:
+    """Fresh shared weights of a space that is configured for its images."""
+    kind = UnifiedSupernet if isinstance(space, UnifiedSpace) else MobileSupernet
+    return kind(space, mean, std, seed)
+
+
 def train_supernet(
     space: object, images: Images, config: TrainConfig | None = None, seed: int = 0,
     checkpoint: Path | None = None, progress: Progress = silent,
-) -> MobileSupernet:  # fmt: skip
+) -> Supernet:  # fmt: skip
     """Train the shared weights of a space.
 
     Args:
-        space: a `MobileSpace`; it is configured for the images here.
+        space: of the mobile or the unified family; it is configured for the images here.
         images: trained on `images.train` only.
         config: see `TrainConfig`.
         seed: of weights, batches and subnets.
@@ -64,19 +73,19 @@ def train_supernet(
     """
     config = config or TrainConfig()
     space = space.for_images(images.channels, len(images.classes), images.size)
-    supernet = MobileSupernet(space, images.mean, images.std, seed)
+    supernet = make_supernet(space, images.mean, images.std, seed)
     train = _train_progressively if config.rule == "progressive" else _train_by_rule
     train(supernet, images.train, config, seed, checkpoint, progress)
     return supernet.cpu().eval()
 
 
 def _train_by_rule(
-    supernet: MobileSupernet, data: Split, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
+    supernet: Supernet, data: Split, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
 ) -> None:
     rule = RULES[config.rule]
 
     def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
-        codes = rule(supernet.space, np.random.default_rng((seed, 1, step)), config.random_subnets)
+        codes = rule(supernet.space, seed, step, config.random_subnets)
         teacher, total = None, 0.0
         for row in codes:
             logits = supernet(x, row)
@@ -94,10 +103,10 @@ def _train_by_rule(
 
 
 def _train_progressively(
-    supernet: MobileSupernet, data: Split, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
+    supernet: Supernet, data: Split, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
 ) -> None:
     p = supernet.preprocess
-    teacher = MobileSupernet(supernet.space, p.mean.flatten().tolist(), p.std.flatten().tolist(), seed)
+    teacher = make_supernet(supernet.space, p.mean.flatten().tolist(), p.std.flatten().tolist(), seed)
     model = Shrinking(supernet, teacher)
     _, total = steps_of(config, len(data))
 

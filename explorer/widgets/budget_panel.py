@@ -1,4 +1,4 @@
-"""One slider per target: switch, slider on a log scale, linked number field, reachable range."""
+"""One slider per target: switch, slider on a log scale, linked number field, reachable range; and the generator."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ class BudgetPanel(w.VBox):
             row.slider.observe(guarded(say)(lambda change, n=name: self._moved(n, change["new"])), "value")
             row.number.observe(guarded(say)(lambda change, n=name: self._moved(n, change["new"])), "value")
             row.on.observe(guarded(say)(lambda change, n=name: self._switched(n, change["new"])), "value")
+        self.generator = w.Dropdown(
+            options=state.study.generators, value=state.generator, description="generator", layout={"width": "240px"}
+        )
+        self.generator.observe(guarded(say)(lambda change: state.use(change["new"])), "value")
         state.observe(self.refresh)
-        super().__init__([w.HTML("<h3>Latency budgets</h3>"), *(row.box for row in self.rows.values())])
+        picker = [self.generator] * (len(state.study.generators) > 1)
+        super().__init__([w.HTML("<h3>Latency budgets</h3>"), *(row.box for row in self.rows.values()), *picker])
         self.refresh()
 
     def _moved(self, device: str, value: float) -> None:

@@ -38,7 +38,8 @@ class Dashboard(w.VBox):
         title = w.HTML(
             f"<h2 style='margin:0'>Pareto Explorer: {escape(manifest.title)}</h2>"
             f"<p style='margin:0'>Drag a latency budget: the star is the network generated for it. "
-            f"{cloud(self.state.study)}; the star's accuracy is predicted, its bar is the error band.</p>"
+            f"{cloud(self.state.study)}; the star's accuracy is predicted, its bar is the error band; the dotted "
+            f"line is the front that a search predicts.</p>"
         )
         left = w.VBox([self.budgets, self.status, self.message], layout={"width": "340px", "flex": "0 0 340px"})
         right = w.VBox([self.front], layout={"flex": "1 1 480px", "min_width": "420px"})

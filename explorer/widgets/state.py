@@ -22,11 +22,13 @@ class DashboardState:
         active: devices whose limit binds.
         chart: the device of the chart.
         candidate: the generated network.
+        generator: the name of the generator that made it.
     """
 
     def __init__(self, study: Any) -> None:
         self.study = study
         self.chart: str = study.targets[0]
+        self.generator: str = study.generators[0]
         self.budgets: dict[str, float] = {}
         self.active: set[str] = {self.chart}
         self._observers: list[Callable[[], None]] = []
@@ -61,6 +63,12 @@ class DashboardState:
         self.active.symmetric_difference_update({device})
         self._update()
 
+    def use(self, generator: str) -> None:
+        """Choose the generator."""
+        if generator != self.generator:
+            self.generator = generator
+            self._update()
+
     def show(self, device: str) -> None:
         """Choose the device of the chart."""
         self.chart = device
@@ -74,7 +82,7 @@ class DashboardState:
         return said if c.feasible else f"Not reachable: {study.nearest_line(self.budget, c)}. {said}"
 
     def _generate(self) -> Candidate:
-        candidate = self.study.generate(self.budget)
+        candidate = self.study.generate(self.budget, self.generator)
         for name in self.study.targets:
             if name not in self.active:
                 self.budgets[name] = candidate.costs[name]

@@ -36,7 +36,7 @@ def training() -> dict:
     for rule in RULES:
         rates = {"supernet": [], "static": []}
         for step in range(8):
-            codes = RULES[rule](space, np.random.default_rng(step), 1)
+            codes = RULES[rule](space, 0, step, 1)
             both = {
                 "supernet": [lambda v, row=row: supernet(v, row) for row in codes],
                 "static": [build(space.layers(row)).train() for row in codes],

@@ -13,6 +13,7 @@ from explorer.generators import METHODS, BudgetCode, open_generator, train_gener
 from explorer.generators.expert import ExpertConfig, Experts
 from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
 from explorer.generators.runtime import Starts
+from explorer.generators.sgnas import SgnasConfig
 from explorer.limits import cheapest, costs_of, nearest, overshoot
 from explorer.spaces import SPACES
 from explorer.spaces.operators import mutate, one_hot
@@ -25,6 +26,7 @@ DEVICES = ("mobile", "cpu", "gpu")
 QUICK = {
     "pnag": PnagConfig(iterations=150, ranker_steps=200, requests=32, draws=16, evaluations=1500),
     "expert": ExpertConfig(budgets=512, rounds=40, steps=12),
+    "sgnas": SgnasConfig(steps=300),
 }
 
 
@@ -205,7 +207,7 @@ def test_nearest_is_the_least_overshoot():
 def test_training_is_reproducible(method):
     space, devices = SPACES["mobile-tiny"], [load_device("mobile")]
     config = {"pnag": PnagConfig(iterations=5, ranker_steps=5, evaluations=100),
-              "expert": ExpertConfig(budgets=64, rounds=5)}[method]  # fmt: skip
+              "expert": ExpertConfig(budgets=64, rounds=5), "sgnas": SgnasConfig(steps=5)}[method]  # fmt: skip
     first, again = (train_generator(space, Synthetic(space), devices, method, config=config) for _ in range(2))
     assert first.model == again.model
     assert json.dumps(first.about) == json.dumps(again.about)
@@ -232,7 +234,7 @@ def test_experts_are_within_their_budgets_and_get_better():
 
 def test_bad_requests():
     space = SPACES["mobile-tiny"]
-    with pytest.raises(InputError, match="unknown generator 'gan'; choose from: expert, pnag"):
+    with pytest.raises(InputError, match="unknown generator 'gan'; choose from: expert, pnag, sgnas"):
         train_generator(space, Synthetic(space), [load_device("mobile")], method="gan")
     with pytest.raises(InputError, match="at least one"):
         train_generator(space, Synthetic(space), [])

@@ -23,6 +23,15 @@ def test_chart_is_complete_before_it_is_shown(digits_study):
     assert len(figure.data[2].x) > 5
 
 
+def test_another_generator_answers_the_same_budget(page):
+    first, other = page.state.study.generators[:2]
+    assert page.budgets.generator.value == page.state.candidate.generator == first
+    page.budgets.generator.value = other
+    assert page.state.candidate.generator == other
+    assert page.state.candidate.costs["mobile"] <= page.state.budgets["mobile"]
+    assert trace(page, "generated").x[0] == page.state.candidate.costs["mobile"]
+
+
 def test_the_page_opens_at_the_knee_of_the_first_target(page, digits_study):
     assert page.state.budget == {"mobile": digits_study.knee("mobile")}
     assert trace(page, "budget").x[0] == pytest.approx(digits_study.knee("mobile"))

@@ -1,0 +1,74 @@
+"""What every supernet shares: one module with shared weights per layer slot, no memory of an active subnet.
+
+`supernet(images, architecture)` runs an architecture with shared weights; `supernet.subnet(architecture)` cuts it out
+as a plain network with the same outputs. What runs is read from `space.layers`, never decided here.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from explorer.architecture import Architecture
+from explorer.layer import Layer
+from explorer.supernets.elastic import ElasticClassifier, ElasticConv, ElasticPool
+from explorer.supernets.plain import Network, Preprocess, initialise
+
+
+class Supernet(nn.Module):
+    """Shared weights of a space whose last option everywhere is its largest network.
+
+    Args:
+        space: already configured for the images (`space.for_images`).
+        mean, std: normalisation of the images, per channel.
+        seed: of the weights.
+    """
+
+    def __init__(self, space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> None:
+        super().__init__()
+        self.space = space
+        largest = space.layers([len(options) - 1 for options in space.decisions.values()])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.preprocess = Preprocess(mean, std, size=largest[0].size)
+            self.blocks = nn.ModuleDict({layer.name.replace(".", "-"): self.make(layer) for layer in largest})
+            initialise(self)
+        self.to(memory_format=torch.channels_last)
+        self._layers = lru_cache(4096)(space.layers)
+
+    def make(self, layer: Layer) -> nn.Module:
+        """The shared weights of a layer, given at its largest; subclasses know the searched blocks."""
+        if layer.op == "conv":
+            return ElasticConv(layer)
+        return ElasticPool() if layer.op == "pool" else ElasticClassifier(layer.cin, layer.cout)
+
+    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+        """`space.layers`, remembered by choices."""
+        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
+        return self._layers(tuple(int(c) for c in choices))
+
+    def block(self, name: str) -> nn.Module:
+        """The elastic module of a layer's name."""
+        return self.blocks[name.replace(".", "-")]
+
+    def forward(self, images: Tensor, architecture: Architecture | np.ndarray | Sequence[int]) -> Tensor:
+        """(n, c, h, w) float32 in [0, 1] -> logits (n, classes)."""
+        layers = self.layers(architecture)
+        x = self.preprocess(images, layers[0].size).contiguous(memory_format=torch.channels_last)
+        for layer in layers:
+            x = self.block(layer.name)(x, layer)
+        return x
+
+    def subnet(self, architecture: Architecture | np.ndarray | Sequence[int]) -> Network:
+        """The plain network of an architecture, with a copy of its inherited weights, in evaluation mode."""
+        layers = self.layers(architecture)
+        p = self.preprocess
+        network = Network(layers, Preprocess(p.mean.flatten().tolist(), p.std.flatten().tolist(), layers[0].size))
+        for layer in layers:
+            state = {name: tensor.detach().clone() for name, tensor in self.block(layer.name).cut(layer).items()}
+            network.block(layer.name).load_state_dict(state)
+        device = next(self.parameters()).device
+        return network.to(device=device, memory_format=torch.channels_last).eval()

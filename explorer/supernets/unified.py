@@ -1,0 +1,133 @@
+"""The supernet of the unified family: one expand and one project convolution for all choices of a block.
+
+Every sub-block owns a depthwise convolution and a norm per kernel; the projection's norm is chosen by how many
+sub-blocks are skipped (switchable batch norm). What is skipped costs nothing: its channels are never computed (SGNAS,
+Huang and Chu 2021, section 3).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explorer.layer import Layer
+from explorer.supernets.depthwise import depthwise
+from explorer.supernets.elastic import ElasticMBConv, ElasticNorm
+from explorer.supernets.supernet import Supernet
+
+NEGLIGIBLE = 0.01  # options of a lower probability are not computed in a soft pass
+
+
+class UnifiedMBConv(nn.Module):
+    """All choices of one unified block.
+
+    Args:
+        layer: the block at its largest.
+        kernels: options of a sub-block.
+        subblocks: how many there are, each of as many channels as the input.
+        switchable: one norm of the projection per number of skipped sub-blocks; else one for all.
+    """
+
+    def __init__(self, layer: Layer, kernels: Sequence[int], subblocks: int, switchable: bool = True) -> None:
+        super().__init__()
+        mid, self.kernels, self.subblocks, self.group = layer.mid, list(kernels), subblocks, layer.cin
+        self.act, self.stride, self.residual = layer.act, layer.stride, layer.residual
+        self.expand = nn.Conv2d(layer.cin, mid, 1, bias=False)
+        self.expand_norm = ElasticNorm(mid)
+        self.weights = nn.ParameterDict({str(k): nn.Parameter(torch.empty(mid, 1, k, k)) for k in kernels})
+        for weight in self.weights.values():
+            nn.init.kaiming_normal_(weight, mode="fan_out")
+        self.norms = nn.ModuleDict({str(k): ElasticNorm(mid) for k in kernels})
+        self.project = nn.Conv2d(mid, layer.cout, 1, bias=False)
+        self.project_norms = nn.ModuleList(ElasticNorm(layer.cout) for _ in range(subblocks if switchable else 1))
+
+    def _project_norm(self, skipped: int) -> nn.Module:
+        return self.project_norms[min(skipped, len(self.project_norms) - 1)]
+
+    def _channels(self, layer: Layer) -> tuple[Tensor, list[tuple[int, Tensor]]]:
+        """Which middle channels run, in the plain network's order; and (kernel, channels) of every depthwise."""
+        kernels = layer.mixed or (layer.kernel,) * len(layer.places)
+        index = torch.cat([torch.arange(p * self.group, (p + 1) * self.group) for p in layer.places])
+        index = index.to(self.expand.weight.device)
+        sizes = [self.group * kernels.count(k) for k in sorted(set(kernels))]
+        return index, list(zip(sorted(set(kernels)), index.split(sizes)))
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """(n, cin, h, w) -> (n, cout, h', w') with the sub-blocks of `layer.places`.
+
+        With a single sub-block there is no expansion: its channels are the input's.
+        """
+        index, groups = self._channels(layer)
+        y = x
+        if len(layer.places) > 1:
+            y = self.expand_norm(F.conv2d(x, self.expand.weight[index]), layer.act, index)
+        parts = y.split([len(channels) for _, channels in groups], 1)
+        outputs = [
+            self.norms[str(k)](depthwise(part, self.weights[str(k)][channels], layer.stride), layer.act, channels)
+            for (k, channels), part in zip(groups, parts)
+        ]
+        y = F.conv2d(torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0], self.project.weight[:, index])
+        y = self._project_norm(self.subblocks - len(layer.places))(y)
+        return x + y if layer.residual else y
+
+    def soft(self, x: Tensor, p: Tensor) -> Tensor:
+        """A mixture of all choices: p (sub-blocks, 1 + kernels) are probabilities, skip first (SGNAS, section 3.3)."""
+        y = self.expand_norm(self.expand(x), self.act)
+        mixed: Tensor | None = None
+        for column, k in enumerate(self.kernels, 1):
+            if float(p[:, column].max()) <= NEGLIGIBLE:
+                continue
+            z = self.norms[str(k)](depthwise(y, self.weights[str(k)], self.stride), self.act)
+            z = z * p[:, column].repeat_interleave(self.group)[None, :, None, None]
+            mixed = z if mixed is None else mixed + z
+        y = self._project_norm(round(float(p[:, 0].sum())))(self.project(mixed))
+        return x + y if self.residual else y
+
+    def cut(self, layer: Layer) -> dict[str, Tensor]:
+        """State of `plain.MBConv`."""
+        index, groups = self._channels(layer)
+        state = {"project.weight": self.project.weight[:, index]}
+        if len(layer.places) > 1:
+            state |= {"expand.weight": self.expand.weight[index]} | self.expand_norm.cut(index, "expand_norm")
+        for place, (k, channels) in enumerate(groups):
+            name = "depthwise.weight" if len(groups) == 1 else f"depthwise.{place}.weight"
+            state[name] = self.weights[str(k)][channels]
+        norms = [self.norms[str(k)].cut(channels, "depthwise_norm") for k, channels in groups]
+        state |= {n: torch.cat([part[n] for part in norms]) if t.ndim else t for n, t in norms[0].items()}
+        return state | self._project_norm(self.subblocks - len(layer.places)).cut(
+            len(self.project.weight), "project_norm"
+        )
+
+
+class UnifiedSupernet(Supernet):
+    """Shared weights of a `UnifiedSpace`."""
+
+    switchable = True
+
+    def make(self, layer: Layer) -> nn.Module:
+        """A unified block where sub-blocks are chosen; the first block is a plain one of fixed shape."""
+        if layer.op != "mbconv":
+            return super().make(layer)
+        if not layer.places:
+            return ElasticMBConv(layer, (layer.kernel,))
+        return UnifiedMBConv(layer, self.space.kernels, self.space.subblocks, self.switchable)
+
+    def soft(self, images: Tensor, probabilities: Tensor) -> Tensor:
+        """Logits of a mixture: probabilities (blocks, sub-blocks, 1 + kernels), skip first; gradients reach them."""
+        layers = self.layers([len(options) - 1 for options in self.space.decisions.values()])
+        x = self.preprocess(images, layers[0].size).contiguous(memory_format=torch.channels_last)
+        at = 0
+        for layer in layers:
+            block = self.block(layer.name)
+            if isinstance(block, UnifiedMBConv):
+                x, at = block.soft(x, probabilities[at]), at + 1
+            else:
+                x = block(x, layer)
+        return x
+
+
+class SingleNormSupernet(UnifiedSupernet):
+    """The same with one norm per projection: what switchable norms are compared with."""
+
+    switchable = False
