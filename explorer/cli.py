@@ -7,6 +7,7 @@ document and nothing else; progress goes to stderr.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -392,7 +393,8 @@ def _serve_page(study: str | None, port: int, browser: bool) -> None:
 
 
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> None:
-    """Run a server until it ends or Ctrl-C."""
+    """Run a server until it ends or Ctrl-C; a termination of this process ends it too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     server = subprocess.Popen(command, cwd=folder, env=environment)
     try:
         code = server.wait()

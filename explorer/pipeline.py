@@ -31,11 +31,12 @@ from explorer.generators import by_accuracy, open_generator
 from explorer.generators.methods import TRAINERS
 from explorer.generators.sgnas import SupernetSignal
 from explorer.limits import costs_of
+from explorer.manifest import FORMAT
 from explorer.protocols import Progress, silent
 from explorer.recipe import PUBLISHED, Recipe, load_recipe
 from explorer.search import fronts
 from explorer.spaces import SPACES, UnifiedSpace
-from explorer.study import FORMAT, Study, open_study
+from explorer.study import Study, open_study
 from explorer.supernets import Supernet, make_supernet, train_supernet
 from explorer.supernets.checkpoint import load_tensors, save_tensors
 from explorer.supernets.sampling import largest, smallest

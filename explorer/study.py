@@ -17,74 +17,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from explorer.architecture import Architecture, as_codes, key_of
-from explorer.config import Settings, parse, read_toml
+from explorer.config import parse, read_toml
 from explorer.devices import COUNTS, LayerDevice, device_from, load_device
 from explorer.errors import InputError, require_torch, unknown
 from explorer.evaluators import Predictor, Scored, read_scores
 from explorer.files import data_folder, home, read_json, sha256
-from explorer.front import Candidate, Front, nondominated
-from explorer.generators import BudgetGenerator, open_generator
+from explorer.front import Candidate, Front, make_front, nondominated
+from explorer.generators import BudgetGenerator, open_generator, side_by_side
 from explorer.limits import cheapest
+from explorer.manifest import FORMAT, Manifest
 from explorer.protocols import Progress, silent
 from explorer.search import fronts, search
 from explorer.spaces import SPACES
 
-FORMAT = 1
 SAMPLES = 16  # draws per budget; 32 find 0.01 points more and take 1.6 times as long
-
-
-class SpaceOfStudy(Settings):
-    """Which space, for which images."""
-
-    name: str
-    channels: int
-    classes: int
-    size: int
-    limits: dict[str, list[int]] = Field(default_factory=dict)
-
-
-class DataOfStudy(Settings):
-    """Which images."""
-
-    name: str
-    classes: list[str]
-    channels: int = Field(ge=1, le=4)
-    size: int = Field(ge=1, le=4096)
-    train: int
-    val: int
-    test: int
-    mean: list[float]
-    std: list[float]
-
-
-class Reported(Settings):
-    """A finished network whose accuracy was measured once on test images."""
-
-    role: str
-    key: str
-    val: float
-    test: float
-
-
-class Manifest(Settings):
-    """`study.json`."""
-
-    format: int
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    title: str = Field(max_length=200)
-    space: SpaceOfStudy
-    data: DataOfStudy
-    devices: list[str]
-    seed: int
-    calibration_images: int
-    generators: list[str] = Field(default_factory=list)
-    reference: dict[str, list[float]]
-    reported: list[Reported]
-    versions: dict[str, str]
-    files: dict[str, str]
 
 
 class Study:
@@ -259,6 +207,22 @@ class Study:
             limits[name].to_numpy(float) if name in limits else np.full(len(limits), np.nan) for name in self.devices
         ])  # fmt: skip
         return self._generate(table, generator)
+
+    def generated_front(self, device: str, generator: str | None = None, budgets: int = 100) -> Front:
+        """The networks that a generator gives for budgets spread over one device's range, in one pass."""
+        low, high = self.budget_range(device)
+        table = pd.DataFrame({device: np.geomspace(low, high, budgets)})
+        made = self.generate_many(table, generator)
+        codes = np.array([c.architecture.choices for c in made], np.int8)
+        accuracy, costs = np.array([c.accuracy for c in made]), np.array([[c.costs[device]] for c in made])
+        corner = self.manifest.reference.get(device)
+        return make_front(self.space, codes, accuracy, costs, [device], corner, evaluations=budgets)
+
+    def compare_generators(self, device: str, budgets: int = 100) -> pd.DataFrame:
+        """Every generator on the same budgets, log-spaced over one device's range: see `side_by_side`."""
+        low, high = self.budget_range(device)
+        chosen, corner = [self.generator(name) for name in self.generators], self.manifest.reference[device]
+        return side_by_side(chosen, device, np.geomspace(1.02 * low, high, budgets), SAMPLES, corner)
 
     def _generate(self, limits: np.ndarray, generator: str | None) -> list[Candidate]:
         chosen = self.generator(generator)

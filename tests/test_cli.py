@@ -29,6 +29,11 @@ def one_line(done, *words):
         (["train", "nope", "--out", "x"], ["unknown recipe 'nope'", "fashion-mnist"]),
         (["train", "absent.toml", "--out", "x"], ["absent.toml"]),
         (["train", "digits", "--out", "x", "--data", "folder:/nowhere"], ["'/nowhere' does not exist"]),
+        (["search", "digits", "--algorithm", "nsga9"], ["unknown algorithm 'nsga9'", "memetic"]),
+        (["search", "digits", "--device", "tpu"], ["unknown target 'tpu'"]),
+        (["search", "digits", "--evaluations", "0"], ["evaluations = 0"]),
+        (["search", "digits", "--device", "mobile", "--budget", "mobile=0.001"], ["not reachable; the nearest"]),
+        (["search", "digits", "--device", "mobile", "--budget", "cpu=1"], ["unknown device of a budget 'cpu'"]),
         (["export", "digits", "--out", "x"], ["--architecture KEY or --budget"]),
         (["export", "digits", "--out", "x", "--architecture", "a0000000000", "--format", "pdf"], ["unknown format 'pdf'"]),
         (["dashboard", "nope"], ["unknown study 'nope'"]),
@@ -62,10 +67,49 @@ def test_generate(command, digits_study):
     result = json.loads(done.stdout)
     assert set(result) == {"architecture", "accuracy", "interval", "costs", "feasible", "generator", "seconds"}
     assert result["costs"]["cpu"] <= 0.02
-    assert result["generator"] == "expert"
+    assert result["generator"] == digits_study.generators[0]
     below = command("generate", "digits", "--budget", f"mobile={low / 2}", "--json")
     one_line(below, "not reachable", f"{low:.4g}")
     assert json.loads(below.stdout)["feasible"] is False
+
+
+def test_search_and_going_on_with_it(command, digits_study, tmp_path):
+    line = ["search", "digits", "--device", "mobile", "--evaluations", "300", "--file", tmp_path / "s.npz", "--json"]
+    done = command(*line)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result) == {"front", "hypervolume", "reference", "evaluations", "seconds"}
+    assert result["evaluations"] == 300
+    assert result["reference"] == digits_study.manifest.reference["mobile"]
+    costs = [row["costs"]["mobile"] for row in result["front"]]
+    assert costs == sorted(costs)
+    again = json.loads(command(*line).stdout)
+    assert again["front"] == result["front"]
+
+
+def test_a_terminated_dashboard_leaves_no_server(tmp_path):
+    import os
+    import signal
+    import socket
+    import subprocess
+    import sys
+    import time
+
+    start = "import sys; from explorer.cli import main; sys.argv = ['explorer', 'dashboard', 'digits', '--no-browser']; main()"
+    page = subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    port = int(page.stdout.readline().split("127.0.0.1:")[1].split("/")[0].split()[0])
+
+    def answers():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+
+    until = time.monotonic() + 60
+    while not answers() and time.monotonic() < until:
+        time.sleep(0.2)
+    assert answers()
+    os.kill(page.pid, signal.SIGTERM)
+    assert page.wait(30) == 143
+    assert not answers()
 
 
 @pytest.mark.parametrize(

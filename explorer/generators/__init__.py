@@ -6,7 +6,7 @@ from typing import Any
 from explorer.errors import require_torch, unknown
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.open import open_generator
-from explorer.generators.ranking import by_accuracy
+from explorer.generators.ranking import by_accuracy, side_by_side
 from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.selection import Selection, select
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
@@ -47,6 +47,6 @@ def train_generator(
 
 __all__ = [
     "METHODS", "BudgetCode", "BudgetGenerator", "Selection", "by_accuracy", "open_generator",
-    "select",
+    "select", "side_by_side",
     "train_generator",
 ]  # fmt: skip

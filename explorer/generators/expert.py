@@ -9,21 +9,18 @@ answers any number of budgets.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from explorer.config import Settings
 from explorer.evaluators.fitting import linear_layers
 from explorer.generators.budgets import BudgetCode
-from explorer.generators.open import open_generator
+from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.runtime import BudgetGenerator
 from explorer.limits import cheapest, costs_of, overshoot
 from explorer.onnx_mlp import mlp_graph
@@ -210,15 +207,12 @@ class _Trainer:
         return {"loss": float(np.mean(losses[-100:])), "evaluations": self.experts.evaluations}
 
     def find_margin(self) -> tuple[float, float]:
-        """The smallest margin at which enough raw networks fit random budgets, and that share."""
+        """See `smallest_margin`, on budgets like those of the training."""
         limits = self.code.sample(2000, self.costs, np.random.default_rng(1))
-        share = 0.0
-        for margin in np.arange(0, 0.1, 0.005):
-            codes = self.draw(limits * (1 - margin), 0.0)
-            share = float((overshoot(costs_of(self.space, self.devices, codes), limits) <= 1).mean())
-            if share >= self.config.feasible:
-                break
-        return float(round(margin, 3)), share
+        return smallest_margin(
+            self.space, self.devices, limits, lambda asked: self.draw(asked, 0.0), self.config.feasible,
+            np.arange(0, 0.1, 0.005),
+        )  # fmt: skip
 
 
 def train_expert(
@@ -240,13 +234,6 @@ def train_expert(
         trainer = _Trainer(space, evaluator, devices, config, seed, known)
         quality = trainer.train(progress)
     margin, share = trainer.find_margin()
-    network = trainer.network
-    about = {
-        "method": "expert", "devices": trainer.code.devices, "low": trainer.code.low, "high": trainer.code.high,
-        "anchors": config.anchors, "margin": margin, "parameters": sum(p.numel() for p in network.parameters()),
-        "raw_feasible": share, "seed": seed, "options": trainer.options.tolist(),
-    } | quality  # fmt: skip
-    model = mlp_graph([linear_layers(network)], "code", "logits")
-    onnx.helper.set_model_props(model, {"generator": json.dumps(about)})
-    weights: dict[str, Tensor] = {name: t.contiguous() for name, t in network.state_dict().items()}
-    return open_generator(space, model.SerializeToString(), evaluator, devices, save(weights))
+    about = {"margin": margin, "raw_feasible": share, "seed": seed, "options": trainer.options.tolist()} | quality
+    graph = mlp_graph([linear_layers(trainer.network)], "code", "logits")
+    return finished(space, evaluator, devices, "expert", trainer.network, graph, trainer.code, about)

@@ -9,22 +9,19 @@ credit, ties are no pair, and the schedule is as long as the training.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from explorer.config import Settings
 from explorer.front import nondominated
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.controller_graph import controller_graph
-from explorer.generators.open import open_generator
+from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.runtime import BudgetGenerator
 from explorer.limits import cheapest, costs_of, overshoot
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
@@ -314,22 +311,17 @@ class _Trainer:
                 self.population.add(codes[: min(left, max(1, 5 * c.evaluations // (2 * c.iterations)))])
         return {"evaluator_tau": float(np.mean(tau[-200:])), "evaluations": len(self.population.codes)}
 
-    def raw(self, limits: np.ndarray, margin: float) -> np.ndarray:
-        """(n, d): most probable networks, asked a margin below the limits."""
+    def raw(self, limits: np.ndarray) -> np.ndarray:
+        """(n, d): the most probable networks."""
         zero = np.zeros((len(limits), len(self.genes), self.options), np.float32)
         with torch.no_grad():
-            return self.emit(self.code(limits * (1 - margin)), zero)[0]
+            return self.emit(self.code(limits), zero)[0]
 
     def find_margin(self) -> tuple[float, float]:
-        """The smallest margin at which enough raw networks fit random training budgets, and that share."""
-        limits = self.code.sample(2000, self.population.costs, np.random.default_rng(1))
-        share = 0.0
-        for margin in np.arange(0, 0.31, 0.01):
-            costs = costs_of(self.space, self.population.devices, self.raw(limits, margin))
-            share = float((overshoot(costs, limits) <= 1).mean())
-            if share >= self.config.feasible:
-                break
-        return float(round(margin, 2)), share
+        """See `smallest_margin`, on budgets like those of the training."""
+        p, limits = self.population, self.code.sample(2000, self.population.costs, np.random.default_rng(1))
+        margins = np.arange(0, 0.31, 0.01)
+        return smallest_margin(self.space, p.devices, limits, self.raw, self.config.feasible, margins)
 
 
 def train_pnag(
@@ -351,16 +343,13 @@ def train_pnag(
         trainer = _Trainer(space, evaluator, devices, config, seed, known)
         quality = trainer.train(progress)
     margin, share = trainer.find_margin()
-    parameters = sum(p.numel() for p in trainer.controller.parameters())
+    controller = trainer.controller
     about = {
-        "method": "pnag", "devices": trainer.code.devices, "low": trainer.code.low, "high": trainer.code.high,
-        "anchors": config.anchors, "margin": margin, "parameters": parameters, "raw_feasible": share, "seed": seed,
-        "genes": trainer.genes, "kinds": trainer.controller.kinds, "options": trainer.controller.options,
+        "margin": margin, "raw_feasible": share, "seed": seed, "genes": trainer.genes, "kinds": controller.kinds,
+        "options": controller.options,
     } | quality  # fmt: skip
-    model = controller_graph(trainer.controller.state_dict())
-    onnx.helper.set_model_props(model, {"generator": json.dumps(about)})
-    weights = save({k: v.contiguous() for k, v in trainer.controller.state_dict().items()})
-    return open_generator(space, model.SerializeToString(), evaluator, devices, weights)
+    graph = controller_graph(controller.state_dict())
+    return finished(space, evaluator, devices, "pnag", controller, graph, trainer.code, about)
 
 
 def _spread(space: SearchSpace, n: int, devices: Sequence[Device], rng: np.random.Generator) -> np.ndarray:

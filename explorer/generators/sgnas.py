@@ -10,7 +10,6 @@ evaluator.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,16 +19,15 @@ import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 from pydantic import Field
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from explorer.config import Settings
 from explorer.generators.budgets import BudgetCode
+from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.layout import Layout, layout
 from explorer.generators.one_pass import nearest_prior
-from explorer.generators.open import open_generator
 from explorer.generators.runtime import BudgetGenerator
-from explorer.limits import cheapest, costs_of, overshoot
+from explorer.limits import cheapest, costs_of
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import option_counts
 
@@ -283,15 +281,10 @@ class _Trainer:
         return self.space.canonical(np.column_stack([part.argmax(1).numpy() for part in parts]).astype(np.int8))
 
     def find_margin(self) -> tuple[float, float]:
-        """The smallest margin at which enough raw networks fit random budgets, and that share."""
+        """See `smallest_margin`, on budgets like those of the training."""
         limits = self.code.sample(1000, self.costs, np.random.default_rng(1))
-        share = 0.0
-        for margin in np.arange(0, 0.16, 0.005):
-            costs = costs_of(self.space, self.devices, self.raw(limits * (1 - margin)))
-            share = float((overshoot(costs, limits) <= 1).mean())
-            if share >= self.config.feasible:
-                break
-        return float(round(margin, 3)), share
+        margins = np.arange(0, 0.16, 0.005)
+        return smallest_margin(self.space, self.devices, limits, self.raw, self.config.feasible, margins)
 
 
 def train_sgnas(
@@ -314,17 +307,13 @@ def train_sgnas(
         trainer = _Trainer(space, evaluator, devices, config, seed, known, signal)
         losses = [trainer.step(i) for i in progress(range(config.steps), config.steps, "training the generator")]
     margin, share = trainer.find_margin()
-    network = trainer.network
     about = {
-        "method": "sgnas", "devices": trainer.code.devices, "low": trainer.code.low, "high": trainer.code.high,
-        "anchors": config.anchors, "margin": margin, "parameters": sum(p.numel() for p in network.parameters()),
-        "raw_feasible": share, "seed": seed, "options": trainer.counts.tolist(), "priors": trainer.priors.tolist(),
-        "judge": "supernet" if signal else "fitted", "loss": float(np.mean(losses[-100:])),
+        "margin": margin, "raw_feasible": share, "seed": seed, "options": trainer.counts.tolist(),
+        "priors": trainer.priors.tolist(), "judge": "supernet" if signal else "fitted",
+        "loss": float(np.mean(losses[-100:])),
     }  # fmt: skip
-    model = generator_graph(network, trainer.map, trainer.code.width)
-    onnx.helper.set_model_props(model, {"generator": json.dumps(about)})
-    weights = {name: t.contiguous() for name, t in network.state_dict().items()}
-    return open_generator(space, model.SerializeToString(), evaluator, devices, save(weights))
+    graph = generator_graph(trainer.network, trainer.map, trainer.code.width)
+    return finished(space, evaluator, devices, "sgnas", trainer.network, graph, trainer.code, about)
 
 
 def generator_graph(network: ArchitectureGenerator, where: Layout, code: int) -> onnx.ModelProto:

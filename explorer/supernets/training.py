@@ -56,7 +56,7 @@ def make_supernet(space: Any, mean: Sequence[float], std: Sequence[float], seed:
 
 def train_supernet(
     space: object, images: Images, config: TrainConfig | None = None, seed: int = 0,
-    checkpoint: Path | None = None, progress: Progress = silent,
+    checkpoint: Path | None = None, progress: Progress = silent, supernet: Supernet | None = None,
 ) -> Supernet:  # fmt: skip
     """Train the shared weights of a space.
 
@@ -67,13 +67,14 @@ def train_supernet(
         seed: of weights, batches and subnets.
         checkpoint: written every `checkpoint_steps`, and resumed from where it exists.
         progress: reports steps.
+        supernet: to be trained, of this space and these images; fresh weights unless given.
 
     Returns:
         The supernet on the CPU, in evaluation mode.
     """
     config = config or TrainConfig()
     space = space.for_images(images.channels, len(images.classes), images.size)
-    supernet = make_supernet(space, images.mean, images.std, seed)
+    supernet = supernet or make_supernet(space, images.mean, images.std, seed)
     train = _train_progressively if config.rule == "progressive" else _train_by_rule
     train(supernet, images.train, config, seed, checkpoint, progress)
     return supernet.cpu().eval()
