@@ -13,7 +13,7 @@ from explorer.search.archive import Archive, hashes, ladder
 from explorer.spaces.operators import cross, mutate, neighbours
 
 BATCH = 1000  # at most; a fiftieth of the evaluations where they are few
-LOCAL = 0.2  # share of a batch that is local search
+LOCAL, LOCAL_OF_FEW = 0.2, 0.5  # share of a batch that is local search; with fewer than 10,000 evaluations
 NEAR = 5  # crossover partners are at most so many places away along the front
 IDLE = 30  # rounds without a new network after which the space counts as exhausted
 
@@ -23,6 +23,7 @@ def memetic(archive: Archive, rng: np.random.Generator, progress: Progress) -> N
     space, evaluated_around = archive.space, set[int]()
     if not np.isnan(archive.limits).all():
         archive.offer(nearest(space, archive.devices, archive.limits)[None])
+    local = LOCAL if archive.evaluations >= 10_000 else LOCAL_OF_FEW
     batch = int(np.clip(archive.evaluations // 50, 20, BATCH))
     archive.offer(ladder(space, 4 * batch, rng))
     rounds = max(1, -(-archive.left // batch))
@@ -30,10 +31,10 @@ def memetic(archive: Archive, rng: np.random.Generator, progress: Progress) -> N
     for _ in progress(range(100 * rounds), rounds, "searching"):
         names = hashes(archive.codes).tolist()
         todo = [i for i, name in enumerate(names) if name not in evaluated_around]
-        children = [_varied(archive, batch, rng)]
+        children = [_varied(archive, int(batch * (1 - local)), rng)]
         size = 0.0
         for i in rng.permutation(len(todo)):
-            if size >= LOCAL * batch:
+            if size >= local * batch:
                 break
             children.append(neighbours(space, archive.codes[todo[i]]))
             evaluated_around.add(names[todo[i]])
@@ -43,17 +44,17 @@ def memetic(archive: Archive, rng: np.random.Generator, progress: Progress) -> N
             return
 
 
-def _varied(archive: Archive, batch: int, rng: np.random.Generator) -> np.ndarray:
+def _varied(archive: Archive, n_new: int, rng: np.random.Generator) -> np.ndarray:
     """Mutations of random members, crossings of neighbours, and a few fresh samples."""
-    space, n, half = archive.space, len(archive.codes), max(1, int(batch * (1 - LOCAL) / 2))
+    space, n, half = archive.space, len(archive.codes), max(1, n_new // 2)
     if n == 0:
-        return space.sample(batch, rng)
+        return space.sample(n_new, rng)
     one = rng.integers(0, n, half)
     other = np.clip(one + rng.integers(-NEAR, NEAR + 1, half), 0, n - 1)
     parents = archive.codes[rng.integers(0, n, half)]
     return np.concatenate([
         mutate(space, parents, 1 / parents.shape[1], rng), cross(space, archive.codes[one], archive.codes[other], rng),
-        space.sample(1 + batch // 50, rng),
+        space.sample(1 + n_new // 40, rng),
     ])  # fmt: skip
 
 
