@@ -26,6 +26,9 @@ SAVE_SECONDS = 10.0
 CHUNK = 64  # networks evaluated at once where results are saved, since an evaluator may need seconds for each
 
 
+HISTORY = 10_000  # evaluated networks that are kept whole
+
+
 class Finished(Exception):
     """The evaluations are used up, or the hypervolume has stood still: what was found so far is the result."""
 
@@ -53,6 +56,7 @@ class Archive:
         d, m = len(space.decisions), len(self.devices)
         self.codes, self.accuracy, self.costs = np.zeros((0, d), np.int8), np.zeros(0), np.zeros((0, m))
         self.count = 0
+        self._history: list[tuple[np.ndarray, np.ndarray]] = []
         self.worst = np.zeros(1 + m)
         self._seen: set[int] = set()
         self._about = json.dumps(dict(about or {}), sort_keys=True)
@@ -61,6 +65,17 @@ class Archive:
         self._corner: list[float] = []
         self._volume, self._gained, self._looked = 0.0, 0, 0
         self._known = self._read() if file is not None and file.exists() else None
+
+    @property
+    def history(self) -> tuple[np.ndarray, np.ndarray]:
+        """Codes (n, d) and accuracy (n,) of the first `HISTORY` networks."""
+        codes, accuracy = (np.concatenate(parts) for parts in zip(*self._history))
+        self._history = [(codes, accuracy)]
+        return codes, accuracy
+
+    def fresh(self, codes: np.ndarray) -> np.ndarray:
+        """The rows that were not evaluated before."""
+        return codes[self._new(hashes(codes))]
 
     @property
     def left(self) -> int:
@@ -88,8 +103,7 @@ class Archive:
         Raises:
             Finished: as `evaluate`.
         """
-        names = hashes(codes)
-        fresh = codes[self._new(names)]
+        fresh = self.fresh(codes)
         if len(fresh):
             self.evaluate(fresh)
         elif self.left <= 0:
@@ -136,6 +150,8 @@ class Archive:
     def _enter(self, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray, names: np.ndarray) -> None:
         if len(codes) == 0:
             return
+        if self.count < HISTORY:
+            self._history.append((codes, accuracy))
         self.count += len(codes)
         self._seen.update(names.tolist())
         self.worst = np.maximum(self.worst, [1 - accuracy.min(), *costs.max(0)])
