@@ -39,8 +39,9 @@ def sandwich(space: SearchSpace, seed: int, step: int, random: int) -> np.ndarra
 def forced(space: SearchSpace, seed: int, step: int, random: int) -> np.ndarray:
     """Fair subnets of a unified space (SGNAS, section 3.2): every option is used equally.
 
-    Every block walks through shuffled lists of the numbers of sub-blocks, from 2 to all, without replacement, with a
-    random subset of that size; every sub-block walks through shuffled lists of its kernels. Rows are not canonical:
+    Every block walks through shuffled lists of the numbers of sub-blocks, without replacement, with a random subset of
+    that size (the published code leaves out the number 1, which its space has: such networks were never trained);
+    every sub-block walks through shuffled lists of its kernels. Rows are not canonical:
     they say which sub-blocks run.
 
     Raises:
@@ -51,7 +52,7 @@ def forced(space: SearchSpace, seed: int, step: int, random: int) -> np.ndarray:
     blocks, places, kernels = len(space.widths), space.subblocks, len(space.kernels)
     rows = []
     for at in range(step * random, (step + 1) * random):
-        size = 2 + _walk(seed, 21, at, blocks, places - 1)
+        size = 1 + _walk(seed, 21, at, blocks, places)
         kernel = 1 + _walk(seed, 22, at, blocks * places, kernels).reshape(blocks, places)
         # a random subset: the sub-blocks with the lowest of random numbers; the first one is never skipped
         order = np.random.default_rng((seed, 23, at)).random((blocks, places))
