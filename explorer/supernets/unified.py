@@ -74,7 +74,7 @@ class UnifiedMBConv(nn.Module):
     def soft(self, x: Tensor, p: Tensor) -> Tensor:
         """A mixture of all choices: p (sub-blocks, 1 + kernels) are probabilities, skip first (SGNAS, section 3.3).
 
-        It always expands; a block that would come down to one sub-block is judged with an expansion that it will not have.
+        It always expands; a block that comes down to one sub-block is judged with an expansion that it will not have.
         """
         y = self.expand_norm(self.expand(x), self.act)
         mixed: Tensor | None = None
