@@ -50,14 +50,19 @@ def main(name: str, out: Path) -> None:
     rows = chosen(open_study(name))
     done = {r["key"]: float(r["alone"]) for r in csv.DictReader(out.open())} if out.exists() else {}
     todo = [key for key in rows["key"] if key not in done]
-    for key, value in zip(todo, Parallel(2, return_as="generator")(delayed(train_one)(name, key) for key in todo)):
-        done[key] = value
-        print(key, f"{value:.4f}", flush=True)
+
+    def write() -> None:
         with out.open("w") as file:
             file.write("key,macs_m,inherited,alone\n")
             for r in rows.itertuples():
                 if r.key in done:
                     file.write(f"{r.key},{r.macs_m:.4f},{r.accuracy:.4f},{done[r.key]:.4f}\n")
+
+    for key, value in zip(todo, Parallel(2, return_as="generator")(delayed(train_one)(name, key) for key in todo)):
+        done[key] = value
+        print(key, f"{value:.4f}", flush=True)
+        write()
+    write()
     alone = np.array([done[key] for key in rows["key"]])
     inherited = rows["accuracy"].to_numpy()
     print(f"{len(alone)} networks, {EPOCHS} epochs: tau = {kendall_tau(alone, inherited):.3f}")
