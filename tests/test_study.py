@@ -13,6 +13,7 @@ from explorer.errors import InputError
 from explorer.evaluators import append_scores, read_scores
 from explorer.study import open_study, study_names
 from explorer.testing import check_evaluator, check_generator, check_space
+from tests.conftest import ROOT
 
 
 def test_shipped_studies_conform():
@@ -180,3 +181,15 @@ def test_generate_many_takes_a_table_with_gaps(digits_study):
     first, second = digits_study.generate_many(table)
     assert first.costs["mobile"] <= 0.15
     assert second.costs["cpu"] <= 0.02
+
+
+@pytest.mark.parametrize("name", [p.name for p in sorted((ROOT / "data" / "studies").iterdir())])
+def test_every_generator_of_every_shipped_study_conforms(name):
+    study = open_study(ROOT / "data" / "studies" / name)
+    assert study.generators
+    for generator in study.generators:
+        check_generator(study.generator(generator), study.space, list(study.devices.values()))
+        for target in study.targets:
+            low, high = study.budget_range(target)
+            assert study.generate({target: high}, generator).feasible
+            assert not study.generate({target: 0.9 * low}, generator).feasible
