@@ -12,7 +12,7 @@ from explorer.supernets import TrainConfig, train_supernet
 net = train_supernet(SPACES["mobile-tiny"], load_dataset("digits").subset(256), TrainConfig(epochs=2, batch=64, lr=0.05))
 total = sum(float(p.double().sum()) for p in net.parameters())
 import os
-os.write(1, f"total {total!r}\n".encode())  # one write: two processes share the pipe
+os.write(1, ("total " + repr(total) + chr(10)).encode())  # one write: two processes share the pipe
 """
 
 
