@@ -35,10 +35,8 @@ class UnifiedMBConv(nn.Module):
         self.act, self.stride, self.residual = layer.act, layer.stride, layer.residual
         self.expand = nn.Conv2d(layer.cin, mid, 1, bias=False)
         self.expand_norm = ElasticNorm(mid)
-        self.weights = nn.ParameterDict({str(k): nn.Parameter(torch.empty(mid, 1, k, k)) for k in kernels})
-        for weight in self.weights.values():
-            nn.init.kaiming_normal_(weight, mode="fan_out")
-        self.norms = nn.ModuleDict({str(k): ElasticNorm(mid) for k in kernels})
+        self.weights, self.norms = _depthwise_of(mid, kernels)
+        self.alone, self.alone_norms = _depthwise_of(layer.cin, kernels)  # a single sub-block reads the input itself
         self.project = nn.Conv2d(mid, layer.cout, 1, bias=False)
         self.project_norms = nn.ModuleList(ElasticNorm(layer.cout) for _ in range(subblocks if switchable else 1))
 
@@ -56,17 +54,19 @@ class UnifiedMBConv(nn.Module):
     def forward(self, x: Tensor, layer: Layer) -> Tensor:
         """(n, cin, h, w) -> (n, cout, h', w') with the sub-blocks of `layer.places`.
 
-        With a single sub-block there is no expansion: its channels are the input's.
+        With a single sub-block there is no expansion: its channels are the input's, and its weights are its own.
         """
         index, groups = self._channels(layer)
-        y = x
         if len(layer.places) > 1:
             y = self.expand_norm(F.conv2d(x, self.expand.weight[index]), layer.act, index)
-        parts = y.split([len(channels) for _, channels in groups], 1)
-        outputs = [
-            self.norms[str(k)](depthwise(part, self.weights[str(k)][channels], layer.stride), layer.act, channels)
-            for (k, channels), part in zip(groups, parts)
-        ]
+            parts = y.split([len(channels) for _, channels in groups], 1)
+            outputs = [
+                self.norms[str(k)](depthwise(part, self.weights[str(k)][channels], layer.stride), layer.act, channels)
+                for (k, channels), part in zip(groups, parts)
+            ]
+        else:
+            k = str(layer.kernel)
+            outputs = [self.alone_norms[k](depthwise(x, self.alone[k], layer.stride), layer.act)]
         y = F.conv2d(torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0], self.project.weight[:, index])
         y = self._project_norm(self.subblocks - len(layer.places))(y)
         return x + y if layer.residual else y
@@ -91,16 +91,27 @@ class UnifiedMBConv(nn.Module):
         """State of `plain.MBConv`."""
         index, groups = self._channels(layer)
         state = {"project.weight": self.project.weight[:, index]}
-        if len(layer.places) > 1:
+        if len(layer.places) == 1:
+            k = str(layer.kernel)
+            state |= {"depthwise.weight": self.alone[k]} | self.alone_norms[k].cut(self.group, "depthwise_norm")
+        else:
             state |= {"expand.weight": self.expand.weight[index]} | self.expand_norm.cut(index, "expand_norm")
-        for place, (k, channels) in enumerate(groups):
-            name = "depthwise.weight" if len(groups) == 1 else f"depthwise.{place}.weight"
-            state[name] = self.weights[str(k)][channels]
-        norms = [self.norms[str(k)].cut(channels, "depthwise_norm") for k, channels in groups]
-        state |= {n: torch.cat([part[n] for part in norms]) if t.ndim else t for n, t in norms[0].items()}
+            for place, (kernel, channels) in enumerate(groups):
+                name = "depthwise.weight" if len(groups) == 1 else f"depthwise.{place}.weight"
+                state[name] = self.weights[str(kernel)][channels]
+            norms = [self.norms[str(kernel)].cut(channels, "depthwise_norm") for kernel, channels in groups]
+            state |= {n: torch.cat([part[n] for part in norms]) if t.ndim else t for n, t in norms[0].items()}
         return state | self._project_norm(self.subblocks - len(layer.places)).cut(
             len(self.project.weight), "project_norm"
         )
+
+
+def _depthwise_of(channels: int, kernels: Sequence[int]) -> tuple[nn.ParameterDict, nn.ModuleDict]:
+    """Weights and norms of depthwise convolutions, one per kernel."""
+    weights = nn.ParameterDict({str(k): nn.Parameter(torch.empty(channels, 1, k, k)) for k in kernels})
+    for weight in weights.values():
+        nn.init.kaiming_normal_(weight, mode="fan_out")
+    return weights, nn.ModuleDict({str(k): ElasticNorm(channels) for k in kernels})
 
 
 class UnifiedSupernet(Supernet):
