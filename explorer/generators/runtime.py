@@ -7,6 +7,7 @@ the best draw that fits.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Starts:
     heat: np.ndarray
 
 
-class BudgetGenerator:
+class BudgetGenerator(ABC):
     """Budgets in, architectures out; what is common to all kinds.
 
     Args:
@@ -86,17 +87,17 @@ class BudgetGenerator:
             raise InputError(f"this generator was conditioned on {missing}, which are not among {list(by_name)}")
         self._columns = [by_name[name] for name in self.code.devices]
 
+    @abstractmethod
     def _setup(self, about: dict[str, Any]) -> int:
         """Read what this kind needs from the metadata; returns the number of decisions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _starts(self, limits: np.ndarray, samples: int, rng: np.random.Generator) -> Starts:
         """(n, m) limits of the conditioned devices -> what is asked for `samples` draws of each."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _roll(self, starts: Starts, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """(u,) the start of every draw, and (u, d) int8 its choices, not yet canonical."""
-        raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
         """Write the graph as one ONNX file, and the weights beside it where they are known."""
