@@ -63,7 +63,7 @@ def kernels() -> dict:
     def torch_depthwise(x, weight, stride=1):
         return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2, groups=len(weight))
 
-    def torch_norm_act(x, norm, act):
+    def torch_norm_act(x, norm, act, index=None):  # blocks of this space have no index
         c = x.shape[1]
         y = F.batch_norm(x, norm.running_mean[:c], norm.running_var[:c], norm.weight[:c], norm.bias[:c], True)
         return {"none": lambda v: v, "relu": F.relu, "hswish": F.hardswish}[act](y)

@@ -1,0 +1,149 @@
+"""SGNAS's generator on a unified study: costs asked and met, time against a search per budget, accuracy with real weights.
+
+    python -m tests.benchmarks.sgnas fashion-mnist-unified docs/sgnas.json
+
+Generators of three seeds, with the recipe's pool of priors and with the published single one, are trained through the study's
+supernet on the training images that it left out. Ten budgets on the first target are then met by each, by the best of 1,000
+random networks and by NSGA-II on the predictor, and every chosen network is measured with inherited weights on all validation
+images. What stands in the file is not done again.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from explorer.config import parse, read_toml
+from explorer.files import read_json, write_json
+from explorer.front import kendall_tau
+from explorer.generators.sgnas import SgnasConfig, SupernetSignal, train_sgnas
+from explorer.limits import costs_of, overshoot
+from explorer.search import search
+from explorer.study import SAMPLES, open_study
+from explorer.terminal import progress
+
+SEEDS, BUDGETS, TARGETS, RANDOM, EVALUATIONS = (0, 1, 2), 10, 100, 1000, 20_000
+LADDER = (200, 400, 800, 1600, 3200, 6400)  # evaluations of one constrained search, until it is as accurate
+
+
+def main(name: str, out: Path) -> dict:
+    """Fill the file and print what is new."""
+    study = open_study(name)
+    done = read_json(out) if out.exists() else {}
+    config = parse(SgnasConfig, dict(read_toml(study.folder / "recipe.toml").get("sgnas", {})), "recipe.toml")
+
+    def once(key: str, make) -> None:
+        if key not in done:
+            done[key] = make()
+            print(key, json.dumps(done[key]), flush=True)
+            write_json(out, done)
+
+    for seed in SEEDS:
+        for priors in (config.priors, 1):
+            key = f"seed {seed}, {priors} priors"
+            if key not in done:
+                generator = trained(study, config.model_copy(update={"priors": priors}), seed)
+                once(key, lambda g=generator, s=seed: costs_met(study, g) | quality(study, g, s))
+    once("time", lambda: speed(study))
+    return done
+
+
+def trained(study, config: SgnasConfig, seed: int):
+    """A generator of the study's devices through its supernet; the shipped one where it is the same."""
+    if seed == study.manifest.seed and config.priors == len(study.generator("sgnas").priors):
+        return study.generator("sgnas")
+    train = study.images.train
+    rest = train.take(slice(round((1 - config.held_out) * len(train)), None))
+    signal = SupernetSignal(study.supernet, rest.images, rest.labels, config.images, seed)
+    devices = list(study.devices.values())
+    return train_sgnas(study.space, study.predictor, devices, config, seed, progress, signal=signal)
+
+
+def limits_of(study, device: str, budgets: np.ndarray) -> np.ndarray:
+    """(n, devices): one device bounded."""
+    limits = np.full((len(budgets), len(study.devices)), np.nan)
+    limits[:, list(study.devices).index(device)] = budgets
+    return limits
+
+
+def spread(study, device: str, n: int) -> np.ndarray:
+    """(n,) log-spaced budgets over a device's range."""
+    low, high = study.budget_range(device)
+    return np.geomspace(1.02 * low, high, n)
+
+
+def costs_met(study, generator) -> dict:
+    """Raw networks (one draw each) on 100 targets of every device; selected ones on the same."""
+    error, tau, raw, met = {}, {}, {}, {}
+    for name in [*study.targets, "macs_m"]:
+        budgets = spread(study, name, TARGETS)
+        limits = limits_of(study, name, budgets)
+        cost = study.devices[name].cost(study.space, generator.generate(limits, np.random.default_rng(0), samples=1))
+        asked = budgets * (1 - generator.margin)
+        error[name], tau[name] = float(np.abs(cost / asked - 1).mean()), float(kendall_tau(cost, asked))
+        raw[name] = float((cost <= budgets).mean())
+        met[name] = float(generator.select(limits, np.random.default_rng(0), SAMPLES).feasible.mean())
+    return {"raw_error": error, "tau": tau, "raw_met": raw, "met": met}
+
+
+def quality(study, generator, seed: int) -> dict:
+    """Measured accuracy of the networks for ten budgets on the first target."""
+    name, space, rng = study.targets[0], study.space, np.random.default_rng((2026, seed))
+    device, budgets = study.devices[name], spread(study, study.targets[0], BUDGETS)
+    sample = space.sample(RANDOM, rng)
+    front = search(space, study.predictor, [device], "nsga2", EVALUATIONS, seed)
+    chosen = {
+        "generated": generator.select(limits_of(study, name, budgets), np.random.default_rng(0), SAMPLES).codes,
+        "random": best_within(budgets, sample, study.predictor.evaluate(sample), costs_of(space, [device], sample)),
+        "nsga2": best_within(budgets, front.codes, front.accuracy, front.costs),
+    }
+    measured = {k: study.evaluate(codes) for k, codes in chosen.items() if codes is not None}
+    gap = 100 * (measured["nsga2"] - measured["generated"])
+    return {
+        "predicted": {k: float(study.predictor.evaluate(chosen[k]).mean()) for k in measured},
+        "measured": {k: [round(float(a), 4) for a in v] for k, v in measured.items()},
+        "gap_to_nsga2": {"mean": float(gap.mean()), "worst": float(gap.max())},
+    }  # fmt: skip
+
+
+def best_within(budgets: np.ndarray, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray | None:
+    """(n, d): the most accurate network within each budget; the cheapest where none fits."""
+    rows = []
+    for budget in budgets:
+        fits = overshoot(costs, np.array([budget])) <= 1
+        rows.append(np.where(fits, accuracy, -1.0).argmax() if fits.any() else costs[:, 0].argmin())
+    return codes[rows]
+
+
+def speed(study) -> dict:
+    """Seconds for 100 budgets in one pass, and for a constrained search each that is at least as accurate."""
+    name, generator = study.targets[0], study.generator("sgnas")
+    budgets = spread(study, name, TARGETS)
+    limits = limits_of(study, name, budgets)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        kept = generator.select(limits, np.random.default_rng(0), SAMPLES)
+        seconds.append(time.perf_counter() - start)
+    ours, result = float(np.median(seconds)), {}
+    for evaluations in LADDER:
+        start = time.perf_counter()
+        found = [
+            search(study.space, study.predictor, [study.devices[name]], "constrained", evaluations, 0, budgets={name: b})
+            for b in budgets
+        ]
+        taken = time.perf_counter() - start
+        best = float(np.mean([f.accuracy.max() for f in found]))
+        result = {"evaluations_each": evaluations, "seconds": taken, "accuracy": best}
+        if best >= kept.accuracy.mean():
+            break
+    return {
+        "generator": {"ms": 1000 * ours, "accuracy": float(kept.accuracy.mean())}, "constrained": result,
+        "ratio": taken / ours,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
