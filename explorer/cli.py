@@ -290,26 +290,33 @@ def measure(
 def export(
     study: StudyName, out: Out, architecture: Annotated[str | None, typer.Option(help="A key.")] = None,
     budget: Budgets = None, generator: Generator = None,
-    formats: Annotated[list[str] | None, typer.Option("--format", help="onnx, torch, ofa.")] = None,
+    formats: Annotated[list[str] | None, typer.Option("--format", help="onnx, int8, torch, source, ofa.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A checkpoint of once-for-all, for a study without.")] = None,
-    as_json: Json = False,
+    fine_tune: Annotated[int, typer.Option(help="Epochs on the training images before.")] = 0, as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Write a network as ONNX with its card, checked on real test images."""
+    """Write a network as ONNX (or other files) with its card, checked on real test images."""
     from explorer.export import ExportError
     from explorer.export import export as export_network
 
     opened = _open(study)
     candidate = _candidate(opened, budget, architecture, generator)
     try:
-        bundle = export_network(opened, candidate, out, formats, weights=weights)
+        bundle = export_network(
+            opened, candidate, out, formats, weights=weights, fine_tune=fine_tune, progress=progress
+        )
     except ExportError as error:
         print(f"explorer: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
     result = {
         "architecture": candidate.key, "folder": str(bundle.folder),
         "files": {name: str(path) for name, path in bundle.files.items()}, "check": bundle.check,
+        "formats": bundle.formats,
     }  # fmt: skip
-    answer(result, as_json, "\n".join([*(str(path) for path in bundle.files.values()), said_of(bundle.check)]))
+    lines = [*(str(path) for path in bundle.files.values()), said_of(bundle.check)]
+    if "int8" in bundle.formats:
+        found = bundle.formats["int8"]
+        lines.append(f"int8: test accuracy {found['test_accuracy']:.2%} (measured, {-found['drop']:+.2f} points)")
+    answer(result, as_json, "\n".join(lines))
 
 
 def said_of(check: dict[str, float]) -> str:
@@ -319,6 +326,36 @@ def said_of(check: dict[str, float]) -> str:
     images = f"{check['images']} {'test images' if 'test_accuracy' in check else 'random patterns (no images here)'}"
     said = f"same class on all of {images}, logits within {check['max_difference']:.1e}"
     return said + (f"; test accuracy {check['test_accuracy']:.2%} (measured)" if "test_accuracy" in check else "")
+
+
+@app.command()
+def suggest(
+    data: Annotated[str, typer.Argument(help="folder:PATH, a folder or an archive, or a data set's name.")],
+    out: Annotated[Path | None, typer.Option(help="Write the recipe to this TOML file.")] = None,
+    minutes: Annotated[float, typer.Option(help="That the training should take here.")] = 15, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Suggest a recipe for one's own images; this machine is timed for it."""
+    import tomli_w
+
+    from explorer.errors import require_torch
+    from explorer.files import write_text
+
+    require_torch("timing a training")
+    from explorer.suggest import suggest as suggest_recipe
+
+    found = suggest_recipe(data, minutes, progress=progress)
+    recipe = found.recipe.model_dump(exclude_none=True)
+    if out is not None:
+        write_text(out, tomli_w.dumps(recipe))
+    result = {
+        "recipe": recipe, "images": found.images, "classes": found.classes, "size": found.size,
+        "seconds": found.seconds, "parts": found.parts,
+    }  # fmt: skip
+    text = (
+        f"{found.images:,} images of {found.classes} classes, about {found.size} px: space {recipe['space']}, "
+        f"{recipe['supernet']['epochs']:g} epochs; about {found.seconds / 60:.0f} min here (estimated)"
+    )
+    answer(result, as_json, text + (f"\nexplorer train {out} --out DIR" if out else ""))
 
 
 @app.command()
@@ -370,16 +407,20 @@ def demo(
 def dashboard(
     study: Annotated[str | None, typer.Argument(help="The study to open on.")] = None, port: Port = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
+    data_root: Annotated[Path | None, typer.Option(help="Let the page train on images below this folder.")] = None,
+    preheat: Annotated[int, typer.Option(help="Kernels that have the page ready.", min=0, max=16)] = 1,
 ) -> None:  # fmt: skip
-    """Serve the page on this machine."""
+    """Serve the page on this machine (loopback only)."""
     from explorer.serve import free_port
 
     if study is not None:
         study = str(_open(study).folder.resolve())
-    _serve_page(study, free_port(port), browser)
+    if data_root is not None and not data_root.expanduser().is_dir():
+        raise InputError(f"data root {str(data_root)!r} is no folder")
+    _serve_page(study, free_port(port), browser, data_root and data_root.expanduser().resolve(), preheat)
 
 
-def _serve_page(study: str | None, port: int, browser: bool) -> None:
+def _serve_page(study: str | None, port: int, browser: bool, data_root: Path | None = None, preheat: int = 0) -> None:
     import shutil
 
     from explorer.serve import page_environment, page_folder, url, voila_command
@@ -387,7 +428,7 @@ def _serve_page(study: str | None, port: int, browser: bool) -> None:
     folder = page_folder()
     print(f"Dashboard: {url(port)}  (Ctrl-C ends it)", flush=True)
     try:
-        _serve(voila_command(folder, port, browser), folder, page_environment(study))
+        _serve(voila_command(folder, port, browser, preheat), folder, page_environment(study, data_root=data_root))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -415,7 +456,7 @@ def lab(port: Port = None, browser: Annotated[bool, typer.Option("--browser/--no
     chosen = free_port(port)
     command = lab_command(folder, chosen, browser)
     print(f"JupyterLab on {folder}, port {chosen}  (Ctrl-C ends it)", flush=True)
-    _serve(command, folder, page_environment(None))
+    _serve(command, folder, page_environment(None, page=False))
 
 
 @app.command()

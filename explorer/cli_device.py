@@ -24,7 +24,7 @@ Source = Annotated[str, typer.Argument(help="A file or folder.")]
 @app.command()
 def measure(
     space: SpaceNames, out: OutFile, name: Name = "mine", threads: Threads = 1, networks: Networks = 100,
-    rounds: Annotated[int, typer.Option(help="Interleaved passes.")] = 15, as_json: Json = False,
+    rounds: Annotated[int, typer.Option(help="Interleaved passes.")] = 60, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Time every block of a space on this machine; half of the networks, unseen, give the error."""
     from explorer.devices.measure import measure_table

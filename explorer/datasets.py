@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from explorer.archives import is_archive, unpacked
 from explorer.errors import InputError, unknown
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -163,15 +164,32 @@ def _idx(path: Path) -> np.ndarray:
         raise InputError(f"{str(path)!r} is damaged: {error}") from error
 
 
-def _folder(path: Path, seed: int, size: int, name: str) -> Images:
-    """Any folder of class folders; every readable image is converted to `size` x `size`."""
-    from PIL import Image, UnidentifiedImageError
+ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"}
 
+
+def image_files(path: Path) -> list[Path]:
+    """The image files of a folder or archive of class folders, class by class.
+
+    Raises:
+        InputError: it does not exist.
+    """
+    if is_archive(path):
+        path = unpacked(path)
     if not path.is_dir():
         raise InputError(f"image folder {str(path)!r} does not exist")
-    endings = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"}
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files = [(f, i) for i, c in enumerate(classes) for f in sorted(c.rglob("*")) if f.suffix.lower() in endings]
+    return [f for c in classes for f in sorted(c.rglob("*")) if f.suffix.lower() in ENDINGS]
+
+
+def _folder(path: Path, seed: int, size: int, name: str) -> Images:
+    """Any folder of class folders, or an archive of one; every image is converted to `size` x `size`."""
+    from PIL import Image, UnidentifiedImageError
+
+    found = image_files(path)
+    path = unpacked(path) if is_archive(path) else path
+    classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    place = {c.name: i for i, c in enumerate(classes)}
+    files = [(f, place[f.relative_to(path).parts[0]]) for f in found]
     filled = sorted({classes[i].name for _, i in files})
     if not files:
         raise InputError(f"image folder {str(path)!r} has no images: expected one sub-folder of images per class")

@@ -4,8 +4,14 @@ A space lists the layers of an architecture; devices price them, supernets build
 A layer knows shapes, never weights and never the space it came from.
 """
 
+from __future__ import annotations
+
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from explorer.errors import InputError
 
 ACTIVATIONS = ("none", "relu", "hswish")
 
@@ -72,6 +78,32 @@ class Layer:
             kernels = "+".join(f"{k}x{n}" for k, n in self.depthwise) if self.mixed else str(self.kernel)
             return f"{head} m{self.mid} k{kernels} s{self.stride} {self.act}{flags}"
         return head
+
+    @classmethod
+    def of_signature(cls, signature: str) -> Layer:
+        """The layer that a signature tells of: equal in cost, without a name.
+
+        Raises:
+            InputError: it is no signature.
+        """
+        found = SIGNATURE.fullmatch(signature)
+        if found is None:
+            raise InputError(f"{signature!r} is no layer; expected for example 'conv 3-16 32px k3 s2 relu'")
+        op, kernels, act = found["op"], found["kernels"] or "1", found["act"] or "none"
+        cin, cout, size, mid, stride, se = (int(found[n] or d) for n, d in NUMBERS)
+        groups = [(int(k), int(n)) for k, n in (part.split("x") for part in kernels.split("+") if "x" in part)]
+        unit = math.gcd(*(n for _, n in groups)) if groups else 1
+        mixed = tuple(k for k, n in groups for _ in range(n // unit))
+        kernel = max((k for k, _ in groups), default=0) or int(kernels)
+        return cls(op, cin, cout, size, kernel, stride, mid, se, act, bool(found["skip"]), not found["nobn"], mixed)
+
+
+SIGNATURE = re.compile(
+    r"(?P<op>conv|mbconv|pool|linear) (?P<cin>\d+)-(?P<cout>\d+) (?P<size>\d+)px(?: m(?P<mid>\d+))?"
+    r"(?: k(?P<kernels>[\dx+]+) s(?P<stride>\d+) (?P<act>none|relu|hswish))?(?P<nobn> nobn)?(?: se(?P<se>\d+))?"
+    r"(?P<skip> skip)?"
+)
+NUMBERS = (("cin", 0), ("cout", 0), ("size", 0), ("mid", 0), ("stride", 1), ("se", 0))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from explorer.errors import InputError, MissingExtra
 from explorer.files import data_folder
 
 PAGE = "explorer.ipynb"
+DOWNLOADS = (
+    r"['exports/explorer-[0-9a-f]+/[^/]+\.(onnx|pt2|py|safetensors|json|md)']"  # of sessions, under unguessable names
+)
 
 
 def free_port(port: int | None) -> int:
@@ -42,20 +45,25 @@ def page_folder() -> Path:
     return folder
 
 
-def voila_command(folder: Path, port: int, browser: bool) -> list[str]:
-    """The command that serves the page."""
+def voila_command(folder: Path, port: int, browser: bool, preheat: int = 0) -> list[str]:
+    """The command that serves the page, with so many kernels that have it ready before it is asked for."""
     command = [
         sys.executable, "-m", "voila", PAGE, f"--port={port}", "--Voila.ip=127.0.0.1",
         "--MappingKernelManager.cull_interval=60", "--MappingKernelManager.cull_idle_timeout=300",
         "--VoilaConfiguration.show_tracebacks=False", "--VoilaConfiguration.strip_sources=True",
-        "--VoilaConfiguration.allow_template_override=NO", "--VoilaConfiguration.allow_theme_override=NOTEBOOK",
+        f"--VoilaConfiguration.file_allowlist={DOWNLOADS}",
+        "--VoilaConfiguration.allow_template_override=NO",
+        "--VoilaConfiguration.allow_theme_override=NOTEBOOK",
     ]  # fmt: skip
+    if preheat:
+        command += ["--preheat_kernel=True", f"--pool_size={preheat}"]
     return command if browser else [*command, "--no-browser"]
 
 
-def page_environment(study: str | None) -> dict[str, str]:
-    """Which study the page opens on."""
-    return os.environ | ({"EXPLORER_STUDY": str(study)} if study else {})
+def page_environment(study: str | None, page: bool = True, data_root: Path | None = None) -> dict[str, str]:
+    """Which study the page opens on, whether it is a page (not a notebook in Lab), and where it may read images."""
+    given = {"EXPLORER_STUDY": study, "EXPLORER_PAGE": "1" if page else None, "EXPLORER_DATA_ROOT": data_root}
+    return os.environ | {name: str(value) for name, value in given.items() if value}
 
 
 def url(port: int) -> str:

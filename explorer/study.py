@@ -100,6 +100,13 @@ class Study:
         costs = {name: device.cost(self.space, self.scored.codes) for name, device in self.devices.items()}
         return pd.DataFrame(table | costs)
 
+    @cached_property
+    def measured_accuracy(self) -> dict[str, float]:
+        """key -> accuracy measured on validation images with inherited weights; empty where all are predicted."""
+        table = self.evaluations
+        rows = table["source"] != "predicted"
+        return dict(zip(table["key"][rows], table["accuracy"][rows].astype(float)))
+
     def front(self, device: str) -> pd.DataFrame:
         """Non-dominated evaluated networks on one device, ascending in its cost (accuracy is measured on val)."""
         self._known([device])

@@ -46,19 +46,109 @@ def test_the_file_says_what_it_is(bundle, digits_study):
 
 
 def test_a_network_that_differs_is_not_exported(digits_study, tmp_path, monkeypatch):
-    import importlib
-
     import torch
 
-    room = importlib.import_module("explorer.export")
+    from explorer.export.original import Original
 
-    def spoilt(network):
+    whole = Original.fused
+
+    def spoilt(self):
+        network = whole(self)
         with torch.no_grad():
             network.block("classifier").weight[0] += 0.5
         return network
 
-    whole = room._copy
-    monkeypatch.setattr(room, "_copy", lambda network: spoilt(whole(network)))
+    monkeypatch.setattr(Original, "fused", spoilt)
     with pytest.raises(ExportError, match="differs from the original"):
         explorer.export(digits_study, digits_study.generate({"cpu": 0.02}), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.fixture(scope="module")
+def every(digits_study, tmp_path_factory):
+    candidate = digits_study.generate({"cpu": digits_study.knee("cpu")})
+    formats = ["onnx", "int8", "torch", "source"]
+    return explorer.export(digits_study, candidate, tmp_path_factory.mktemp("every") / "out", formats)
+
+
+def test_every_format_is_written_checked_and_counted(every):
+    assert every.check["same_top1"] == 1
+    for name in ("onnx", "torch", "source"):
+        assert every.formats[name]["max_difference"] <= 1e-4, name
+    card = json.loads(every.files["card"].read_text())
+    for name, found in card["formats"].items():
+        assert found["bytes"] >= every.files[name].stat().st_size, name
+    for name in ("onnx", "int8"):
+        assert card["formats"][name]["latency_ms"] > 0
+        assert card["formats"][name]["hardware"]
+    assert "| int8 |" in every.files["readme"].read_text()
+
+
+def test_int8_has_eight_bits_and_its_drop_is_said(every, digits_study):
+    model = onnx.load(str(every.files["int8"]))
+    kinds = {t.data_type for t in model.graph.initializer if len(t.dims) == 4 and t.dims[0] > 1}
+    assert kinds == {onnx.TensorProto.INT8}, "every convolution's weights are int8"
+    found = every.formats["int8"]
+    assert found["test_accuracy"] + found["drop"] / 100 == pytest.approx(every.check["test_accuracy"])
+    said = every.files["readme"].read_text()
+    assert ("More than 0.5 points are lost" in said) == (found["drop"] > 0.5)
+    assert found["drop"] < 5
+
+
+def test_plain_source_runs_where_this_package_is_not(every, digits_study, tmp_path):
+    """A fresh environment that sees torch and safetensors, and nothing of ours."""
+    import subprocess
+    import sys
+    import sysconfig
+
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    where = subprocess.run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    # torch is not downloaded again: its packages are linked one by one, ours is not among them
+    site, here = sysconfig.get_path("purelib"), tmp_path / "venv" / "linked"
+    here.mkdir()
+    from pathlib import Path
+
+    for entry in Path(site).iterdir():
+        if not entry.name.startswith(("__editable__", "explorer", "pareto_explorer")) and entry.suffix != ".pth":
+            (here / entry.name).symlink_to(entry)
+    (Path(where) / "linked.pth").write_text(str(here))
+    data = digits_study.images.test
+    np.save(tmp_path / "images.npy", to_float(data.images).numpy())
+    code = f"""
+import importlib.util, sys
+sys.path.insert(0, {str(every.files["source"].parent)!r})
+assert importlib.util.find_spec("explorer") is None
+import numpy, torch
+network = importlib.import_module({every.files["source"].stem!r}).load()
+with torch.no_grad():
+    numpy.save("logits.npy", network(torch.from_numpy(numpy.load("images.npy"))).numpy())
+assert "explorer" not in sys.modules
+"""
+    subprocess.run([str(python), "-c", code], cwd=tmp_path, check=True, env={})
+    logits = np.load(tmp_path / "logits.npy")
+    assert (logits.argmax(1) == data.labels.numpy()).mean() == pytest.approx(every.check["test_accuracy"])
+
+
+def test_fine_tuning_is_said_with_its_gain(digits_study, tmp_path):
+    candidate = digits_study.generate({"cpu": digits_study.budget_range("cpu")[0]})
+    made = explorer.export(digits_study, candidate, tmp_path / "out", fine_tune=2)
+    card = json.loads(made.files["card"].read_text())
+    tuning = card["fine_tuning"]
+    assert tuning["epochs"] == 2
+    assert 0.5 < tuning["val_before"] <= 1
+    assert tuning["val_after"] > tuning["val_before"] - 0.02
+    assert "fine-tuned for 2 epoch(s)" in card["weights"]
+    assert made.files["onnx"].name.startswith("tuned-")
+    assert "of fine-tuning" in made.files["readme"].read_text()
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ({"fine_tune": -1}, "fine_tune = -1; choose from 0 to 100"),
+    ({"formats": ["tflite"]}, "'tflite'"),
+])  # fmt: skip
+def test_bad_wishes_are_refused_before_work(digits_study, tmp_path, given, said):
+    with pytest.raises(explorer.InputError, match=said):
+        explorer.export(digits_study, digits_study.generate({"cpu": 0.02}), tmp_path / "x", **given)
     assert not (tmp_path / "x").exists()

@@ -47,7 +47,7 @@ def measure_file(path: str | Path, threads: int = 1, rounds: int = 30) -> dict[s
 
 
 def measure_table(
-    name: str, spaces: Sequence[Any], threads: int = 1, rounds: int = 15, networks: int = 100, seed: int = 0,
+    name: str, spaces: Sequence[Any], threads: int = 1, rounds: int = 60, networks: int = 100, seed: int = 0,
     progress: Progress = silent,
 ) -> BlockTable:  # fmt: skip
     """Time every distinct block of some spaces, and whole networks in the same rounds.

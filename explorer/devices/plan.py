@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from explorer.devices.base import Provenance
+from explorer.devices.counts import params
 from explorer.devices.table import BlockTable
 from explorer.errors import InputError
 from explorer.layer import Layer
 
+ENOUGH = 20  # whole networks from which on more than scale and offset are fitted
 NOTHING = Layer("pool", 1, 1, 1, name="call")  # what a call costs that computes nothing
 
 
@@ -92,8 +94,10 @@ def table_from(
 ) -> BlockTable:  # fmt: skip
     """A device from a plan's timings.
 
-    A block's price is its time less that of an empty call. What blocks timed alone miss is one scale and one offset,
-    fitted on every other network; the rest of the networks gives the error.
+    A block's price is its time less that of an empty call. Two things differ for a block timed alone: a runtime
+    converts its input and output to a memory layout of its own, in a network only at the ends; and its weights stay in
+    the nearest cache, in a network they do not. Both costs (per block and value, per weight), one scale and one offset
+    are fitted on every other network; the rest of the networks gives the error.
 
     Args:
         name: of the device.
@@ -108,28 +112,48 @@ def table_from(
     """
     from explorer.devices.fit import error_of
 
-    prices = {signature: round(max(0.0, ms - call_ms), 6) for signature, ms in blocks.items()}
-    lacking = [s for signatures, _ in networks for s in signatures if s not in prices]
+    lacking = [s for signatures, _ in networks for s in signatures if s not in blocks]
     if lacking:
         raise InputError(f"a whole network has a layer that was not timed: {lacking[0]!r}")
-    sums = np.array([sum(prices[s] for s in signatures) for signatures, _ in networks])
-    measured = np.array([ms for _, ms in networks])
-    scale, offset, error, fitted = 1.0, 0.0, {}, np.arange(len(sums)) % 2 == 0
+    measured, fitted = np.array([ms for _, ms in networks]), np.arange(len(networks)) % 2 == 0
+    names = list(blocks)
+    layers = [Layer.of_signature(name) for name in names]
+    net = np.array([max(0.0, blocks[name] - call_ms) for name in names])
+    counts = np.array([[signatures.count(name) for name in names] for signatures, _ in networks]).reshape(
+        -1, len(names)
+    )
+    scale, offset, error = 1.0, 0.0, {}
+    if len(networks) >= ENOUGH:
+        values = np.array([x.cin * x.size**2 + x.cout * x.size_out**2 for x in layers], float)
+        weights = np.array([params(x) for x in layers]) / 1e6
+        paid = np.stack([-np.ones(len(names)), -values, weights], 1)
+        alone, *each, _ = _coefficients((counts @ np.column_stack([net, paid]))[fitted], measured[fitted])
+        net = np.maximum(0.0, net + paid @ each / max(alone, 1e-12))
     if len(networks) >= 4:
-        scale, offset = _line(sums[fitted], measured[fitted])
-        error = error_of(offset + scale * sums[~fitted], measured[~fitted])
+        scale, offset = _coefficients((counts @ net)[fitted, None], measured[fitted])
+        error = error_of(offset + scale * (counts @ net)[~fitted], measured[~fitted])
+    prices = {name: round(float(ms), 6) for name, ms in zip(names, net)}
     note = f"error on {(~fitted).sum()} unseen whole networks timed in the same run" if error else "error unknown"
     if interpolates:
         note += "; feature-map sizes between the timed ones are interpolated over their area"
-    source = f"{len(prices)} blocks timed one by one; scale and offset fitted on {fitted.sum()} whole networks"
+    source = (
+        f"{len(prices)} blocks timed one by one; what they pay alone, scale and offset fitted on {fitted.sum()} whole "
+        "networks"
+        if len(networks) >= ENOUGH
+        else f"{len(prices)} blocks timed one by one; scale and offset fitted on {fitted.sum()} whole networks"
+    )
     about = provenance.model_copy(update={"source": source, "error": error, "note": note})
     return BlockTable(name, about, prices, round(scale, 6), round(offset, 6), interpolates)
 
 
-def _line(sums: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
-    """Scale and offset >= 0 that minimise relative errors, so that small networks are fitted as well as large ones."""
-    design = np.stack([sums, np.ones(len(sums))], 1) / measured[:, None]
-    scale, offset = np.linalg.lstsq(design, np.ones(len(sums)), rcond=None)[0]
-    if offset < 0:  # no network costs less than nothing
-        scale, offset = np.linalg.lstsq(design[:, :1], np.ones(len(sums)), rcond=None)[0][0], 0.0
-    return float(scale), float(offset)
+def _coefficients(columns: np.ndarray, measured: np.ndarray) -> list[float]:
+    """One coefficient >= 0 per column and one for a constant, of least relative error: every network counts alike."""
+    design = np.column_stack([columns, np.ones(len(columns))]) / measured[:, None]
+    kept = list(range(design.shape[1]))
+    while True:
+        found = np.linalg.lstsq(design[:, kept], np.ones(len(measured)), rcond=None)[0]
+        if found.min() >= 0 or len(kept) == 1:
+            every = np.zeros(design.shape[1])
+            every[kept] = np.maximum(found, 0)
+            return [float(v) for v in every]
+        kept.pop(int(found.argmin()))

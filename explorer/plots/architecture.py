@@ -10,7 +10,7 @@ import numpy as np
 from explorer.layer import Layer
 
 STAGE_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#0072B2", "#D55E00")
-WIDTH, GAP, TOP, HEIGHT = 50, 8, 24, 96
+WIDTH, GAP, TOP, HEIGHT = 50, 8, 34, 96
 
 
 def describe(layers: Sequence[Layer]) -> str:
@@ -35,7 +35,8 @@ def block_words(layer: Layer) -> str:
 
 
 def architecture_svg(layers: Sequence[Layer], shares: np.ndarray, device: str) -> str:
-    """An SVG of the blocks from image to classes; height is width in channels, the bar below is the share of cost.
+    """An SVG of the blocks from image to classes; height is the number of channels (its square root),
+    the line above is the output (channels @ size), the bar below is the share of cost.
 
     Args:
         layers: from `space.layers`.
@@ -49,7 +50,7 @@ def architecture_svg(layers: Sequence[Layer], shares: np.ndarray, device: str) -
         pieces.append(_block(layer, x, TOP + HEIGHT - height, height, float(share), float(shares.max())))
         x += WIDTH + GAP
     total, bottom = x, TOP + HEIGHT + 62
-    caption = f"Bars: share of each block in the {escape(device)} cost"
+    caption = f"Above: channels @ size of the output. Bars: share of each block in the {escape(device)} cost"
     return (
         f'<svg viewBox="0 0 {total} {bottom}" width="100%" style="max-width:{total}px" role="img" '
         f'aria-label="{escape(describe(layers)).replace(chr(10), "; ")}" '
@@ -59,15 +60,80 @@ def architecture_svg(layers: Sequence[Layer], shares: np.ndarray, device: str) -
     )
 
 
+def difference_svg(a: Sequence[Layer], b: Sequence[Layer], names: tuple[str, str]) -> str:
+    """Two networks one above the other, aligned by block; blocks that differ are outlined, missing ones are dashed."""
+    order = _aligned(a, b)
+    by_name = [{layer.name: layer for layer in layers} for layers in (a, b)]
+    tallest = max(_channels(layer) for layer in (*a, *b))
+    pieces, differing = [], []
+    for row, (own, other) in enumerate((by_name, by_name[::-1])):
+        top = 18 + row * (HEIGHT // 2 + 40)
+        base = top + HEIGHT // 2
+        pieces.append(f'<text x="0" y="{base - 4}" font-size="12">{escape(names[row])}</text>')
+        for column, name in enumerate(order):
+            x = 2 * GAP + column * (WIDTH + GAP)
+            layer, differs = own.get(name), own.get(name) != other.get(name)
+            if differs and row == 0:
+                differing.append(name)
+            pieces.append(_small_block(layer, name, x, base, tallest, differs))
+    width, bottom = 2 * GAP + len(order) * (WIDTH + GAP), 2 * (HEIGHT // 2 + 40) + 24
+    words = f"{len(differing)} of {len(order)} blocks differ" + (f": {', '.join(differing)}" if differing else "")
+    return (
+        f'<svg viewBox="0 0 {width} {bottom}" width="100%" style="max-width:{width}px" role="img" '
+        f'aria-label="{escape(words)}" font-family="sans-serif" font-size="10" fill="currentColor">{"".join(pieces)}'
+        f'<text x="0" y="{bottom - 6}" font-size="11" opacity="0.8">{escape(words)}</text></svg>'
+    )
+
+
+def _size(layer: Layer) -> str:
+    """Output: channels at height and width, such as "40 @ 14"."""
+    return f"{layer.cout} @ {layer.size_out}"
+
+
+def _aligned(a: Sequence[Layer], b: Sequence[Layer]) -> list[str]:
+    """Names of the layers of both, each list's order kept."""
+    order = [layer.name for layer in a]
+    at = 0
+    for layer in b:
+        if layer.name in order:
+            at = order.index(layer.name) + 1
+        else:
+            order.insert(at, layer.name)
+            at += 1
+    return order
+
+
+def _small_block(layer: Layer | None, name: str, x: float, base: float, tallest: int, differs: bool) -> str:
+    stroke = 'stroke="#D55E00" stroke-width="2.5"' if differs else 'stroke="#333" stroke-width="0.7"'
+    if layer is None:
+        return (
+            f"<g><title>{escape(name)}: not there</title>"
+            f'<rect x="{x}" y="{base - 16}" width="{WIDTH}" height="16" rx="3" '
+            f'fill="none" {stroke} stroke-dasharray="4 3"/></g>'
+        )
+    height = 14 + (HEIGHT // 2 - 14) * np.sqrt(_channels(layer) / tallest)
+    words = block_words(layer) if "." in layer.name else layer.name
+    return (
+        f'<g><title>{escape(layer.name)}: {escape(layer.signature)}</title><rect x="{x}" y="{base - height:.1f}" '
+        f'width="{WIDTH}" height="{height:.1f}" rx="3" fill="{_colour(layer)}" {stroke}/>'
+        f'<text x="{x + WIDTH / 2}" y="{base + 12}" text-anchor="middle" font-size="9">{escape(words)}</text></g>'
+    )
+
+
+def _colour(layer: Layer) -> str:
+    stage, dot, _ = layer.name.partition(".")
+    return STAGE_COLOURS[(int(stage.removeprefix("stage")) - 1) % len(STAGE_COLOURS)] if dot else "#BBBBBB"
+
+
 def _channels(layer: Layer) -> int:
     return max(layer.mid, layer.cout)
 
 
 def _block(layer: Layer, x: float, y: float, height: float, share: float, most: float) -> str:
-    stage, dot, _ = layer.name.partition(".")
-    colour = STAGE_COLOURS[(int(stage.removeprefix("stage")) - 1) % len(STAGE_COLOURS)] if dot else "#BBBBBB"
+    dot, colour = "." in layer.name, _colour(layer)
     middle, base = x + WIDTH / 2, TOP + HEIGHT
     words = block_words(layer).split() if dot else [layer.name]
+    size = f'<text x="{middle}" y="{y - 3:.1f}" text-anchor="middle" font-size="8" opacity="0.75">{_size(layer)}</text>'
     title = f"{layer.name}: {layer.signature}, {share:.1%} of the cost"
     lines = "".join(
         f'<text x="{middle}" y="{base - 8 - 13 * (len(words) - 1 - i)}" text-anchor="middle" fill="#111" '
@@ -77,7 +143,7 @@ def _block(layer: Layer, x: float, y: float, height: float, share: float, most: 
     bar = 26 * share / max(most, 1e-12)
     return (
         f'<g><title>{escape(title)}</title><rect x="{x}" y="{y:.1f}" width="{WIDTH}" height="{height:.1f}" rx="4" '
-        f'fill="{colour}" stroke="#333" stroke-width="0.7"/>{lines}'
+        f'fill="{colour}" stroke="#333" stroke-width="0.7"/>{size}{lines}'
         f'<rect x="{x}" y="{base + 18}" width="{WIDTH}" height="{bar:.1f}" fill="#D55E00"/>'
         f'<text x="{middle}" y="{base + 13}" text-anchor="middle" font-size="9.5" opacity="0.8">{share:.0%}</text></g>'
     )

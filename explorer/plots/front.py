@@ -1,22 +1,45 @@
 """The Pareto chart: plain data first, then a Plotly figure.
 
-Five traces, always in this order: `evaluated` (every measured network), `front`, `searched` (the front that a search
-found by predicted accuracy), `budget` (a vertical line) and `generated`. Moving the budget changes the last two only.
+Its traces are `TRACES`, always in this order. Moving a budget changes `budget` and `generated` only; the others change
+when another device, front or network is looked at.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from explorer.front import Candidate
 
 # Okabe and Ito's colours, told apart by colour-blind readers too
-GREY, BLUE, ORANGE, GREEN = "#999999", "#0072B2", "#D55E00", "#009E73"
+GREY, BLUE, ORANGE, GREEN, PINK = "#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
+TRACES = ("evaluated", "front", "searched", "generated front", "budget", "pinned", "picked", "measured", "generated")
+MANY = 3000  # points from which WebGL draws the cloud
+
+
+@dataclass(frozen=True)
+class Points:
+    """Networks in the chart: cost and accuracy (per cent), keys, and (n, k) costs of the devices named on hovering."""
+
+    cost: np.ndarray
+    accuracy: np.ndarray
+    keys: list[str]
+    costs: np.ndarray
+
+    @classmethod
+    def none(cls) -> Points:
+        """No network."""
+        return cls(np.zeros(0), np.zeros(0), [], np.zeros((0, 1)))
+
+    def data(self) -> dict[str, Any]:
+        """Of a trace."""
+        return {"x": self.cost, "y": self.accuracy, "text": self.keys, "customdata": self.costs}
 
 
 @dataclass(frozen=True)
@@ -25,43 +48,72 @@ class FrontInfo:
 
     Attributes:
         device, unit: of the x axis.
-        cost, accuracy, keys: of every evaluated network.
-        front_cost, front_accuracy, front_keys: of those that no other beats.
-        searched_cost, searched_accuracy, searched_keys: of the searched front, predicted.
+        hovered: devices and units whose costs a hover card gives.
+        evaluated: every evaluated network; front: those that no other beats; searched: the searched front, predicted.
         provenance: of the device's numbers.
+        of_accuracy: "measured" or "predicted": what the evaluated networks' accuracies are.
     """
 
     device: str
     unit: str
-    cost: np.ndarray
-    accuracy: np.ndarray
-    keys: list[str]
-    front_cost: np.ndarray
-    front_accuracy: np.ndarray
-    front_keys: list[str]
-    searched_cost: np.ndarray
-    searched_accuracy: np.ndarray
-    searched_keys: list[str]
+    hovered: tuple[tuple[str, str], ...]
+    evaluated: Points
+    front: Points
+    searched: Points
     provenance: str
+    of_accuracy: str
 
     @property
     def y_range(self) -> tuple[float, float]:
         """Of the y axis: the bulk of the networks with some air."""
-        low = float(np.percentile(self.accuracy, 1))
-        high = float(max(self.accuracy.max(), self.front_accuracy.max()))
+        low = float(np.percentile(self.evaluated.accuracy, 1))
+        high = float(max(self.evaluated.accuracy.max(), self.front.accuracy.max()))
         air = 0.08 * max(high - low, 0.1)
         return low - air, high + 2 * air
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What moves in the chart.
+
+    Attributes:
+        generated: the network for the budget, with its band.
+        budget: limit per device.
+        picked: a network chosen by hand.
+        pinned: networks to compare.
+        measured: key -> measured accuracy in [0, 1], of those that are marked.
+        generated_front: the generator's networks for budgets over the range, None where hidden.
+        searched: the searched front is shown.
+    """
+
+    generated: Candidate | None = None
+    budget: dict[str, float] = field(default_factory=dict)
+    picked: Candidate | None = None
+    pinned: Sequence[Candidate] = ()
+    measured: dict[str, float] = field(default_factory=dict)
+    generated_front: Points | None = None
+    searched: bool = True
 
 
 def front_info(study: Any, device: str) -> FrontInfo:
     """Collect what the chart of a study's device shows."""
     table, front, searched = study.evaluations, study.front(device), study.searched(device)
+    names = list(dict.fromkeys([*study.targets, device]))
+    columns, best = table[names].to_numpy(), 100 * front["accuracy"].to_numpy()
     return FrontInfo(
-        device, study.devices[device].unit, table[device].to_numpy(), 100 * table["accuracy"].to_numpy(),
-        list(table["key"]), front[device].to_numpy(), 100 * front["accuracy"].to_numpy(), list(front["key"]),
-        searched[device].to_numpy(float), 100 * searched["predicted"].to_numpy(float), list(searched["key"]),
-        str(study.devices[device].provenance),
+        device, study.devices[device].unit, tuple((n, study.devices[n].unit) for n in names),
+        Points(table[device].to_numpy(), 100 * table["accuracy"].to_numpy(), list(table["key"]), columns),
+        Points(front[device].to_numpy(), best, list(front["key"]), front[names].to_numpy()),
+        Points(searched[device].to_numpy(float), 100 * searched["predicted"].to_numpy(float), list(searched["key"]),
+               searched[[device]].to_numpy(float)),
+        str(study.devices[device].provenance), "measured" if study.has_weights else "predicted",
     )  # fmt: skip
+
+
+def front_points(front: Any) -> Points:
+    """A `Front` of one device as points."""
+    keys = [candidate.key for candidate in front]
+    return Points(front.costs[:, 0], 100 * front.accuracy, keys, front.costs)
 
 
 def axis_title(info: FrontInfo) -> str:
@@ -76,47 +128,118 @@ def budget_line(info: FrontInfo, budget: float | None) -> tuple[list[float], lis
 
 
 def generated_point(info: FrontInfo, candidate: Candidate | None) -> dict[str, Any]:
-    """x, y and error bar of the generated network."""
+    """x, y, key and error bar of the generated network."""
     if candidate is None:
-        return {"x": [], "y": [], "error_y": {"array": [], "arrayminus": []}}
+        return {"x": [], "y": [], "text": [], "error_y": {"array": [], "arrayminus": []}}
     lo, hi = candidate.interval
     return {
-        "x": [candidate.costs[info.device]], "y": [100 * candidate.accuracy],
+        "x": [candidate.costs[info.device]], "y": [100 * candidate.accuracy], "text": [candidate.key],
         "error_y": {"array": [100 * (hi - candidate.accuracy)], "arrayminus": [100 * (candidate.accuracy - lo)]},
     }  # fmt: skip
 
 
-def front_figure(info: FrontInfo, budget: float | None = None, candidate: Candidate | None = None) -> go.Figure:
-    """The complete chart; wrap it in a `FigureWidget` last, and change that in callbacks only."""
-    x, y = budget_line(info, budget)
-    point = generated_point(info, candidate)
-    hover = "%{customdata}<br>%{y:.2f} % at %{x:.4g} " + info.unit
-    traces = [
-        go.Scatter(
-            name="evaluated", x=info.cost, y=info.accuracy, mode="markers", customdata=info.keys, hovertemplate=hover,
+def marked(info: FrontInfo, marks: Marks) -> dict[str, dict[str, Any]]:
+    """Trace name -> what moves in it."""
+    x, y = budget_line(info, marks.budget.get(info.device))
+    looked_at = [c for c in (marks.picked, marks.generated, *marks.pinned) if c is not None and c.key in marks.measured]
+    known = {c.key: c for c in looked_at}
+    return {
+        "budget": {"x": x, "y": y},
+        "generated": generated_point(info, marks.generated),
+        "picked": _candidates(info, [marks.picked] if marks.picked else []),
+        "pinned": _candidates(info, marks.pinned) | {"text": [str(i + 1) for i in range(len(marks.pinned))]},
+        "measured": {
+            "x": [c.costs[info.device] for c in known.values()], "y": [100 * marks.measured[k] for k in known],
+            "text": list(known),
+        },
+        "generated front": (marks.generated_front or Points.none()).data(),
+        "searched": {"visible": marks.searched},
+    }  # fmt: skip
+
+
+def _candidates(info: FrontInfo, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    return {
+        "x": [c.costs[info.device] for c in candidates], "y": [100 * c.accuracy for c in candidates],
+        "text": [c.key for c in candidates],
+    }  # fmt: skip
+
+
+def traces(info: FrontInfo, marks: Marks) -> list[Any]:
+    """The chart's traces of one device, in the order of `TRACES`."""
+    moving = marked(info, marks)
+    costs = "<br>".join(f"{n} %{{customdata[{i}]:.4g}} {u}" for i, (n, u) in enumerate(info.hovered))
+    at = f"%{{y:.2f}} %, %{{x:.4g}} {info.unit}"
+    card = f"%{{text}}<br>%{{y:.2f}} % {info.of_accuracy}<br>{costs}"
+    cloud = go.Scattergl if len(info.evaluated.cost) > MANY else go.Scatter
+
+    def line(colour: str, dash: str, width: float = 1.5, **given: Any) -> dict[str, Any]:
+        return {"mode": "lines", "line": {"color": colour, "width": width, "dash": dash}, **given}
+
+    def marks_of(symbol: str, colour: str, size: int, **given: Any) -> dict[str, Any]:
+        marker = {"symbol": symbol, "color": colour, "size": size, "line": {"color": "black", "width": 1}}
+        return {"mode": "markers", "marker": marker, **given}
+
+    made = {
+        "evaluated": cloud(
+            **info.evaluated.data(), mode="markers", hovertemplate=card,
             marker={"color": GREY, "size": 5, "opacity": 0.55},
         ),
-        go.Scatter(
-            name="front", x=info.front_cost, y=info.front_accuracy, mode="lines+markers", customdata=info.front_keys,
-            hovertemplate=hover, line={"color": BLUE, "shape": "hv", "width": 2}, marker={"color": BLUE, "size": 6},
+        "front": go.Scatter(
+            **info.front.data(), mode="lines+markers", hovertemplate=card, marker={"color": BLUE, "size": 6},
+            line={"color": BLUE, "shape": "hv", "width": 2},
         ),
-        go.Scatter(
-            name="searched", x=info.searched_cost, y=info.searched_accuracy, mode="lines",
-            customdata=info.searched_keys, hovertemplate="searched, predicted: " + hover,
-            line={"color": GREEN, "width": 1.5, "dash": "dot"},
+        "searched": go.Scatter(
+            **info.searched.data(), **line(GREEN, "dot"), hovertemplate=f"searched: %{{text}}<br>{at}, predicted",
+            **moving["searched"],
         ),
-        go.Scatter(
-            name="budget", x=x, y=y, mode="lines", hoverinfo="skip",
-            line={"color": ORANGE, "dash": "dash", "width": 2},
+        "generated front": go.Scatter(
+            **moving["generated front"], **line(ORANGE, "solid"),
+            hovertemplate=f"generated: %{{text}}<br>{at}, predicted",
         ),
-        go.Scatter(
-            name="generated", mode="markers", hovertemplate="generated: %{y:.2f} % predicted at %{x:.4g} " + info.unit,
-            marker={"color": ORANGE, "size": 15, "symbol": "star", "line": {"color": "black", "width": 1}},
-            x=point["x"], y=point["y"], error_y={"color": ORANGE, "thickness": 1.5, **point["error_y"]},
+        "budget": go.Scatter(**moving["budget"], **line(ORANGE, "dash", 2), hoverinfo="skip"),
+        "pinned": go.Scatter(
+            **moving["pinned"], hovertemplate=f"pinned %{{text}}<br>{at}, predicted",
+            **marks_of("square", PINK, 13) | {"mode": "markers+text"}, textposition="middle center",
+            textfont={"size": 9, "color": "black"},
         ),
-    ]  # fmt: skip
-    layout = figure_layout(axis_title(info), "accuracy [%]").update(yaxis_range=list(info.y_range))
-    return go.Figure(data=traces, layout=layout)
+        "picked": go.Scatter(
+            **moving["picked"], hovertemplate=f"picked: %{{text}}<br>{at}, predicted",
+            **marks_of("circle-open", "black", 18),
+        ),
+        "measured": go.Scatter(
+            **moving["measured"], hovertemplate=f"measured: %{{text}}<br>{at}", **marks_of("diamond", BLUE, 11)
+        ),
+        "generated": go.Scatter(
+            **{k: v for k, v in moving["generated"].items() if k != "error_y"}, **marks_of("star", ORANGE, 15),
+            hovertemplate=f"generated: %{{text}}<br>{at}, predicted",
+            error_y={"color": ORANGE, "thickness": 1.5, **moving["generated"]["error_y"]},
+        ),
+    }  # fmt: skip
+    return [made[name].update(name=name) for name in TRACES]
+
+
+def front_figure(info: FrontInfo, marks: Marks | None = None, log: bool = False) -> go.Figure:
+    """The complete chart; wrap it in a `FigureWidget` last, and change that in callbacks only."""
+    layout = figure_layout(axis_title(info), "accuracy [%]").update(
+        yaxis_range=list(info.y_range), xaxis_type="log" if log else "linear"
+    )
+    return go.Figure(data=traces(info, marks or Marks()), layout=layout)
+
+
+def fronts_figure(infos: Sequence[FrontInfo], marks: Sequence[Marks], log: bool = False) -> go.Figure:
+    """All devices side by side over one accuracy axis; the traces of each in the order of `TRACES`."""
+    figure = make_subplots(1, len(infos), shared_yaxes=True, horizontal_spacing=0.03)
+    for column, (info, moving) in enumerate(zip(infos, marks), 1):
+        for trace in traces(info, moving):
+            figure.add_trace(trace.update(showlegend=False), row=1, col=column)
+        figure.update_xaxes(title=f"{info.device} [{info.unit}]", type="log" if log else "linear", row=1, col=column)
+    shared = figure_layout("", "").update(height=280, margin={"l": 60, "r": 16, "t": 10, "b": 50})
+    figure.update_layout(
+        template=shared.template, height=shared.height, margin=shared.margin, hovermode="closest", uirevision="keep"
+    )
+    figure.update_yaxes(range=list(infos[0].y_range))
+    figure.update_yaxes(title="accuracy [%]", col=1)
+    return figure
 
 
 def figure_layout(x: str, y: str) -> go.Layout:

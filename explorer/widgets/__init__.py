@@ -1,6 +1,6 @@
 """The page: one state, views that observe it."""
 
-from explorer.widgets.dashboard import Dashboard, page
+from explorer.widgets.dashboard import Dashboard, heat, page
 from explorer.widgets.state import DashboardState
 
-__all__ = ["Dashboard", "DashboardState", "page"]
+__all__ = ["Dashboard", "DashboardState", "heat", "page"]

@@ -19,9 +19,6 @@ class ArchitectureView(w.VBox):
 
     def __init__(self, state: DashboardState) -> None:
         self.state = state
-        table = state.study.evaluations
-        table = table[table["source"] != "predicted"]
-        self.measured = dict(zip(table["key"], table["accuracy"]))
         self.picture, self.text, self.table = w.HTML(), w.HTML(), w.HTML()
         state.observe(self.refresh)
         super().__init__([self.picture, w.HBox([self.text, self.table], layout={"flex_flow": "row wrap"})])
@@ -46,14 +43,19 @@ class ArchitectureView(w.VBox):
         rows = [
             ("accuracy", f"{c.accuracy:.2%} ({c.interval[0]:.2%} to {c.interval[1]:.2%})", "", "predicted"),
         ]
-        if c.key in self.measured:
-            rows.append(("accuracy", f"{self.measured[c.key]:.2%}", "", "measured on validation images"))
+        measured = self.state.accuracy_of(c.key)
+        if measured is not None:
+            rows.append(("accuracy", f"{measured:.2%}", "", "measured on validation images, inherited weights"))
         for name, device in study.devices.items():
             limit = f"{budget[name]:.4g}" if name in budget else ""
             rows.append((name, f"{c.costs[name]:.4g} {device.unit}", limit, str(device.provenance)))
+        here = self.state.measured.get(c.key, {}).get("latency")
+        if here is not None:
+            rows.append(("this machine", here, "", "measured, onnxruntime, one thread, batch 1"))
         cells = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>" for row in rows)
         return (
             "<style>.costs td,.costs th{padding:1px 14px 1px 0;text-align:left}</style>"
-            '<table class="costs"><tr><th></th><th>value</th><th>budget</th><th>where from</th></tr>'
+            '<table class="costs"><tr><td></td><th scope="col">value</th><th scope="col">budget</th>'
+            '<th scope="col">where from</th></tr>'
             f"{cells}</table>"
         )

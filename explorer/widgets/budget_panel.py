@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 from typing import Any
 
 import ipywidgets as w
@@ -31,9 +32,20 @@ class BudgetPanel(w.VBox):
             options=state.study.generators, value=state.generator, description="generator", layout={"width": "240px"}
         )
         self.generator.observe(guarded(say)(lambda change: state.use(change["new"])), "value")
+        self.knee = w.Button(description="Suggest: the knee", layout={"width": "160px"})
+        self.knee.on_click(guarded(say)(lambda _: state.knee()))
+        self.more = w.HTML()
         state.observe(self.refresh)
         picker = [self.generator] * (len(state.study.generators) > 1)
-        super().__init__([w.HTML("<h3>Latency budgets</h3>"), *(row.box for row in self.rows.values()), *picker])
+        super().__init__(
+            [
+                w.HTML("<h3>Latency budgets</h3>"),
+                *(row.box for row in self.rows.values()),
+                *picker,
+                self.knee,
+                self.more,
+            ]
+        )
         self.refresh()
 
     def _moved(self, device: str, value: float) -> None:
@@ -51,6 +63,8 @@ class BudgetPanel(w.VBox):
         try:
             for name, row in self.rows.items():
                 row.show(self.state.budgets[name], name in self.state.active)
+            self.generator.value = self.state.generator
+            self.more.value = f'<div class="one-more" style="line-height:1.3">{escape(self.state.one_more())}</div>'
         finally:
             self._quiet = False
 

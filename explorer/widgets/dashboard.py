@@ -13,47 +13,117 @@ from explorer.errors import InputError
 from explorer.study import open_study, study_names
 from explorer.widgets.architecture_view import ArchitectureView
 from explorer.widgets.budget_panel import BudgetPanel
+from explorer.widgets.compare_tray import CompareTray
 from explorer.widgets.export_panel import ExportPanel
 from explorer.widgets.front_view import FrontView
+from explorer.widgets.guarded import guarded
+from explorer.widgets.measure_panel import MeasurePanel
+from explorer.widgets.own_images import OwnImages, data_root
 from explorer.widgets.state import DashboardState
+from explorer.widgets.studies_panel import StudiesPanel
+
+STYLE = (
+    "<style>.pareto-explorer h2,.pareto-explorer h3{margin:4px 0}.pareto-explorer :focus-visible"
+    "{outline:3px solid #0072B2;outline-offset:2px}</style>"
+)
 
 
 class Dashboard(w.VBox):
-    """Sliders, chart, architecture, costs, export.
+    """Studies, sliders, chart, architecture, comparison, measuring, export.
 
     Args:
         study: an open study, its name or its folder.
+        query: a link's query string, which `state.query` gave.
     """
 
-    def __init__(self, study: Any) -> None:
-        self.state = DashboardState(open_study(study))
-        self.status = w.HTML()
+    def __init__(self, study: Any, query: str = "") -> None:
         self.message = w.HTML()
-        self.budgets = BudgetPanel(self.state, self._say)
-        self.front = FrontView(self.state, self._say)
-        self.architecture = ArchitectureView(self.state)
-        self.export = ExportPanel(self.state)
-        self.state.observe(self._refresh)
-        manifest = self.state.study.manifest
+        self.studies = w.Dropdown(description="study", layout={"width": "340px"})
+        self.studies.observe(guarded(self._say)(lambda change: self._chosen(change["new"])), "value")
+        self.own = StudiesPanel(self._say, self.refresh_studies)
+        self.images = OwnImages(self._say, self.show_study) if data_root() else None
+        self.body = w.VBox([])
+        self._quiet = False
+        more = [self.own.accordion(), *([self.images.accordion()] if self.images else [])]
+        super().__init__([w.HTML(STYLE), w.HBox([self.studies]), self.message, self.body, *more])
+        self.add_class("pareto-explorer")
+        self.show_study(study, query)
+
+    def show_study(self, study: Any, query: str = "") -> None:
+        """Show another study; the old one's views go.
+
+        Raises:
+            InputError: it cannot be opened; what is shown stays.
+        """
+        state, trouble = DashboardState(open_study(study)), ""
+        try:
+            state.restore(query)  # before any view: changes to a figure that is not shown yet do not reach Voila
+        except InputError as error:
+            trouble = f"The link could not be followed: {error}"
+        self.state = state
+        self.budgets = BudgetPanel(state, self._say)
+        self.front = FrontView(state, self._say)
+        self.architecture = ArchitectureView(state)
+        self.compare = CompareTray(state, self._say)
+        self.measure = MeasurePanel(state)
+        self.export = ExportPanel(state)
+        self.status, self.link = w.HTML(), w.HTML()
+        self.body.children = self._layout()
+        self.refresh_studies()
+        state.observe(self._refresh)
+        self._refresh()
+        if trouble:
+            self._say(trouble)
+
+    def refresh_studies(self) -> None:
+        """Offer all studies; the open one is chosen even if it is in no list."""
+        shown = self.state.study
+        options = [(name, name) for name in study_names()]
+        here = next((name for _, name in options if name == shown.name), None)
+        if here is None or open_folder(here) != str(shown.folder):
+            here = str(shown.folder)
+            options.insert(0, (f"{shown.name} ({shown.folder})", here))
+        self._quiet = True
+        self.studies.options, self.studies.value = options, here
+        self._quiet = False
+
+    def _chosen(self, name: str | None) -> None:
+        if name and not self._quiet:
+            self.show_study(name)
+
+    def _layout(self) -> list[w.Widget]:
+        study = self.state.study
         title = w.HTML(
-            f"<h2 style='margin:0'>Pareto Explorer: {escape(manifest.title)}</h2>"
+            f"<h2>Pareto Explorer: {escape(study.manifest.title)}</h2>"
             f"<p style='margin:0'>Drag a latency budget: the star is the network generated for it. "
-            f"{cloud(self.state.study)}; the star's accuracy is predicted, its bar is the error band; the dotted "
-            f"line is the front that a search predicts.</p>"
+            f"{cloud(study)}; the star's accuracy is predicted, its bar is the error band; the dotted "
+            f"line is the front that a search predicts. Click a point to look at its network.</p>"
         )
-        left = w.VBox([self.budgets, self.status, self.message], layout={"width": "340px", "flex": "0 0 340px"})
+        left = w.VBox([self.budgets, self.status], layout={"width": "340px", "flex": "0 0 340px"})
         right = w.VBox([self.front], layout={"flex": "1 1 480px", "min_width": "420px"})
         top = w.HBox([left, right], layout={"flex_flow": "row wrap", "width": "100%"})
-        super().__init__([title, top, self.architecture, self.export])
-        self.add_class("pareto-explorer")
-        self._refresh()
+        return [
+            title, top, w.HTML("<h3>The network</h3>"), self.architecture, self.measure, w.HTML("<h3>Compare</h3>"),
+            self.compare, w.HTML("<h3>Export</h3>"), self.export, self.link,
+        ]  # fmt: skip
 
     def _refresh(self) -> None:
         self.message.value = ""
         self.status.value = f'<div role="status" aria-live="polite">{escape(self.state.summary())}</div>'
+        self.link.value = f'<a class="state-link" href="?{escape(self.state.query)}">Link to this view</a>'
 
     def _say(self, text: str) -> None:
         self.message.value = f'<div role="alert">{escape(text)}</div>'
+
+
+def open_folder(name: str) -> str:
+    """The folder that a study's name stands for."""
+    from explorer.study import find_study
+
+    try:
+        return str(find_study(name))
+    except InputError:
+        return ""
 
 
 def cloud(study: Any) -> str:
@@ -64,17 +134,40 @@ def cloud(study: Any) -> str:
     return f"The {n} points are predictions too, by a predictor of {study.manifest.data.val:,} published accuracies"
 
 
-def study_of_page() -> str:
+def study_of_page(query: str = "") -> str:
     """The study that a notebook opens on: `?study=` of the page's address, `$EXPLORER_STUDY`, else a shipped one."""
-    asked = parse_qs(os.environ.get("QUERY_STRING", "")).get("study")
+    asked = parse_qs(query).get("study")
     if asked:
         return asked[0]
     return os.environ.get("EXPLORER_STUDY") or ("fashion-mnist" if "fashion-mnist" in study_names() else "digits")
 
 
+_heated: dict[str, Dashboard] = {}
+
+
+def heat() -> None:
+    """Build the page's first dashboard before anybody asks for the page, in a kernel that waits for its visitor."""
+    if os.environ.get("VOILA_PREHEAT") == "True":
+        study = study_of_page()
+        _heated[study] = Dashboard(study)
+
+
 def page() -> w.Widget:
     """What the page's notebook shows: the dashboard, or one plain line where the study cannot be opened."""
+    query = _query()
+    study = study_of_page(query)
     try:
-        return Dashboard(study_of_page())
+        if study in _heated and set(parse_qs(query)) <= {"study"}:
+            return _heated.pop(study)
+        return Dashboard(study, query)
     except InputError as error:
         return w.HTML(f'<div role="alert">{escape(str(error))}</div>')
+
+
+def _query() -> str:
+    """The query string of the page's address; a preheated kernel waits until the page is asked for."""
+    if os.environ.get("VOILA_PREHEAT") == "True":
+        from voila.utils import wait_for_request
+
+        wait_for_request()
+    return os.environ.get("QUERY_STRING", "")

@@ -1,77 +1,108 @@
-"""Export of the generated network in the background, with a link to download it."""
+"""Export of the current network in the background, with links to download it."""
 
 from __future__ import annotations
 
+import atexit
 import base64
+import os
+import secrets
+import shutil
 import tempfile
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 
-from explorer.errors import InputError
-from explorer.widgets.guarded import log
+from explorer.export import FORMATS, formats_of
+from explorer.widgets.job import JobRow
 from explorer.widgets.state import DashboardState
 
 LINK_LIMIT = 10_000_000  # bytes that browsers take in a link
+KEPT = 4  # exports of a session
 
 
-class ExportPanel(w.HBox):
-    """A button, then a link. The work runs in a thread, so the sliders stay alive.
+class ExportPanel(w.VBox):
+    """Which files, how much fine-tuning, a button, then links.
 
     Args:
         state: of the page.
     """
 
     def __init__(self, state: DashboardState) -> None:
-        self.state = state
-        self.button = w.Button(description="Export as ONNX", button_style="primary", layout={"width": "160px"})
-        self.result = w.HTML('<span role="status" aria-live="polite"></span>')
+        self.state, self._made = state, list[Path]()
+        self.button = w.Button(description="Export", button_style="primary", layout={"width": "160px"})
+        self.formats = {
+            name: w.Checkbox(
+                value=name == "onnx", description=FORMATS[name].title, indent=False, layout={"width": "auto"}
+            )
+            for name in formats_of(state.study)
+        }
+        self.tuning = w.BoundedIntText(
+            value=0, min=0, max=20, description="fine-tune first, epochs", layout={"width": "230px"},
+            style={"description_width": "150px"},
+        )  # fmt: skip
         self.button.on_click(lambda _: self.start())
-        self._pool = ThreadPoolExecutor(1)
-        super().__init__([self.button, self.result])
+        self.row = JobRow([self.button])
+        self.result = self.row.result
+        choices = w.HBox(
+            [*self.formats.values(), *[self.tuning] * state.study.has_weights],
+            layout={"flex_flow": "row wrap", "grid_gap": "0 18px"},
+        )
+        super().__init__([choices, self.row])
 
     def start(self) -> Future:
-        """Begin; the future is done when the link is shown."""
-        self.button.disabled = True
-        key = self.state.candidate.key
-        self._say(f"Exporting {escape(key)} and checking it ...")
-        return self._pool.submit(self._work, self.state.candidate)
+        """Begin; the future is done when the links are shown."""
+        key, folder = self.state.candidate.key, self._folder()
+        wanted = [name for name, box in self.formats.items() if box.value] or ["onnx"]
+        self.row.say_text(f"Exporting {key} and checking it ...")
+        arguments = ["export", str(self.state.study.folder), "--architecture", key, "--out", str(folder)]
+        arguments += [part for name in wanted for part in ("--format", name)]
+        arguments += ["--fine-tune", str(self.tuning.value)] if self.tuning.value else []
+        return self.row.run(arguments, lambda made: self.row.say(self._links(made)))
 
-    def _work(self, candidate: Any) -> None:
-        try:
-            self._say(self._export(candidate))
-        except InputError as error:
-            self._say(escape(str(error)))
-        except Exception as error:
-            log.exception("an export failed")
-            self._say(f"The export failed: {escape(str(error).splitlines()[0])}")
-        finally:
-            self.button.disabled = False
+    def _folder(self) -> Path:
+        """A fresh folder under a name that cannot be guessed; the oldest of this session goes."""
+        while len(self._made) >= KEPT:
+            shutil.rmtree(self._made.pop(0), ignore_errors=True)
+        root = Path.cwd() / "exports" if os.environ.get("EXPLORER_PAGE") else Path(tempfile.gettempdir())
+        folder = root / f"explorer-{secrets.token_hex(8)}"
+        folder.mkdir(parents=True)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        self._made.append(folder)
+        return folder
 
-    def _export(self, candidate: Any) -> str:
-        from explorer.export import export
+    def _links(self, made: dict[str, Any]) -> str:
+        links = " &middot; ".join(_link(name, Path(path)) for name, path in made["files"].items())
+        return f"{links}<br>{escape(said_of(made))}<br><small>in <code>{escape(made['folder'])}</code></small>"
 
-        folder = Path(tempfile.mkdtemp(prefix="explorer-export-")) / "out"
-        bundle = export(self.state.study, candidate, folder, ["onnx"])
-        path, check = bundle.files["onnx"], bundle.check
-        said = "untrained: this study has published accuracies and no weights; same outputs as the original"
-        if "test_accuracy" in check:
-            said = (
-                f"same class as the original on all {check['images']} test images; "
-                f"test accuracy {check['test_accuracy']:.1%} (measured)"
-            )
-        data = path.read_bytes()
-        if len(data) > LINK_LIMIT:
-            return f"Written to <code>{escape(str(path))}</code>: {said}"
-        encoded = base64.b64encode(data).decode()
-        return (
-            f'<a class="download" download="{escape(path.name)}" '
-            f'href="data:application/octet-stream;base64,{encoded}">Download {escape(path.name)}</a> '
-            f"({len(data) / 1e6:.1f} MB): {said}"
-        )
 
-    def _say(self, html: str) -> None:
-        self.result.value = f'<span role="status" aria-live="polite">{html}</span>'
+def said_of(made: dict[str, Any]) -> str:
+    """What the check of an export found, in words."""
+    check, formats = made["check"], made["formats"]
+    if "test_accuracy" not in check:
+        said = "Untrained: this study has published accuracies and no weights; same outputs as the original."
+        return said if "same_top1" in check else "Nothing to check."
+    said = (
+        f"Same class as the original on all {check['images']} test images; test accuracy {check['test_accuracy']:.1%} "
+        "(measured)."
+    )
+    if "int8" in formats:
+        found = formats["int8"]
+        said += f" int8: {found['test_accuracy']:.1%} ({-found['drop']:+.2f} points, measured)."
+    return said
+
+
+def _link(name: str, path: Path) -> str:
+    """A link that downloads a file: its data where browsers take that, else Voila's file route, else the path."""
+    size = path.stat().st_size
+    text = f"Download {escape(path.name)}</a> ({size / 1e6:.2g} MB)"
+    if size <= LINK_LIMIT:
+        data = base64.b64encode(path.read_bytes()).decode()
+        href = f"data:application/octet-stream;base64,{data}"
+    elif os.environ.get("EXPLORER_PAGE"):
+        href = f"voila/files/exports/{path.parent.name}/{path.name}"
+    else:
+        return f"<code>{escape(str(path))}</code>"
+    return f'<a class="download download-{name}" download="{escape(path.name)}" href="{href}">{text}'

@@ -1,18 +1,24 @@
-"""The one state of the page: a study, its budgets, the generated network. Views observe it; it knows no view."""
+"""The one state of the page: a study, its budgets, the current network, pins. Views observe it; it knows no view."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
+from explorer.errors import InputError, unknown
 from explorer.front import Candidate
+
+PINS = 4
 
 
 class DashboardState:
     """What the page shows.
 
     A device that is on bounds the network; one that is off only shows the network's own cost. Every change generates a
-    network (milliseconds) and then tells every observer.
+    network (milliseconds) and then tells every observer. A network that is picked from the chart stands in for the
+    generated one until a budget changes.
 
     Args:
         study: an open study.
@@ -20,20 +26,35 @@ class DashboardState:
     Attributes:
         budgets: device -> limit, for all that have a slider.
         active: devices whose limit binds.
-        chart: the device of the chart.
-        candidate: the generated network.
-        generator: the name of the generator that made it.
+        chart: the device of the chart; `every` shows all targets beside it.
+        log: the cost axis is logarithmic.
+        shown: fronts in the chart: "searched", "generated front".
+        generator: the name of the generator.
+        generated: the network for the budget.
+        picked: a network chosen by hand, or None.
+        pins: networks to compare, at most four.
+        measured: what was measured on this page: key -> {"accuracy": ..., "latency": words}.
     """
 
     def __init__(self, study: Any) -> None:
         self.study = study
         self.chart: str = study.targets[0]
+        self.every, self.log = False, False
+        self.shown: set[str] = {"searched"}
         self.generator: str = study.generators[0]
         self.budgets: dict[str, float] = {}
         self.active: set[str] = {self.chart}
+        self.picked: Candidate | None = None
+        self.pins: list[Candidate] = []
+        self.measured: dict[str, dict[str, Any]] = {}
         self._observers: list[Callable[[], None]] = []
         self.budgets[self.chart] = study.knee(self.chart)
-        self.candidate: Candidate = self._generate()
+        self.generated: Candidate = self._generate()
+
+    @property
+    def candidate(self) -> Candidate:
+        """The current network: the picked one, else the generated one."""
+        return self.picked or self.generated
 
     @property
     def budget(self) -> dict[str, float]:
@@ -42,11 +63,14 @@ class DashboardState:
 
     def range(self, device: str) -> tuple[float, float]:
         """Of a device's slider."""
-        return self.study.budget_range(device)
+        low, high = self.study.budget_range(device)
+        return float(low), float(high)
 
     def observe(self, callback: Callable[[], None]) -> None:
         """Call back after every change."""
         self._observers.append(callback)
+
+    # budgets --------------------------------------------------------------------------------------------------
 
     def move(self, device: str, value: float) -> None:
         """Set a limit; it binds from now on."""
@@ -69,9 +93,125 @@ class DashboardState:
             self.generator = generator
             self._update()
 
+    def knee(self) -> None:
+        """Bound the device of the chart at the knee of its front."""
+        device = self.chart if self.chart in self.study.targets else self.study.targets[0]
+        self.move(device, self.study.knee(device))
+
+    def one_more(self) -> str:
+        """What a little more, or less, of the first budget that binds buys, predicted."""
+        device = next(iter(self.budget), None)
+        if device is None:
+            return "No budget is on: the most accurate network is shown."
+        unit, (low, high) = self.study.devices[device].unit, self.range(device)
+        step, at = step_of(low, high), self.budgets[device]
+        here = self.generated.accuracy
+        more, less = (
+            self.study.generate(self.budget | {device: max(low, at + d)}, self.generator).accuracy - here
+            for d in (step, -step)
+        )
+        return (
+            f"{step:g} {unit} more on {device} buys {100 * max(more, 0):.2f} points; {step:g} {unit} less costs "
+            f"{100 * max(-less, 0):.2f} (predicted)."
+        )
+
+    # what is looked at ----------------------------------------------------------------------------------------
+
     def show(self, device: str) -> None:
         """Choose the device of the chart."""
         self.chart = device
+        self._tell()
+
+    def look(self, *, every: bool | None = None, log: bool | None = None) -> None:
+        """Choose how the chart is drawn."""
+        self.every = self.every if every is None else every
+        self.log = self.log if log is None else log
+        self._tell()
+
+    def toggle(self, front: str, on: bool) -> None:
+        """Show or hide a front."""
+        (self.shown.add if on else self.shown.discard)(front)
+        self._tell()
+
+    def pick(self, key: str) -> None:
+        """Look at a network by its key, whatever the budgets."""
+        self.picked = self.study.candidate(self.study.architecture(key))
+        self._tell()
+
+    def release(self) -> None:
+        """Back to the generated network."""
+        self.picked = None
+        self._tell()
+
+    def pin(self) -> None:
+        """Keep the current network for comparison.
+
+        Raises:
+            InputError: four are pinned already.
+        """
+        if self.candidate.key in [p.key for p in self.pins]:
+            return
+        if len(self.pins) == PINS:
+            raise InputError(f"{PINS} networks are pinned already; unpin one first")
+        self.pins.append(self.candidate)
+        self._tell()
+
+    def unpin(self, key: str) -> None:
+        """Let a pinned network go."""
+        self.pins = [p for p in self.pins if p.key != key]
+        self._tell()
+
+    def note(self, key: str, **found: Any) -> None:
+        """Keep what was measured of a network."""
+        self.measured.setdefault(key, {}).update(found)
+        self._tell()
+
+    def accuracy_of(self, key: str) -> float | None:
+        """Measured accuracy on validation images, in [0, 1], where it is known."""
+        here = self.measured.get(key, {}).get("accuracy")
+        known = self.study.measured_accuracy.get(key)
+        return known if here is None else float(here)
+
+    # links ----------------------------------------------------------------------------------------------------
+
+    @property
+    def query(self) -> str:
+        """The state as a query string, which `restore` reads."""
+        wanted: dict[str, Any] = {"study": self.study.name, "chart": self.chart, "generator": self.generator}
+        wanted |= {f"budget-{name}": f"{value:.6g}" for name, value in self.budget.items()}
+        wanted |= {"log": 1} if self.log else {}
+        wanted |= {"every": 1} if self.every else {}
+        wanted |= {"shown": ",".join(sorted(self.shown))}
+        wanted |= {"picked": self.picked.key} if self.picked else {}
+        wanted |= {"pins": ",".join(p.key for p in self.pins)} if self.pins else {}
+        return urlencode(wanted)
+
+    def restore(self, query: str) -> None:
+        """Set what a query string says; what it leaves out stays.
+
+        Raises:
+            InputError: a name or a number that this study does not know.
+        """
+        given = {name: values[0] for name, values in parse_qs(query).items()}
+        devices, study = self.study.targets, self.study
+        for name, known in (("chart", list(study.devices)), ("generator", study.generators)):
+            if given.get(name, known[0]) not in known:
+                raise unknown(name, given[name], known)
+        budgets = {n.removeprefix("budget-"): _number(n, v) for n, v in given.items() if n.startswith("budget-")}
+        for device in budgets:
+            if device not in devices:
+                raise unknown("target", device, devices)
+        if budgets:
+            self.active = set(budgets)
+            self.budgets |= {d: min(max(v, self.range(d)[0]), self.range(d)[1]) for d, v in budgets.items()}
+        self.chart, self.generator = given.get("chart", self.chart), given.get("generator", self.generator)
+        self.log, self.every = "log" in given, "every" in given
+        if "shown" in given:
+            self.shown = set(given["shown"].split(",")) & {"searched", "generated front"}
+        self.generated = self._generate()
+        keys = [key for key in given.get("pins", "").split(",") if key][:PINS]
+        self.pins = [study.candidate(study.architecture(key)) for key in keys]
+        self.picked = study.candidate(study.architecture(given["picked"])) if "picked" in given else None
         self._tell()
 
     def summary(self) -> str:
@@ -79,19 +219,41 @@ class DashboardState:
         c, study = self.candidate, self.study
         costs = ", ".join(f"{name} {c.costs[name]:.3g} {study.devices[name].unit}" for name in study.targets)
         said = f"Predicted accuracy {c.accuracy:.1%} ({c.interval[0]:.1%} to {c.interval[1]:.1%}); {costs}."
+        if self.picked:
+            return f"Picked from the chart. {said}"
         return said if c.feasible else f"Not reachable: {study.nearest_line(self.budget, c)}. {said}"
 
     def _generate(self) -> Candidate:
-        candidate = self.study.generate(self.budget, self.generator)
+        self.picked = None
+        candidate: Candidate = self.study.generate(self.budget, self.generator)
         for name in self.study.targets:
             if name not in self.active:
                 self.budgets[name] = candidate.costs[name]
         return candidate
 
     def _update(self) -> None:
-        self.candidate = self._generate()
+        self.generated = self._generate()
         self._tell()
 
     def _tell(self) -> None:
         for callback in self._observers:
             callback()
+
+
+def step_of(low: float, high: float) -> float:
+    """One millisecond where the range is wide enough, else about a tenth of it, as a round number."""
+    if high - low >= 5:
+        return 1.0
+    tenth = (high - low) / 10
+    magnitude = 10.0 ** math.floor(math.log10(max(tenth, 1e-9)))
+    return float(f"{max(k for k in (1, 2, 5) if k * magnitude <= tenth) * magnitude:.3g}")
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise InputError(f"{name} = {text!r}; expected a number above 0")
+    return value

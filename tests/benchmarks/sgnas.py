@@ -131,7 +131,9 @@ def speed(study) -> dict:
     for evaluations in LADDER:
         start = time.perf_counter()
         found = [
-            search(study.space, study.predictor, [study.devices[name]], "constrained", evaluations, 0, budgets={name: b})
+            search(
+                study.space, study.predictor, [study.devices[name]], "constrained", evaluations, 0, budgets={name: b}
+            )
             for b in budgets
         ]
         taken = time.perf_counter() - start

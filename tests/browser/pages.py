@@ -75,7 +75,7 @@ def lab(folder: Path, study=None):
     """JupyterLab on a folder, as `explorer lab` does, without a token."""
     port = free_port(None)
     command = [*lab_command(folder, port, False), "--IdentityProvider.token=", "--ServerApp.password="]
-    environment = page_environment(study) | {"JUPYTERLAB_WORKSPACES_DIR": str(folder / ".ws")}
+    environment = page_environment(study, page=False) | {"JUPYTERLAB_WORKSPACES_DIR": str(folder / ".ws")}
     with _server(command, folder, environment, url(port) + "api"):
         yield url(port)
 

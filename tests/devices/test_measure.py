@@ -10,6 +10,7 @@ import pytest
 
 from explorer.cli_device import image_variants
 from explorer.devices import BlockTable, Provenance, device_from, device_json
+from explorer.devices.counts import params
 from explorer.devices.kit import table_of_kit, write_kit
 from explorer.devices.measure import measure_networks, measure_table
 from explorer.devices.plan import make_plan, table_from
@@ -72,9 +73,9 @@ def test_broken_timings_are_refused(change):
     good = {
         "format": 1, "kind": "timings", "spaces": ["s"], "interpolates": False, "threads": 1,
         "graphs": [{"file": "a", "kind": "call", "layers": ["pool 1-1 1px"], "ms": 0.01},
-                   {"file": "b", "kind": "block", "layers": ["x"], "ms": 0.5}],
+                   {"file": "b", "kind": "block", "layers": ["linear 3-4 1px"], "ms": 0.5}],
     }  # fmt: skip
-    assert table_of_kit(good, "t", "file").blocks == {"x": 0.49}
+    assert table_of_kit(good, "t", "file").blocks == {"linear 3-4 1px": 0.49}
     with pytest.raises(InputError, match="file"):
         table_of_kit(good | change, "t", "file")
     for ms in (-1, 0, float("nan"), "fast"):
@@ -101,14 +102,34 @@ def test_a_large_space_fits_in_a_kit():
 
 
 def test_scale_and_offset_are_what_blocks_miss():
-    blocks = {"a": 1.0, "b": 2.0}
-    networks = [(["a"] * n + ["b"], 0.5 + 1.5 * (n * 0.9 + 1.9)) for n in range(1, 9)]
+    a, b, c = (Layer("linear", n, 10, 1).signature for n in (1, 2, 3))
+    blocks = {a: 1.0, b: 2.0}
+    networks = [([a] * n + [b], 0.5 + 1.5 * (n * 0.9 + 1.9)) for n in range(1, 9)]
     table = table_from("t", 0.1, blocks, networks, Provenance(kind="measured"))
     assert table.scale == pytest.approx(1.5)
     assert table.offset == pytest.approx(0.5)
     assert table.provenance.error["mape"] == pytest.approx(0, abs=1e-4)
-    with pytest.raises(InputError, match="'c'"):
-        table_from("t", 0.1, blocks, [(["c"], 1.0)] * 4, Provenance(kind="measured"))
+    with pytest.raises(InputError, match=c):
+        table_from("t", 0.1, blocks, [([c], 1.0)] * 4, Provenance(kind="measured"))
+
+
+def test_what_only_blocks_timed_alone_pay_is_taken_off():
+    """They convert their values to another layout, and their weights stay in the nearest cache."""
+    layers = [Layer("conv", 8 * n, 16, 28, 3, 1 + n % 2, act="relu") for n in range(1, 7)]
+    layers += [Layer("linear", 100, classes, 1) for classes in (10, 200, 3000)]
+    true = {layer.signature: 0.05 * n for n, layer in enumerate(layers, 1)}
+    values = {x.signature: x.cin * x.size**2 + x.cout * x.size_out**2 for x in layers}
+    blocks = {
+        x.signature: true[x.signature] + 0.01 + 0.002 + 1e-6 * values[x.signature] - 0.1 * params(x) / 1e6
+        for x in layers
+    }
+    rng = np.random.default_rng(0)
+    networks = [rng.choice(list(true), rng.integers(2, 6)).tolist() for _ in range(40)]
+    whole = [(network, 0.02 + sum(true[s] for s in network)) for network in networks]
+    table = table_from("t", 0.01, blocks, whole, Provenance(kind="measured"))
+    assert table.provenance.error["mape"] < 1e-4
+    assert table.blocks == pytest.approx(true, abs=1e-4)
+    assert table.offset == pytest.approx(0.02, abs=1e-4)
 
 
 def test_variants_cover_the_images_of_any_study():

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from explorer.plots import architecture_svg, front_figure, front_info
+from explorer.plots.architecture import difference_svg
+from explorer.plots.front import TRACES, Marks
 from explorer.widgets import Dashboard, DashboardState
 
 
@@ -16,11 +18,12 @@ def trace(page, name):
 
 def test_chart_is_complete_before_it_is_shown(digits_study):
     info = front_info(digits_study, "mobile")
-    figure = front_figure(info, 0.15, digits_study.generate({"mobile": 0.15}))
-    assert [t.name for t in figure.data] == ["evaluated", "front", "searched", "budget", "generated"]
-    assert len(figure.data[0].x) == len(digits_study.evaluations)
-    assert [len(figure.data[i].x) for i in (3, 4)] == [2, 1]
-    assert len(figure.data[2].x) > 5
+    figure = front_figure(info, Marks(digits_study.generate({"mobile": 0.15}), {"mobile": 0.15}))
+    assert [t.name for t in figure.data] == list(TRACES)
+    points = {t.name: len(t.x) for t in figure.data}
+    assert points["evaluated"] == len(digits_study.evaluations)
+    assert (points["budget"], points["generated"], points["picked"]) == (2, 1, 0)
+    assert points["searched"] > 5
 
 
 def test_another_generator_answers_the_same_budget(page):
@@ -105,7 +108,7 @@ def test_errors_are_said_in_plain_words(page, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("secret path /x")
 
-    monkeypatch.setattr(page.state.study, "generate", broken)
+    monkeypatch.setattr(page.state, "_generate", broken)
     page.budgets.rows["mobile"].slider.value *= 1.05
     assert "Something went wrong (RuntimeError)" in page.message.value
     assert "secret" not in page.message.value
@@ -129,3 +132,145 @@ def test_state_needs_no_view(digits_study):
     assert calls
     assert state.candidate.costs["mobile"] == pytest.approx(digits_study.budget_range("mobile")[0])
     assert "Predicted accuracy" in state.summary()
+
+
+def test_a_point_of_the_chart_becomes_the_network(page):
+    key = trace(page, "front").text[2]
+    page.front._clicked(trace(page, "front"), type("P", (), {"point_inds": [2]}), None)
+    assert page.state.candidate.key == key
+    assert key in page.architecture.text.value
+    assert trace(page, "picked").text == (key,)
+    assert trace(page, "generated").text[0] == page.state.generated.key
+    assert "Picked from the chart" in page.status.value
+    assert trace(page, "measured").y[0] == pytest.approx(100 * page.state.study.measured_accuracy[key])
+    page.budgets.rows["mobile"].slider.value *= 0.95
+    assert page.state.picked is None
+    assert len(trace(page, "picked").x) == 0
+
+
+def test_the_chart_can_be_drawn_in_other_ways(page, digits_study):
+    page.front.log_scale.value = True
+    assert page.front.figure.layout.xaxis.type == "log"
+    page.front.searched.value = False
+    assert trace(page, "searched").visible is False
+    page.front.generated.value = True
+    assert len(trace(page, "generated front").x) > 5
+    page.front.every.value = True
+    small = page.front.small.children[0]
+    assert len(small.data) == len(TRACES) * len(digits_study.targets)
+    page.budgets.rows["mobile"].slider.value *= 0.9
+    stars = [t for t in small.data if t.name == "generated"]
+    assert [t.x[0] for t in stars] == [page.state.candidate.costs[name] for name in digits_study.targets]
+    page.front.every.value = False
+    assert page.front.small.children == ()
+
+
+def test_up_to_four_networks_are_compared(page, digits_study):
+    keys = list(dict.fromkeys(digits_study.front("mobile")["key"]))
+    for key in keys[:2]:
+        page.state.pick(key)
+        page.compare.pin.click()
+    assert [p.key for p in page.state.pins] == keys[:2]
+    assert trace(page, "pinned").text == ("1", "2")
+    table = page.compare.table.value
+    assert all(key in table for key in keys[:2])
+    assert "class=differs" in table
+    assert "blocks differ" in page.compare.picture.value
+    for key in keys[2:4]:
+        page.state.pick(key)
+        page.compare.pin.click()
+    page.state.pick(keys[4])
+    page.compare.pin.disabled = False
+    page.compare.pin.click()
+    assert "4 networks are pinned already" in page.message.value
+    page.compare.unpins.children[0].click()
+    assert [p.key for p in page.state.pins] == keys[1:4]
+
+
+def test_the_knee_and_what_more_time_buys(page):
+    page.budgets.rows["mobile"].slider.value = page.state.range("mobile")[0]
+    assert "buys" in page.budgets.more.value
+    page.budgets.knee.click()
+    assert page.state.budget["mobile"] == page.state.study.knee("mobile")
+
+
+def test_a_link_restores_the_page(page, digits_study):
+    page.budgets.rows["cpu"].slider.value *= 0.9
+    page.front.log_scale.value = True
+    page.state.pin()
+    page.state.pick(digits_study.front("mobile")["key"].iloc[1])
+    again = Dashboard(digits_study, page.state.query)
+    assert again.state.query == page.state.query
+    assert again.state.candidate.key == page.state.candidate.key
+    assert again.front.log_scale.value
+    assert page.state.query.replace("&", "&amp;") in page.link.value
+
+
+@pytest.mark.parametrize(("query", "said"), [
+    ("budget-mobile=fast", "expected a number above 0"), ("budget-phone=1", "unknown target"),
+    ("generator=best", "unknown generator"), ("picked=zzz", "zzz"), ("chart=fridge", "unknown chart"),
+])  # fmt: skip
+def test_a_bad_link_is_said_and_the_page_opens(digits_study, query, said):
+    page = Dashboard(digits_study, query)
+    assert said in page.message.value
+    assert len(trace(page, "generated").x) == 1
+
+
+def test_measuring_runs_beside_the_page_and_is_shown(page):
+    key = page.state.candidate.key
+    page.measure.start("latency").result(timeout=120)
+    page.measure.start("accuracy").result(timeout=120)
+    known = page.state.study.evaluate([page.state.candidate.architecture])[0]
+    assert page.state.accuracy_of(key) == pytest.approx(known)
+    assert "ms +-" in page.state.measured[key]["latency"]
+    assert "measured, onnxruntime" in page.architecture.table.value
+    assert not page.measure.accuracy.disabled
+
+
+def test_a_job_can_be_cancelled(page):
+    done = page.measure.start("accuracy")
+    assert page.measure.accuracy.disabled
+    page.measure.cancel.click()
+    done.result(timeout=30)
+    assert "Cancelled" in page.measure.result.value
+    assert "accuracy" not in page.state.measured.get(page.state.candidate.key, {})
+    assert not page.measure.accuracy.disabled
+
+
+def test_a_difference_names_the_blocks(digits_study):
+    space = digits_study.space
+    small, large = (space.layers(np.full(len(space.decisions), i)) for i in (0, 1))
+    assert "0 of" in difference_svg(small, small, ("1", "2"))
+    said = difference_svg(small, large, ("1", "2"))
+    assert "stroke-dasharray" in said or "blocks differ: " in said
+
+
+def test_another_study_can_be_chosen(page):
+    names = [value for _, value in page.studies.options]
+    assert {"digits", "fashion-mnist", "imagenet-mobilenetv3"} <= set(names)
+    page.studies.value = "fashion-mnist"
+    assert page.state.study.name == "fashion-mnist"
+    assert len(trace(page, "evaluated").x) == len(page.state.study.evaluations)
+    assert "fashion-mnist" in page.link.value
+
+
+def test_ones_own_studies_are_renamed_and_deleted(digits_study, tmp_path, monkeypatch):
+    import shutil
+
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path))
+    shutil.copytree(digits_study.folder, tmp_path / "studies" / "mine")
+    page = Dashboard("mine")
+    own = page.own
+    own.refresh()
+    own.name.value = "bad/name"
+    own.rename.click()
+    assert "use letters, digits" in page.message.value
+    own.name.value = "better"
+    own.rename.click()
+    assert [value for _, value in page.studies.options if value in ("mine", "better")] == ["better"]
+    assert Dashboard("better").state.study.name == "better"
+    own.delete.click()
+    assert (tmp_path / "studies" / "better").exists(), "it asks first"
+    own.sure.value = True
+    own.delete.click()
+    assert not (tmp_path / "studies" / "better").exists()

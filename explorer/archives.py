@@ -1,0 +1,70 @@
+"""Image archives: unpacked once below `$EXPLORER_HOME/images`, with nothing outside it touched."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from explorer.errors import InputError
+from explorer.files import home
+
+ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
+LIMIT = 4_000_000_000  # bytes unpacked
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file's name is an archive's."""
+    return path.is_file() and path.name.lower().endswith(ENDINGS)
+
+
+def unpacked(path: Path) -> Path:
+    """The folder of an archive's contents; where it holds one folder alone, that one.
+
+    Raises:
+        InputError: damaged, too large, or with members that would leave the folder.
+    """
+    about = path.stat()
+    name = hashlib.sha256(f"{path.resolve()}:{about.st_size}:{about.st_mtime_ns}".encode()).hexdigest()[:16]
+    folder = home() / "images" / name
+    if not folder.is_dir():
+        work = folder.with_name(f".{name}.{os.getpid()}.tmp")
+        work.mkdir(parents=True)
+        try:
+            (_zip if path.name.lower().endswith(".zip") else _tar)(path, work)
+            work.rename(folder)
+        except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError, ValueError) as error:
+            raise InputError(f"archive {str(path)!r} cannot be unpacked: {str(error).splitlines()[0]}") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    inside = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+
+
+def _zip(path: Path, out: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        _check(sum(m.file_size for m in archive.infolist()), path)
+        for member in archive.infolist():  # extract() drops drives, roots and ".."
+            _inside(member.filename, path)
+        archive.extractall(out)
+
+
+def _tar(path: Path, out: Path) -> None:
+    with tarfile.open(path) as archive:
+        _check(sum(m.size for m in archive.getmembers()), path)
+        extract: Callable[..., None] = archive.extractall
+        extract(out, filter="data")  # refuses links and paths that leave, devices, and owners
+
+
+def _check(size: int, path: Path) -> None:
+    if size > LIMIT:
+        raise InputError(f"archive {str(path)!r} holds {size:,} bytes; at most {LIMIT:,} are unpacked")
+
+
+def _inside(name: str, path: Path) -> None:
+    if name.startswith(("/", "\\")) or ".." in Path(name.replace("\\", "/")).parts:
+        raise InputError(f"archive {str(path)!r} has a member that leaves its folder: {name!r}")

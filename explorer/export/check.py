@@ -1,0 +1,58 @@
+"""Is the exported network the original one? Both run on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+TOLERANCE = 1e-4
+
+Run = Callable[[Any], np.ndarray]  # (n, c, h, w) float32 in [0, 1] -> (n, classes)
+
+
+class ExportError(RuntimeError):
+    """The exported network is not the original one."""
+
+
+def compared(exported: Run, network: Any, x: Any, labels: Any) -> dict[str, float]:
+    """Run an exported and the original network on the same images.
+
+    Args:
+        exported: what was written, opened again.
+        network: what it was made from.
+        x: (n, c, h, w) float32 in [0, 1].
+        labels: (n,), None where there are none.
+
+    Returns:
+        same_top1, max_difference; with labels also test_accuracy and drop (points lost against the original).
+    """
+    import torch
+
+    with torch.inference_mode():
+        original = torch.cat([network(batch) for batch in x.split(250)]).numpy()
+    logits = np.concatenate([exported(batch) for batch in x.split(250)])
+    found = {
+        "same_top1": float((original.argmax(1) == logits.argmax(1)).mean()),
+        "max_difference": float(np.abs(original - logits).max()),
+    }
+    if labels is None:
+        return found
+    right = labels.numpy()
+    accuracy, before = (float((of.argmax(1) == right).mean()) for of in (logits, original))
+    return found | {"test_accuracy": accuracy, "drop": 100 * (before - accuracy)}
+
+
+def refuse_other(found: dict[str, float], images: int) -> None:
+    """Refuse what is not the original network.
+
+    Raises:
+        ExportError: another top-1 on any image, or logits that differ by more than 1e-4.
+    """
+    if found["same_top1"] < 1 or found["max_difference"] > TOLERANCE:
+        raise ExportError(
+            f"the exported network differs from the original: {1 - found['same_top1']:.2%} of {images} images get "
+            f"another class, logits differ by up to {found['max_difference']:.2g} (allowed {TOLERANCE:g}); "
+            "nothing was written"
+        )

@@ -1,0 +1,109 @@
+"""ONNX in float32 and in int8; both take images in [0, 1] at the study's native size, n of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explorer.errors import InputError
+from explorer.export.check import Run
+from explorer.export.original import Original
+from explorer.study import fingerprint
+
+CALIBRATION, CHOICE, PIECE = 512, 1000, 64  # training images, validation images, images of one pass
+QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "HardSwish", "ReduceMean", "GlobalAveragePool", "Flatten")
+
+
+def write_onnx(original: Original, path: Path) -> None:
+    """`images (n, c, h, w) -> logits (n, classes)`, n dynamic, metadata inside."""
+    import onnx
+    import torch
+
+    study, data = original.study, original.study.manifest.data
+    example = torch.rand(2, data.channels, data.size, data.size)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            original.fused(), (example,), dynamo=True, input_names=["images"], output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("n", min=1, max=65536)},), verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    model = program.model_proto
+    facts = {
+        "study": study.name, "study_fingerprint": fingerprint(study), "architecture": original.candidate.key,
+        "space": study.space.name, "classes": json.dumps(data.classes),
+        "costs": json.dumps(dict(original.candidate.costs)), "weights": original.weights,
+        "images": f"float32 (n, {data.channels}, {data.size}, {data.size}) in [0, 1]",
+    }  # fmt: skip
+    onnx.helper.set_model_props(model, facts)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+
+
+def write_int8(original: Original, path: Path) -> None:
+    """The same with int8 weights (per channel) and activations, in the QDQ form that runtimes fuse.
+
+    Ranges of activations come from training images, by their extremes and by a percentile; of the two, the one that is
+    more accurate on validation images is kept.
+
+    Raises:
+        InputError: the study has no images to calibrate on.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    from explorer.supernets.augment import to_float
+
+    study = original.study
+    if not study.has_weights:
+        raise InputError(f"format 'int8' needs training images to calibrate on; study {study.name!r} has none")
+    val = study.images.val.take(slice(0, CHOICE))
+    images, labels = to_float(val.images), val.labels.numpy()
+    work = path.with_suffix(".whole.onnx")
+    write_onnx(original, work)
+    logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))
+    quant_pre_process(str(work), str(work), skip_symbolic_shape=True)
+    reader: Any = _Calibration
+    tried: list[tuple[float, bytes]] = []
+    for method in (CalibrationMethod.MinMax, CalibrationMethod.Percentile):
+        quantize_static(
+            str(work), str(path), reader(to_float(study.images.train.images[:CALIBRATION]).numpy()),
+            quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8, calibrate_method=method, op_types_to_quantize=list(QUANTISED),
+        )  # fmt: skip
+        right = np.concatenate([run_onnx(path)(batch) for batch in images.split(250)]).argmax(1) == labels
+        tried.append((float(right.mean()), path.read_bytes()))
+    path.write_bytes(max(tried, key=lambda pair: pair[0])[1])
+    work.unlink()
+
+
+class _Calibration:
+    """Training images in pieces, as onnxruntime wants them."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self._pieces = iter([images[i : i + PIECE] for i in range(0, len(images), PIECE)])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next piece, None at the end."""
+        piece = next(self._pieces, None)
+        return None if piece is None else {"images": piece}
+
+
+def run_onnx(path: Path) -> Run:
+    """The written file, opened again."""
+    from explorer.onnx_session import open_session
+
+    session = open_session(str(path))
+
+    def run(x: Any) -> np.ndarray:
+        return np.asarray(session.run(None, {"images": x.numpy()})[0])
+
+    return run

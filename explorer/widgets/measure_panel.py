@@ -1,0 +1,47 @@
+"""Measure the current network for real: latency on this machine, accuracy on validation images."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import ipywidgets as w
+
+from explorer.widgets.job import JobRow
+from explorer.widgets.state import DashboardState
+
+
+class MeasurePanel(JobRow):
+    """Two buttons; each runs in a process of its own and can be cancelled.
+
+    Args:
+        state: of the page.
+    """
+
+    def __init__(self, state: DashboardState) -> None:
+        self.state = state
+        self.latency = w.Button(description="Measure on this machine", layout={"width": "190px"})
+        self.accuracy = w.Button(description="Evaluate now", layout={"width": "130px"})
+        self.latency.on_click(lambda _: self.start("latency"))
+        self.accuracy.on_click(lambda _: self.start("accuracy"))
+        super().__init__([self.latency, self.accuracy] if state.study.has_weights else [self.latency])
+
+    def start(self, what: str) -> Future:
+        """Begin to measure "latency" or "accuracy" of the current network."""
+        key = self.state.candidate.key
+        command = {"latency": "measure", "accuracy": "evaluate"}[what]
+        self.say_text(f"{'Timing' if what == 'latency' else 'Evaluating'} {key} ...")
+        return self.run(
+            [command, str(self.state.study.folder), "--architecture", key], lambda found: self._done(key, what, found)
+        )
+
+    def _done(self, key: str, what: str, found: dict[str, Any]) -> None:
+        if what == "accuracy":
+            self.state.note(key, accuracy=found["accuracy"])
+            self.say_text(f"{key}: {found['accuracy']:.2%} on {found['split']} images (measured, inherited weights)")
+            return
+        said = f"{found['latency_ms']:.3g} ms +- {found['spread_ms']:.2g}"
+        self.state.note(key, latency=said)
+        self.say_text(
+            f"{key}: {said} (measured: {found['hardware']}, {found['runtime']}, {found['threads']} thread, batch 1)"
+        )

@@ -1,0 +1,115 @@
+"""One's own images on the page: a folder or archive below the data root, a suggested recipe, training with cancel."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+
+from explorer.archives import is_archive
+from explorer.files import home
+from explorer.library import checked_name
+from explorer.widgets.guarded import guarded
+from explorer.widgets.job import JobRow
+
+WHERE = "EXPLORER_DATA_ROOT"  # set by `explorer dashboard --data-root`, which serves on loopback only
+
+
+def data_root() -> Path | None:
+    """The folder below which a page may read images; None where that is off."""
+    root = os.environ.get(WHERE)
+    return Path(root).resolve() if root and Path(root).is_dir() else None
+
+
+def sources(root: Path) -> list[str]:
+    """Archives, and folders with at least two sub-folders, at most two levels below the root."""
+    found = []
+    for path in sorted([*root.glob("*"), *root.glob("*/*")]):
+        inside = path.resolve().is_relative_to(root) and not path.name.startswith(".")
+        if inside and (is_archive(path) or (path.is_dir() and sum(p.is_dir() for p in path.iterdir()) >= 2)):
+            found.append(path.relative_to(root).as_posix())
+    return found
+
+
+class OwnImages(w.VBox):
+    """Choose images, see what the training will take, start it, open the study.
+
+    Args:
+        say: where messages go.
+        opened: gets the new study's name.
+    """
+
+    def __init__(self, say: Any, opened: Callable[[str], None]) -> None:
+        root = data_root()
+        assert root is not None
+        self.root, self.opened, self._recipe = root, opened, ""
+        self.source = w.Dropdown(options=sources(root), description="images", layout={"width": "340px"})
+        self.minutes = w.BoundedFloatText(
+            value=10, min=1, max=600, description="minutes to train", layout={"width": "230px"},
+            style={"description_width": "120px"},
+        )  # fmt: skip
+        self.name = w.Text(description="study name", layout={"width": "300px"})
+        self.plan = w.Button(description="Suggest a recipe", layout={"width": "150px"})
+        self.train = w.Button(description="Train", button_style="primary", layout={"width": "100px"}, disabled=True)
+        self.plan.on_click(guarded(say)(lambda _: self.suggest()))
+        self.train.on_click(guarded(say)(lambda _: self.start()))
+        self.source.observe(lambda _: self._stale(), "value")
+        self.row = JobRow([self.plan, self.train])
+        super().__init__([self.source, w.HBox([self.minutes, self.name], layout={"flex_flow": "row wrap"}), self.row])
+        self._stale()
+
+    def accordion(self) -> w.Accordion:
+        """The panel, folded away."""
+        return w.Accordion([self], titles=("Your own images",), selected_index=None)
+
+    def _stale(self) -> None:
+        """Another source needs another recipe."""
+        self._recipe = ""
+        self.train.disabled = True
+        self.name.value = Path(self.source.value or "study").name.split(".")[0]
+        if not self.source.options:
+            self.plan.disabled = True
+            self.row.say_text(f"No folder of class folders and no archive below {self.root}.")
+
+    def suggest(self) -> Future:
+        """Time this machine and suggest a recipe."""
+        path = (self.root / self.source.value).resolve()
+        recipe = Path(tempfile.mkdtemp(prefix="explorer-recipe-")) / "recipe.toml"
+        self.row.say_text("Looking at the images and timing this machine ...")
+        arguments = ["suggest", f"folder:{path}", "--out", str(recipe), "--minutes", str(self.minutes.value)]
+        done = self.row.run(arguments, lambda found: self._suggested(found, recipe))
+        done.add_done_callback(lambda _: self._ready())
+        return done
+
+    def _suggested(self, found: dict[str, Any], recipe: Path) -> None:
+        self._recipe = str(recipe)
+        self.row.say(
+            f"{found['images']:,} images of {found['classes']} classes, about {found['size']} px: space "
+            f"{escape(found['recipe']['space'])}, {found['recipe']['supernet']['epochs']:g} epochs; "
+            f"about {found['seconds'] / 60:.0f} min on this machine (estimated)."
+        )
+
+    def start(self) -> Future:
+        """Train; the study is opened at the end.
+
+        Raises:
+            InputError: the name cannot be used.
+        """
+        out = home() / "studies" / checked_name(self.name.value.strip())
+        self.row.say_text("Training ...")
+        done = self.row.run(["train", self._recipe, "--out", str(out)], lambda _: self._trained(out))
+        done.add_done_callback(lambda _: self._ready())
+        return done
+
+    def _trained(self, out: Path) -> None:
+        self.row.say_text(f"Study {out.name} is finished.")
+        self.opened(out.name)
+
+    def _ready(self) -> None:
+        self.train.disabled = not self._recipe

@@ -1,0 +1,70 @@
+"""One's own studies: list, rename, delete. Shipped ones are not touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import ipywidgets as w
+
+from explorer.library import delete_study, own_studies, rename_study
+from explorer.widgets.guarded import guarded
+
+
+class StudiesPanel(w.VBox):
+    """A list, a new name, two buttons; deleting asks first.
+
+    Args:
+        say: where messages go.
+        changed: is called after a change.
+    """
+
+    def __init__(self, say: Any, changed: Callable[[], None]) -> None:
+        self.changed = changed
+        self.chosen = w.Dropdown(description="my study", layout={"width": "340px"})
+        self.name = w.Text(description="new name", layout={"width": "300px"})
+        self.rename = w.Button(description="Rename", layout={"width": "100px"})
+        self.delete = w.Button(description="Delete", layout={"width": "100px"})
+        self.sure = w.Checkbox(value=False, description="yes, delete it for good", indent=False)
+        self.about = w.HTML()
+        self.rename.on_click(guarded(say)(lambda _: self._rename()))
+        self.delete.on_click(guarded(say)(lambda _: self._delete()))
+        super().__init__([
+            self.chosen, w.HBox([self.name, self.rename], layout={"flex_flow": "row wrap"}),
+            w.HBox([self.delete, self.sure], layout={"flex_flow": "row wrap"}), self.about,
+        ])  # fmt: skip
+        self.refresh()
+
+    def accordion(self) -> w.Accordion:
+        """The panel, folded away."""
+        return w.Accordion([self], titles=("My studies",), selected_index=None)
+
+    def refresh(self) -> None:
+        """Read the folder again."""
+        names = own_studies()
+        self.chosen.options = names
+        self.chosen.value = names[0] if names else None
+        self.rename.disabled = self.delete.disabled = not names
+        self.about.value = (
+            "" if names else "<small>No study of your own yet: train one, or use your own images.</small>"
+        )
+
+    def _rename(self) -> None:
+        old, new = str(self.chosen.value), str(self.name.value).strip()
+        rename_study(old, new)
+        self._done(f"{old} is now {new}")
+
+    def _delete(self) -> None:
+        if not self.sure.value:
+            self.about.value = "<small>Tick the box first: a deleted study cannot be brought back.</small>"
+            return
+        name = str(self.chosen.value)
+        delete_study(name)
+        self.sure.value = False
+        self._done(f"{name} is deleted")
+
+    def _done(self, text: str) -> None:
+        self.refresh()
+        self.about.value = f'<div role="status">{escape(text)}</div>'
+        self.changed()
