@@ -20,7 +20,7 @@ import typer
 from typer.exceptions import TyperException
 
 from explorer import cli_device
-from explorer.errors import InputError
+from explorer.errors import InputError, unknown
 from explorer.terminal import Json, answer, progress, table
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -409,6 +409,7 @@ def dashboard(
     browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
     data_root: Annotated[Path | None, typer.Option(help="Let the page train on images below this folder.")] = None,
     preheat: Annotated[int, typer.Option(help="Kernels that have the page ready.", min=0, max=16)] = 1,
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
 ) -> None:  # fmt: skip
     """Serve the page on this machine (loopback only)."""
     from explorer.serve import free_port
@@ -417,10 +418,14 @@ def dashboard(
         study = str(_open(study).folder.resolve())
     if data_root is not None and not data_root.expanduser().is_dir():
         raise InputError(f"data root {str(data_root)!r} is no folder")
-    _serve_page(study, free_port(port), browser, data_root and data_root.expanduser().resolve(), preheat)
+    if theme not in ("light", "dark"):
+        raise unknown("theme", theme, ("light", "dark"))
+    _serve_page(study, free_port(port), browser, data_root and data_root.expanduser().resolve(), preheat, theme)
 
 
-def _serve_page(study: str | None, port: int, browser: bool, data_root: Path | None = None, preheat: int = 0) -> None:
+def _serve_page(
+    study: str | None, port: int, browser: bool, data_root: Path | None = None, preheat: int = 0, theme: str = "light",
+) -> None:  # fmt: skip
     import shutil
 
     from explorer.serve import page_environment, page_folder, url, voila_command
@@ -428,7 +433,8 @@ def _serve_page(study: str | None, port: int, browser: bool, data_root: Path | N
     folder = page_folder()
     print(f"Dashboard: {url(port)}  (Ctrl-C ends it)", flush=True)
     try:
-        _serve(voila_command(folder, port, browser, preheat), folder, page_environment(study, data_root=data_root))
+        environment = page_environment(study, data_root=data_root, theme=theme)
+        _serve(voila_command(folder, port, browser, preheat, theme), folder, environment)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

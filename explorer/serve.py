@@ -45,7 +45,7 @@ def page_folder() -> Path:
     return folder
 
 
-def voila_command(folder: Path, port: int, browser: bool, preheat: int = 0) -> list[str]:
+def voila_command(folder: Path, port: int, browser: bool, preheat: int = 0, theme: str = "light") -> list[str]:
     """The command that serves the page, with so many kernels that have it ready before it is asked for."""
     command = [
         sys.executable, "-m", "voila", PAGE, f"--port={port}", "--Voila.ip=127.0.0.1",
@@ -55,14 +55,22 @@ def voila_command(folder: Path, port: int, browser: bool, preheat: int = 0) -> l
         "--VoilaConfiguration.allow_template_override=NO",
         "--VoilaConfiguration.allow_theme_override=NOTEBOOK",
     ]  # fmt: skip
+    command.append(f"--VoilaConfiguration.theme={theme}")
     if preheat:
         command += ["--preheat_kernel=True", f"--pool_size={preheat}"]
     return command if browser else [*command, "--no-browser"]
 
 
-def page_environment(study: str | None, page: bool = True, data_root: Path | None = None) -> dict[str, str]:
+def page_environment(
+    study: str | None, page: bool = True, data_root: Path | None = None, theme: str = "light"
+) -> dict[str, str]:
     """Which study the page opens on, whether it is a page (not a notebook in Lab), and where it may read images."""
-    given = {"EXPLORER_STUDY": study, "EXPLORER_PAGE": "1" if page else None, "EXPLORER_DATA_ROOT": data_root}
+    given = {
+        "EXPLORER_STUDY": study,
+        "EXPLORER_PAGE": "1" if page else None,
+        "EXPLORER_DATA_ROOT": data_root,
+        "EXPLORER_THEME": theme,
+    }
     return os.environ | {name: str(value) for name, value in given.items() if value}
 
 

@@ -69,16 +69,16 @@ def write_int8(original: Original, path: Path) -> None:
     images, labels = to_float(val.images), val.labels.numpy()
     work = path.with_suffix(".whole.onnx")
     write_onnx(original, work)
-    logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))
     quant_pre_process(str(work), str(work), skip_symbolic_shape=True)
     reader: Any = _Calibration
     tried: list[tuple[float, bytes]] = []
     for method in (CalibrationMethod.MinMax, CalibrationMethod.Percentile):
-        quantize_static(
-            str(work), str(path), reader(to_float(study.images.train.images[:CALIBRATION]).numpy()),
-            quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8, calibrate_method=method, op_types_to_quantize=list(QUANTISED),
-        )  # fmt: skip
+        with redirect_stdout(StringIO()):  # it tells its progress there
+            quantize_static(
+                str(work), str(path), reader(to_float(study.images.train.images[:CALIBRATION]).numpy()),
+                quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8, calibrate_method=method, op_types_to_quantize=list(QUANTISED),
+            )  # fmt: skip
         right = np.concatenate([run_onnx(path)(batch) for batch in images.split(250)]).argmax(1) == labels
         tried.append((float(right.mean()), path.read_bytes()))
     path.write_bytes(max(tried, key=lambda pair: pair[0])[1])

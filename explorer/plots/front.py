@@ -6,6 +6,7 @@ when another device, front or network is looked at.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from explorer.front import Candidate
 GREY, BLUE, ORANGE, GREEN, PINK = "#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
 TRACES = ("evaluated", "front", "searched", "generated front", "budget", "pinned", "picked", "measured", "generated")
+THEME = "EXPLORER_THEME"  # of the page: "light" or "dark"
 MANY = 3000  # points from which WebGL draws the cloud
 
 
@@ -204,7 +206,7 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
         ),
         "picked": go.Scatter(
             **moving["picked"], hovertemplate=f"picked: %{{text}}<br>{at}, predicted",
-            **marks_of("circle-open", "black", 18),
+            **marks_of("circle-open", PINK, 18),
         ),
         "measured": go.Scatter(
             **moving["measured"], hovertemplate=f"measured: %{{text}}<br>{at}", **marks_of("diamond", BLUE, 11)
@@ -243,8 +245,9 @@ def fronts_figure(infos: Sequence[FrontInfo], marks: Sequence[Marks], log: bool 
 
 
 def figure_layout(x: str, y: str) -> go.Layout:
-    """What all charts share."""
+    """What all charts share; dark where the page is."""
+    dark = os.environ.get(THEME) == "dark"
     return go.Layout(
-        template="plotly_white", height=430, margin={"l": 60, "r": 16, "t": 34, "b": 70}, xaxis={"title": x},
+        template="plotly_dark" if dark else "plotly_white", height=430, margin={"l": 60, "r": 16, "t": 34, "b": 70}, xaxis={"title": x},
         yaxis={"title": y}, legend={"orientation": "h", "y": 1.1, "x": 0}, hovermode="closest", uirevision="keep",
     )  # fmt: skip

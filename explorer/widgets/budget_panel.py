@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets as w
 
 from explorer.widgets.guarded import guarded
+from explorer.widgets.slider_names import SliderNames
 from explorer.widgets.state import DashboardState
 
 
@@ -36,6 +37,7 @@ class BudgetPanel(w.VBox):
         self.knee.on_click(guarded(say)(lambda _: state.knee()))
         self.more = w.HTML()
         state.observe(self.refresh)
+        names = SliderNames({f"slider-{name}": f"latency budget on {name}" for name in self.rows})
         picker = [self.generator] * (len(state.study.generators) > 1)
         super().__init__(
             [
@@ -44,6 +46,7 @@ class BudgetPanel(w.VBox):
                 *picker,
                 self.knee,
                 self.more,
+                names,
             ]
         )
         self.refresh()

@@ -24,7 +24,8 @@ from explorer.widgets.studies_panel import StudiesPanel
 
 STYLE = (
     "<style>.pareto-explorer h2,.pareto-explorer h3{margin:4px 0}.pareto-explorer :focus-visible"
-    "{outline:3px solid #0072B2;outline-offset:2px}</style>"
+    "{outline:3px solid #0072B2;outline-offset:2px}.pareto-explorer .jupyter-widget-Collapse-header"
+    "{color:var(--jp-ui-font-color1)}</style>"
 )
 
 

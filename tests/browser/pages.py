@@ -60,12 +60,14 @@ def _server(command, folder, environment, address):
 
 
 @contextmanager
-def voila(study=None, notebook=None):
+def voila(study=None, notebook=None, preheat=0, **environment):
     """Serve the packaged page (or another notebook) as `explorer dashboard` does; gives its address."""
     port, folder = free_port(None), page_folder()
     if notebook is not None:
         (folder / "explorer.ipynb").write_text(notebook)
-    with _server(voila_command(folder, port, False), folder, page_environment(study), url(port)):
+    theme = environment.get("EXPLORER_THEME", "light")
+    given = page_environment(study, theme=theme) | environment
+    with _server(voila_command(folder, port, False, preheat, theme), folder, given, url(port)):
         yield url(port)
     shutil.rmtree(folder, ignore_errors=True)
 

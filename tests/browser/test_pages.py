@@ -1,10 +1,12 @@
 """The page in a real Chromium, in Voila and in JupyterLab, checked on values and text."""
 
+import os
 import shutil
 
 import pytest
 
 from explorer.files import data_folder
+from explorer.plots.front import TRACES
 from tests.browser.pages import bare_notebook, chart, chromium, errors_of, lab, press_and_time, ready, voila
 
 pytestmark = pytest.mark.browser
@@ -17,13 +19,13 @@ def architecture_of(page):
 def check_page(page):
     """Charts have points, every slider moves network and text; gives the median wait of the sliders."""
     traces = chart(page)
-    assert list(traces) == ["evaluated", "front", "searched", "budget", "generated"]
+    assert list(traces) == list(TRACES)
     assert traces["evaluated"]["n"] > 100
     assert traces["front"]["n"] > 2
     assert traces["generated"]["n"] == 1
     assert page.locator("[data-title*='Share'], [data-title*='loud']").count() == 0
-    boxes = page.locator("input[type=checkbox]")
-    assert [boxes.nth(i).is_checked() for i in range(3)] == [True, False, False]
+    bound = [page.get_by_label(f"bound {name}", exact=True).is_checked() for name in ("mobile", "cpu", "gpu")]
+    assert bound == [True, False, False]
     waits = []
     for target in ("mobile", "cpu", "gpu"):
         handle = page.locator(f".slider-{target} .noUi-handle").first
@@ -44,8 +46,10 @@ def test_the_page_in_voila(tmp_path):
         errors_of(page, found)
         ready(page, address)
         waited = check_page(page)
-        page.get_by_role("button", name="Export as ONNX").click()
-        link = page.locator("a.download")
+        if "EXPLORER_SCREENSHOTS" in os.environ:  # the pictures of README and docs
+            page.screenshot(path=f"{os.environ['EXPLORER_SCREENSHOTS']}/page.png", full_page=True)
+        page.get_by_role("button", name="Export", exact=True).click()
+        link = page.locator("a.download-onnx")
         link.wait_for(timeout=120_000)
         with page.expect_download() as download:
             link.click()
