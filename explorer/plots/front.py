@@ -248,6 +248,12 @@ def figure_layout(x: str, y: str) -> go.Layout:
     """What all charts share; dark where the page is."""
     dark = os.environ.get(THEME) == "dark"
     return go.Layout(
-        template="plotly_dark" if dark else "plotly_white", height=430, margin={"l": 60, "r": 16, "t": 34, "b": 70}, xaxis={"title": x},
-        yaxis={"title": y}, legend={"orientation": "h", "y": 1.1, "x": 0}, hovermode="closest", uirevision="keep",
-    )  # fmt: skip
+        template="plotly_dark" if dark else "plotly_white",
+        height=430,
+        margin={"l": 60, "r": 16, "t": 34, "b": 70},
+        xaxis={"title": x},
+        yaxis={"title": y},
+        legend={"orientation": "h", "y": 1.1, "x": 0},
+        hovermode="closest",
+        uirevision="keep",
+    )
