@@ -135,12 +135,16 @@ class Study:
         return float(front[device].iloc[1 + int(inner.argmax()) if len(inner) else -1])
 
     def budget_range(self, device: str) -> tuple[float, float]:
-        """(lowest reachable, highest useful) cost; beyond the latter no evaluated network is more accurate."""
+        """(lowest reachable, highest useful) cost; beyond the latter no network measured or searched is more accurate.
+
+        Where the cheapest network is the most accurate one too, the range is 5 % wide, so that there is one.
+        """
         self._known([device])
         if device not in self._ranges:
             target = self.devices[device]
             low = float(target.cost(self.space, cheapest(self.space, target)[None])[0])
-            self._ranges[device] = (low, max(low, float(self.front(device)[device].iloc[-1])))
+            ends = [float(front[device].max()) for front in (self.front(device), self.searched(device)) if len(front)]
+            self._ranges[device] = (low, max(1.05 * low, *ends))
         return self._ranges[device]
 
     @cached_property

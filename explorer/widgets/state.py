@@ -245,8 +245,8 @@ def step_of(low: float, high: float) -> float:
     if high - low >= 5:
         return 1.0
     tenth = (high - low) / 10
-    magnitude = 10.0 ** math.floor(math.log10(max(tenth, 1e-9)))
-    return float(f"{max(k for k in (1, 2, 5) if k * magnitude <= tenth) * magnitude:.3g}")
+    magnitude = 10.0 ** math.floor(math.log10(tenth))
+    return float(f"{max(k for k in (1, 2, 5) if k == 1 or k * magnitude <= tenth) * magnitude:.3g}")
 
 
 def _number(name: str, text: str) -> float:

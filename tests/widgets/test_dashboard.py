@@ -5,6 +5,7 @@ from explorer.plots import architecture_svg, front_figure, front_info
 from explorer.plots.architecture import difference_svg
 from explorer.plots.front import TRACES, Marks
 from explorer.widgets import Dashboard, DashboardState
+from explorer.widgets.state import step_of
 
 
 @pytest.fixture
@@ -274,3 +275,10 @@ def test_ones_own_studies_are_renamed_and_deleted(digits_study, tmp_path, monkey
     own.sure.value = True
     own.delete.click()
     assert not (tmp_path / "studies" / "better").exists()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "step"), [(1, 9, 1), (0.1, 0.2, 0.01), (0.2, 0.9, 0.05), (3, 3.3, 0.02), (2, 2.1, 0.01)]
+)
+def test_a_step_is_a_round_number_at_any_range(low, high, step):
+    assert step_of(low, high) == step
