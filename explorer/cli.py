@@ -319,6 +319,19 @@ def export(
     answer(result, as_json, "\n".join(lines))
 
 
+@app.command()
+def report(
+    study: StudyName,
+    out: Annotated[Path | None, typer.Option(help="A file or folder; STUDY-report.html unless given.")] = None,
+    generator: Generator = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Write one self-contained HTML page of a study, to mail to somebody."""
+    from explorer.report import write_report
+
+    path = write_report(_open(study), out, generator)
+    answer({"file": str(path), "bytes": path.stat().st_size}, as_json, f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
 def said_of(check: dict[str, float]) -> str:
     """An export's check in words."""
     if "same_top1" not in check:

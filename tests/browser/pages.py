@@ -97,9 +97,9 @@ def bare_notebook() -> str:
     return json.dumps({"cells": [cell], "metadata": about, "nbformat": 4, "nbformat_minor": 5})
 
 
-CHART = """() => Object.fromEntries([...document.querySelectorAll('.js-plotly-plot')][0].data.map(
-    t => [t.name, {n: (t.x && (t.x.length ?? t.x._inputArray?.length)) || 0, x: [...(t.x || [])].slice(-3),
-                   y: [...(t.y || [])].slice(-3)}]))"""
+CHART = """() => { const values = v => [...(v?._inputArray ?? v ?? [])];
+    return Object.fromEntries(document.querySelector('.js-plotly-plot').data.map(
+        t => [t.name, {n: values(t.x).length, x: values(t.x).slice(-3), y: values(t.y).slice(-3)}])); }"""
 
 
 def chart(page):
