@@ -1,0 +1,97 @@
+"""Building networks by hand: one menu per decision, a chart of one's tries, and the true front when one gives up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as w
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.lesson import Lesson
+from explorer.plots.front import BLUE, CONFIG, ORANGE, figure_layout
+
+WORDS = {"d": "blocks in stage", "k": "kernel of", "e": "expansion of", "r": "image size"}
+
+
+class HandGame(w.VBox):
+    """A few tries to draw the front.
+
+    Args:
+        lesson: has the truth.
+        tries: allowed.
+    """
+
+    def __init__(self, lesson: Lesson, tries: int = 8) -> None:
+        self.lesson, self.tries = lesson, tries
+        self.tried: list[str] = []
+        self.menus = [
+            w.Dropdown(
+                options=[(str(value), i) for i, value in enumerate(values)], description=_words(name),
+                layout={"width": "230px"}, style={"description_width": "140px"},
+            )
+            for name, values in lesson.study.space.decisions.items()
+        ]  # fmt: skip
+        self.attempt = w.Button(description="Try this network", button_style="primary")
+        self.give_up = w.Button(description="Show the true front")
+        self.said = w.HTML()
+        self.figure = go.FigureWidget(self._figure())
+        self.figure._config = CONFIG
+        self.attempt.on_click(lambda _: self.try_it())
+        self.give_up.on_click(lambda _: self.reveal())
+        super().__init__([
+            w.GridBox(self.menus, layout={"grid_template_columns": "repeat(auto-fill, 240px)"}),
+            w.HBox([self.attempt, self.give_up]), self.said, self.figure,
+        ])  # fmt: skip
+        self._say()
+
+    def try_it(self) -> None:
+        """Count the network in the menus as a try."""
+        space = self.lesson.study.space
+        row = space.canonical(np.array([[menu.value for menu in self.menus]], np.int8))
+        key = str(self.lesson.study.predict(row).index[0])
+        if len(self.tried) < self.tries and key not in self.tried:
+            self.tried.append(key)
+        table = self.lesson.looked_up(self.tried)
+        with self.figure.batch_update():
+            stars = self.figure.data[1]
+            stars.x, stars.y = table[self.lesson.device].tolist(), (100 * table["accuracy"]).tolist()
+            stars.text = [str(i + 1) for i in range(len(self.tried))]
+        self._say()
+
+    def reveal(self) -> None:
+        """Show the truth; no try counts from here."""
+        self.attempt.disabled = True
+        with self.figure.batch_update():
+            self.figure.data[0].visible = True
+
+    def _say(self) -> None:
+        left = self.tries - len(self.tried)
+        self.attempt.disabled = self.attempt.disabled or left == 0
+        self.said.value = (
+            f'<span role="status">{len(self.tried)} tries, {left} left; together they reach '
+            f"<b>{self.lesson.share(self.tried):.1%}</b> of the true front.</span>"
+        )
+
+    def _figure(self) -> Any:
+        truth, device = self.lesson.truth, self.lesson.device
+        low, high = 100 * self.lesson.accuracy.min(), 100 * self.lesson.accuracy.max()
+        air = 0.06 * (high - low)
+        line = {"color": BLUE, "shape": "hv"}
+        return go.Figure(
+            [
+                go.Scatter(x=truth.costs[:, 0].tolist(), y=(100 * truth.accuracy).tolist(), mode="lines+markers",
+                           line=line, name="true front", visible=False),
+                go.Scatter(x=[], y=[], text=[], mode="markers+text", textposition="top center", name="your tries",
+                           marker={"size": 12, "symbol": "star", "color": ORANGE}),
+            ],
+            figure_layout(f"{device} [{self.lesson.study.devices[device].unit}]", "accuracy, predicted [%]").update(
+                yaxis_range=[low - air, high + 2 * air],
+                xaxis_range=[0.9 * float(self.lesson.costs.min()), 1.05 * float(self.lesson.costs.max())],
+            ),
+        )  # fmt: skip
+
+
+def _words(name: str) -> str:
+    """A decision for people: `k2.1` is "kernel of 2.1"."""
+    return f"{WORDS.get(name[0], name[0])} {name[1:]}".strip()
