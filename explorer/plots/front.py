@@ -22,7 +22,8 @@ GREY, BLUE, ORANGE, GREEN, PINK = "#999999", "#0072B2", "#D55E00", "#009E73", "#
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
 TRACES = ("evaluated", "front", "searched", "generated front", "budget", "pinned", "picked", "measured", "generated")
 THEME = "EXPLORER_THEME"  # of the page: "light" or "dark"
-MANY = 3000  # points from which WebGL draws the cloud
+MANY = 1000  # points from which WebGL draws the cloud
+DRAWN = 2000  # points of the cloud that are drawn: without a GPU, every redrawing pays for each of them
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,19 @@ class Points:
     def none(cls) -> Points:
         """No network."""
         return cls(np.zeros(0), np.zeros(0), [], np.zeros((0, 1)))
+
+    def thinned(self, most: int) -> Points:
+        """At most so many: of those that would cover one another, the most accurate, on as fine a grid as it takes."""
+        if len(self.cost) <= most:
+            return self
+        best = np.argsort(-self.accuracy, kind="stable")
+        x, y = ((v - v.min()) / max(float(np.ptp(v)), 1e-12) for v in (self.cost[best], self.accuracy[best]))
+        for cells in range(400, 8, -8):
+            rows = np.unique(np.floor(x * cells) * (cells + 1) + np.floor(y * cells), return_index=True)[1]
+            if len(rows) <= most:
+                break
+        kept = np.sort(best[rows[:most]])
+        return Points(self.cost[kept], self.accuracy[kept], [self.keys[i] for i in kept], self.costs[kept])
 
     def data(self) -> dict[str, Any]:
         """Of a trace."""
@@ -120,8 +134,10 @@ def front_points(front: Any) -> Points:
 
 def axis_title(info: FrontInfo) -> str:
     """Quantity, unit and provenance of the x axis."""
-    what = "latency" if info.unit == "ms" else "count"
-    return f"{info.device}: {what} [{info.unit}]<br><sub>{info.provenance}</sub>"
+    what, known = "latency" if info.unit == "ms" else "count", len(info.evaluated.cost)
+    drawn = len(info.evaluated.thinned(DRAWN).cost)
+    note = "" if drawn == known else f"; {drawn:,} of {known:,} networks are drawn, the others lie behind them"
+    return f"{info.device}: {what} [{info.unit}]<br><sub>{info.provenance}{note}</sub>"
 
 
 def budget_line(info: FrontInfo, budget: float | None) -> tuple[list[float], list[float]]:
@@ -172,7 +188,8 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
     costs = "<br>".join(f"{n} %{{customdata[{i}]:.4g}} {u}" for i, (n, u) in enumerate(info.hovered))
     at = f"%{{y:.2f}} %, %{{x:.4g}} {info.unit}"
     card = f"%{{text}}<br>%{{y:.2f}} % {info.of_accuracy}<br>{costs}"
-    cloud = go.Scattergl if len(info.evaluated.cost) > MANY else go.Scatter
+    drawn = info.evaluated.thinned(DRAWN)
+    cloud = go.Scattergl if len(drawn.cost) > MANY else go.Scatter
 
     def line(colour: str, dash: str, width: float = 1.5, **given: Any) -> dict[str, Any]:
         return {"mode": "lines", "line": {"color": colour, "width": width, "dash": dash}, **given}
@@ -183,7 +200,7 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
 
     made = {
         "evaluated": cloud(
-            **info.evaluated.data(), mode="markers", hovertemplate=card,
+            **drawn.data(), mode="markers", hovertemplate=card,
             marker={"color": GREY, "size": 5, "opacity": 0.55},
         ),
         "front": go.Scatter(

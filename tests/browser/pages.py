@@ -92,6 +92,11 @@ def bare_notebook() -> str:
         "def move(c):\n    with f.batch_update():\n        f.data[1].x = [c['new']]\n"
         "s.observe(move, 'value')\nw.VBox([s, f])"
     )
+    return as_notebook(source)
+
+
+def as_notebook(source: str) -> str:
+    """A notebook of one cell."""
     cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": source, "execution_count": None, "outputs": []}
     about = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     return json.dumps({"cells": [cell], "metadata": about, "nbformat": 4, "nbformat_minor": 5})

@@ -3,7 +3,7 @@ import pytest
 
 from explorer.plots import architecture_svg, front_figure, front_info
 from explorer.plots.architecture import difference_svg
-from explorer.plots.front import TRACES, Marks
+from explorer.plots.front import TRACES, Marks, Points
 from explorer.widgets import Dashboard, DashboardState
 from explorer.widgets.state import step_of
 
@@ -236,6 +236,23 @@ def test_a_job_can_be_cancelled(page):
     assert "Cancelled" in page.measure.result.value
     assert "accuracy" not in page.state.measured.get(page.state.candidate.key, {})
     assert not page.measure.accuracy.disabled
+
+
+def test_a_large_cloud_is_thinned_where_points_cover_one_another():
+    rng = np.random.default_rng(0)
+    cost, accuracy = rng.gamma(4, 1, 10_000), rng.normal(90, 1, 10_000)
+    points = Points(cost, accuracy, [str(i) for i in range(10_000)], cost[:, None])
+    drawn = points.thinned(2000)
+    assert 1000 < len(drawn.keys) <= 2000
+    rows = np.array([int(key) for key in drawn.keys])
+    assert (drawn.cost == cost[rows]).all()
+    assert (drawn.accuracy == accuracy[rows]).all()
+    assert drawn.accuracy.max() == accuracy.max()
+    assert points.thinned(10_000) is points
+    far = np.abs(cost[:, None] - drawn.cost) / np.ptp(cost) + np.abs(accuracy[:, None] - drawn.accuracy) / np.ptp(
+        accuracy
+    )
+    assert far.min(1).max() < 0.05, "every network lies close to one that is drawn"
 
 
 def test_a_difference_names_the_blocks(digits_study):
