@@ -113,8 +113,9 @@ class Dashboard(w.VBox):
         self.status.value = f'<div role="status" aria-live="polite">{escape(self.state.summary())}</div>'
         self.link.value = f'<a class="state-link" href="?{escape(self.state.query)}">Link to this view</a>'
 
-    def _say(self, text: str) -> None:
-        self.message.value = f'<div role="alert">{escape(text)}</div>'
+    def _say(self, text: str, details: str = "") -> None:
+        more = f"<details><summary>Details to copy</summary><pre>{escape(details)}</pre></details>" if details else ""
+        self.message.value = f'<div role="alert">{escape(text)}</div>{more}'
 
 
 def open_folder(name: str) -> str:

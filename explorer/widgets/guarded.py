@@ -1,17 +1,33 @@
 """Errors in callbacks: said on the page in plain words, written to the log in full."""
 
 import logging
+import platform
+import traceback
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
+import explorer
 from explorer.errors import InputError
 
 log = logging.getLogger("explorer.page")
 
 
-def guarded(say: Callable[[str], None]) -> Callable:
-    """Decorate a callback: `InputError` is said as it is, anything else as "something went wrong"."""
+def details(error: Exception) -> str:
+    """What a report of a fault needs, and no more: versions, the kind of error, where in this package it passed."""
+    root = Path(explorer.__file__).parent
+    places = [
+        f"{Path(frame.filename).relative_to(root.parent).as_posix()}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(root)
+    ]
+    about = f"explorer {explorer.__version__}, Python {platform.python_version()}, {platform.system()}"
+    return "\n".join([about, type(error).__name__, *places])
+
+
+def guarded(say: Callable[..., None]) -> Callable:
+    """Decorate a callback: `InputError` is said as it is, anything else as a fault, with details to copy."""
 
     def decorate(callback: Callable) -> Callable:
         @wraps(callback)
@@ -22,7 +38,7 @@ def guarded(say: Callable[[str], None]) -> Callable:
                 say(str(error))
             except Exception as error:
                 log.exception("a callback failed")
-                say(f"Something went wrong ({type(error).__name__}); the page's log has the details.")
+                say(f"Something went wrong ({type(error).__name__}); the page's log has the rest.", details(error))
             return None
 
         return wrapped

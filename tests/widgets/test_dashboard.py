@@ -112,6 +112,7 @@ def test_errors_are_said_in_plain_words(page, monkeypatch):
     monkeypatch.setattr(page.state, "_generate", broken)
     page.budgets.rows["mobile"].slider.value *= 1.05
     assert "Something went wrong (RuntimeError)" in page.message.value
+    assert "explorer/widgets/state.py:" in page.message.value.split("Details to copy")[1]
     assert "secret" not in page.message.value
 
 
