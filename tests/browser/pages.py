@@ -131,6 +131,18 @@ def ready(page, address):
     page.wait_for_timeout(500)
 
 
+def run_in_lab(page, address, found):
+    """Open `explorer.ipynb` in JupyterLab, run it, and wait for its chart; console errors go to `found`."""
+    page.goto(address + "lab/tree/explorer.ipynb", timeout=120_000)
+    page.wait_for_selector(".jp-Notebook", timeout=120_000)
+    page.wait_for_timeout(3000)
+    errors_of(page, found)
+    page.get_by_text("Run", exact=True).first.click()
+    page.get_by_text("Run All Cells", exact=True).first.click()
+    page.wait_for_selector(".js-plotly-plot .main-svg", timeout=120_000)
+    page.wait_for_timeout(1000)
+
+
 def press_and_time(page, handle, key, times=15):
     """Median milliseconds from a key press on a slider to a changed `generated` point."""
     script = """async () => {

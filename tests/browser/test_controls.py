@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
+from explorer.files import data_folder
 from explorer.study import open_study
-from tests.browser.pages import chart, chromium, errors_of, ready, voila
+from tests.browser.pages import chart, chromium, errors_of, lab, ready, run_in_lab, voila
 
 pytestmark = pytest.mark.browser
 
@@ -56,6 +57,87 @@ def click_point(page, trace, index):
     return hovered
 
 
+def use_every_control(page, study, tmp_path):
+    """Budgets, chart, comparing, measuring and exporting; leaves one pin, and the int8 file in `tmp_path`."""
+    # budgets: number field, switch, generator, knee, what more time buys
+    number = page.locator("input[type=number]").first
+    low, high = study.budget_range("mobile")
+    number.fill(f"{low * 1.2:.4g}")
+    number.press("Enter")
+    settle(page, lambda: chart(page)["generated"]["x"][0] <= low * 1.2 * 1.001, "the number field moves the network")
+    assert "buys" in page.locator(".one-more").inner_text()
+    check(page, "bound mobile", False)
+    settle(page, lambda: points(page, "budget")[1] == 0, "no limit, no line")
+    check(page, "bound mobile")
+    settle(page, lambda: points(page, "budget")[1] == 2, "the line is back")
+    other = study.generators[1]
+    page.get_by_label("generator", exact=True).select_option(other)
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Suggest: the knee").click()
+    settle(page, lambda: abs(chart(page)["budget"]["x"][0] - study.knee("mobile")) < 1e-3, "the knee")
+    assert key_of_page(page) == study.generate({"mobile": study.knee("mobile")}, other).key
+
+    # the chart: log, toggles, another target, all targets, hover cards, clicking
+    check(page, "log scale")
+    settle(page, lambda: page.evaluate("document.querySelector('.js-plotly-plot').layout.xaxis.type") == "log", "log")
+    check(page, "log scale", False)
+    check(page, "searched front", False)
+    settle(page, lambda: points(page, "searched")[0] is False, "hidden")
+    check(page, "searched front")
+    check(page, "generated front")
+    settle(page, lambda: points(page, "generated front")[1] > 5, "the generated front is drawn")
+    page.get_by_label("chart of", exact=True).select_option("cpu")
+    settle(
+        page, lambda: chart(page)["front"]["x"][-1] == pytest.approx(study.front("cpu")["cpu"].iloc[-1]), "cpu chart"
+    )
+    page.get_by_label("chart of", exact=True).select_option("mobile")
+    check(page, "all targets")
+    settle(page, lambda: page.locator(".js-plotly-plot").count() == 2, "small charts")
+    page.wait_for_timeout(800)
+    assert points(page, "evaluated", 1)[1] == len(study.evaluations)
+    check(page, "all targets", False)
+    front = study.front("mobile")
+    hovered = click_point(page, "front", 3)
+    settle(page, lambda: key_of_page(page) == front["key"].iloc[3], "the clicked network")
+    assert front["key"].iloc[3] in hovered
+    assert "measured" in hovered
+    assert "gpu" in hovered
+    assert points(page, "picked")[1] == points(page, "measured")[1] == 1
+
+    # compare
+    page.get_by_role("button", name="Pin this network").click()
+    page.get_by_role("button", name="Back to generated").click()
+    settle(page, lambda: points(page, "picked")[1] == 0, "released")
+    page.get_by_role("button", name="Pin this network").click()
+    settle(page, lambda: points(page, "pinned")[1] == 2, "two pins")
+    settle(page, lambda: page.locator("table.compare .differs").count() > 2, "differences are marked")
+    assert "blocks differ" in page.locator("svg[aria-label*='blocks differ']").first.get_attribute("aria-label")
+    page.get_by_role("button", name="Unpin 1").click()
+    settle(page, lambda: points(page, "pinned")[1] == 1, "one pin")
+
+    # measuring, and cancelling it
+    page.get_by_role("button", name="Evaluate now").click()
+    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_text("Cancelled.").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Measure on this machine").click()
+    page.get_by_text(re.compile(r"ms \+- .* \(measured")).first.wait_for(timeout=120_000)
+    page.get_by_role("button", name="Evaluate now").click()
+    page.get_by_text("on val images (measured, inherited weights)").wait_for(timeout=120_000)
+
+    # export of several files; one of them downloaded
+    check(page, "ONNX, int8")
+    check(page, "PyTorch source")
+    page.get_by_role("button", name="Export", exact=True).click()
+    page.locator("a.download-source").wait_for(timeout=240_000)
+    assert "int8:" in page.locator("div.widget-html", has_text="Same class as the original").last.inner_text()
+    with page.expect_download() as download:
+        page.locator("a.download-int8").click()
+    download.value.save_as(tmp_path / "int8.onnx")
+    import onnxruntime as ort
+
+    assert ort.InferenceSession(str(tmp_path / "int8.onnx")).get_inputs()[0].name == "images"
+
+
 def test_every_control_does_what_it_says(tmp_path):
     home, root = tmp_path / "home", tmp_path / "data"
     (home / "studies").mkdir(parents=True)
@@ -69,82 +151,7 @@ def test_every_control_does_what_it_says(tmp_path):
         ready(page, address)
         study = open_study("fashion-mnist")
 
-        # budgets: number field, switch, generator, knee, what more time buys
-        number = page.locator("input[type=number]").first
-        low, high = study.budget_range("mobile")
-        number.fill(f"{low * 1.2:.4g}")
-        number.press("Enter")
-        settle(
-            page, lambda: chart(page)["generated"]["x"][0] <= low * 1.2 * 1.001, "the number field moves the network"
-        )
-        assert "buys" in page.locator(".one-more").inner_text()
-        check(page, "bound mobile", False)
-        settle(page, lambda: points(page, "budget")[1] == 0, "no limit, no line")
-        check(page, "bound mobile")
-        settle(page, lambda: points(page, "budget")[1] == 2, "the line is back")
-        other = study.generators[1]
-        page.get_by_label("generator", exact=True).select_option(other)
-        page.wait_for_timeout(500)
-        page.get_by_role("button", name="Suggest: the knee").click()
-        settle(page, lambda: abs(chart(page)["budget"]["x"][0] - study.knee("mobile")) < 1e-3, "the knee")
-        assert key_of_page(page) == study.generate({"mobile": study.knee("mobile")}, other).key
-
-        # the chart: log, toggles, another target, all targets, hover cards, clicking
-        check(page, "log scale")
-        settle(
-            page, lambda: page.evaluate("document.querySelector('.js-plotly-plot').layout.xaxis.type") == "log", "log"
-        )
-        check(page, "log scale", False)
-        check(page, "searched front", False)
-        settle(page, lambda: points(page, "searched")[0] is False, "hidden")
-        check(page, "searched front")
-        check(page, "generated front")
-        settle(page, lambda: points(page, "generated front")[1] > 5, "the generated front is drawn")
-        page.get_by_label("chart of", exact=True).select_option("cpu")
-        settle(page, lambda: chart(page)["front"]["x"][-1] == pytest.approx(study.budget_range("cpu")[1]), "cpu chart")
-        page.get_by_label("chart of", exact=True).select_option("mobile")
-        check(page, "all targets")
-        settle(page, lambda: page.locator(".js-plotly-plot").count() == 2, "small charts")
-        page.wait_for_timeout(800)
-        assert points(page, "evaluated", 1)[1] == len(study.evaluations)
-        check(page, "all targets", False)
-        front = study.front("mobile")
-        hovered = click_point(page, "front", 3)
-        settle(page, lambda: key_of_page(page) == front["key"].iloc[3], "the clicked network")
-        assert front["key"].iloc[3] in hovered
-        assert "measured" in hovered
-        assert "gpu" in hovered
-        assert points(page, "picked")[1] == points(page, "measured")[1] == 1
-
-        # compare
-        page.get_by_role("button", name="Pin this network").click()
-        page.get_by_role("button", name="Back to generated").click()
-        settle(page, lambda: points(page, "picked")[1] == 0, "released")
-        page.get_by_role("button", name="Pin this network").click()
-        settle(page, lambda: points(page, "pinned")[1] == 2, "two pins")
-        settle(page, lambda: page.locator("table.compare .differs").count() > 2, "differences are marked")
-        assert "blocks differ" in page.locator("svg[aria-label*='blocks differ']").first.get_attribute("aria-label")
-        page.get_by_role("button", name="Unpin 1").click()
-        settle(page, lambda: points(page, "pinned")[1] == 1, "one pin")
-
-        # measuring, and cancelling it
-        page.get_by_role("button", name="Evaluate now").click()
-        page.get_by_role("button", name="Cancel").first.click()
-        page.get_by_text("Cancelled.").wait_for(timeout=60_000)
-        page.get_by_role("button", name="Measure on this machine").click()
-        page.get_by_text(re.compile(r"ms \+- .* \(measured")).first.wait_for(timeout=120_000)
-        page.get_by_role("button", name="Evaluate now").click()
-        page.get_by_text("on val images (measured, inherited weights)").wait_for(timeout=120_000)
-
-        # export of several files; one of them downloaded
-        check(page, "ONNX, int8")
-        check(page, "PyTorch source")
-        page.get_by_role("button", name="Export", exact=True).click()
-        page.locator("a.download-source").wait_for(timeout=240_000)
-        assert "int8:" in page.locator("div.widget-html", has_text="Same class as the original").last.inner_text()
-        with page.expect_download() as download:
-            page.locator("a.download-int8").click()
-        download.value.save_as(tmp_path / "int8.onnx")
+        use_every_control(page, study, tmp_path)
 
         # a link restores the state
         address_of_state = page.locator("a.state-link").get_attribute("href")
@@ -171,9 +178,17 @@ def test_every_control_does_what_it_says(tmp_path):
         page.get_by_text("Your own images").click()
         page.get_by_text("No folder of class folders").wait_for(timeout=30_000)
         assert found == []
-    import onnxruntime as ort
 
-    assert ort.InferenceSession(str(tmp_path / "int8.onnx")).get_inputs()[0].name == "images"
+
+def test_every_control_in_jupyterlab(tmp_path):
+    found = []
+    (tmp_path / "lab").mkdir()
+    shutil.copyfile(data_folder("notebooks") / "explorer.ipynb", tmp_path / "lab" / "explorer.ipynb")
+    with chromium() as browser, lab(tmp_path / "lab", "fashion-mnist") as address:
+        page = browser.new_page(viewport={"width": 1500, "height": 2600}, accept_downloads=True)
+        run_in_lab(page, address, found)
+        use_every_control(page, open_study("fashion-mnist"), tmp_path)
+        assert found == []
 
 
 def press_until(page, there, key="Tab", most=120):

@@ -7,7 +7,7 @@ import pytest
 
 from explorer.files import data_folder
 from explorer.plots.front import TRACES
-from tests.browser.pages import bare_notebook, chart, chromium, errors_of, lab, press_and_time, ready, voila
+from tests.browser.pages import bare_notebook, chart, chromium, errors_of, lab, press_and_time, ready, run_in_lab, voila
 
 pytestmark = pytest.mark.browser
 
@@ -71,13 +71,6 @@ def test_the_page_in_jupyterlab(tmp_path):
     shutil.copyfile(data_folder("notebooks") / "explorer.ipynb", tmp_path / "explorer.ipynb")
     with chromium() as browser, lab(tmp_path, "fashion-mnist") as address:
         page = browser.new_page(viewport={"width": 1400, "height": 1200})
-        page.goto(address + "lab/tree/explorer.ipynb", timeout=120_000)
-        page.wait_for_selector(".jp-Notebook", timeout=120_000)
-        page.wait_for_timeout(3000)
-        errors_of(page, found)
-        page.get_by_text("Run", exact=True).first.click()
-        page.get_by_text("Run All Cells", exact=True).first.click()
-        page.wait_for_selector(".js-plotly-plot .main-svg", timeout=120_000)
-        page.wait_for_timeout(1000)
+        run_in_lab(page, address, found)
         check_page(page)
         assert found == []
