@@ -30,7 +30,7 @@ def check_page(page):
     for target in ("mobile", "cpu", "gpu"):
         handle = page.locator(f".slider-{target} .noUi-handle").first
         before_point, before_text = chart(page)["generated"], architecture_of(page)
-        waits.append(press_and_time(page, handle, "ArrowLeft", times=12))
+        waits.append(press_and_time(page, handle, "ArrowLeft", times=5))
         for key in ("ArrowRight",) * 30 if before_text == architecture_of(page) else ():
             page.keyboard.press(key)
         page.wait_for_timeout(500)
