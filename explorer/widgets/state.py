@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+import pandas as pd
+
 from explorer.errors import InputError, unknown
 from explorer.front import Candidate
 
@@ -106,10 +108,8 @@ class DashboardState:
         unit, (low, high) = self.study.devices[device].unit, self.range(device)
         step, at = step_of(low, high), self.budgets[device]
         here = self.generated.accuracy
-        more, less = (
-            self.study.generate(self.budget | {device: max(low, at + d)}, self.generator).accuracy - here
-            for d in (step, -step)
-        )
+        asked = pd.DataFrame([self.budget | {device: max(low, at + d)} for d in (step, -step)])
+        more, less = (c.accuracy - here for c in self.study.generate_many(asked, self.generator))
         return (
             f"{step:g} {unit} more on {device} buys {100 * max(more, 0):.2f} points; {step:g} {unit} less costs "
             f"{100 * max(-less, 0):.2f} (predicted)."
