@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from explorer.errors import InputError
-from explorer.files import home
+from explorer.files import home, is_file
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 LIMIT = 4_000_000_000  # bytes unpacked
@@ -19,7 +19,7 @@ LIMIT = 4_000_000_000  # bytes unpacked
 
 def is_archive(path: Path) -> bool:
     """Whether a file's name is an archive's."""
-    return path.is_file() and path.name.lower().endswith(ENDINGS)
+    return is_file(path) and path.name.lower().endswith(ENDINGS)
 
 
 def unpacked(path: Path) -> Path:

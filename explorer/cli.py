@@ -425,11 +425,12 @@ def dashboard(
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
 ) -> None:  # fmt: skip
     """Serve the page on this machine (loopback only)."""
+    from explorer.files import is_folder
     from explorer.serve import free_port
 
     if study is not None:
         study = str(_open(study).folder.resolve())
-    if data_root is not None and not data_root.expanduser().is_dir():
+    if data_root is not None and not is_folder(data_root.expanduser()):
         raise InputError(f"data root {str(data_root)!r} is no folder")
     if theme not in ("light", "dark"):
         raise unknown("theme", theme, ("light", "dark"))

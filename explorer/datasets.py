@@ -17,6 +17,7 @@ import torch
 
 from explorer.archives import is_archive, unpacked
 from explorer.errors import InputError, unknown
+from explorer.files import is_folder
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 FOLDER_LIMIT = 50_000_000  # pixels of one image file: more is refused before it is decoded
@@ -175,7 +176,7 @@ def image_files(path: Path) -> list[Path]:
     """
     if is_archive(path):
         path = unpacked(path)
-    if not path.is_dir():
+    if not is_folder(path):
         raise InputError(f"image folder {str(path)!r} does not exist")
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     return [f for c in classes for f in sorted(c.rglob("*")) if f.suffix.lower() in ENDINGS]

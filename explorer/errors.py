@@ -7,9 +7,14 @@ Any other exception is a defect of ours and keeps its traceback.
 
 from collections.abc import Iterable
 
+LONGEST = 1500  # characters of a message, whatever was put in
+
 
 class InputError(ValueError):
     """Wrong input, said in one line."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said if len(said) <= LONGEST else f"{said[: LONGEST // 2]} ... {said[-LONGEST // 2 :]}")
 
 
 class MissingExtra(InputError):

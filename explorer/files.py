@@ -58,6 +58,16 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{str(path)!r} is not valid JSON: {error}") from error
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file of that name; what no file can be called is none (`Path.is_file` raises on it)."""
+    return os.path.isfile(path)
+
+
+def is_folder(path: str | Path) -> bool:
+    """The same for folders."""
+    return os.path.isdir(path)
+
+
 def sha256(path: str | Path) -> str:
     """Hex digest of a file."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.errors import InputError
-from explorer.files import write_text
+from explorer.files import is_folder, write_text
 from explorer.plots import CONFIG, architecture_svg, describe, front_figure, front_info
 
 BUDGETS = 60  # per target
@@ -36,7 +36,7 @@ def write_report(study: Any, out: str | Path | None = None, generator: str | Non
         InputError: an unknown generator, or a file that cannot be written.
     """
     path = Path(out or ".")
-    if path.is_dir():
+    if is_folder(path):
         path = path / f"{study.name}-report.html"
     from plotly.offline import get_plotlyjs
 

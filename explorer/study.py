@@ -23,7 +23,7 @@ from explorer.config import parse, read_toml
 from explorer.devices import COUNTS, LayerDevice, device_from, load_device
 from explorer.errors import InputError, require_torch, unknown
 from explorer.evaluators import Predictor, Scored, read_scores
-from explorer.files import data_folder, home, read_json, sha256
+from explorer.files import data_folder, home, is_file, read_json, sha256
 from explorer.front import Candidate, Front, make_front, nondominated
 from explorer.generators import BudgetGenerator, open_generator, side_by_side
 from explorer.limits import cheapest
@@ -123,7 +123,14 @@ class Study:
         name = f"searched-{device}.csv"
         if name not in self.manifest.files:
             return pd.DataFrame({"key": [], "predicted": [], "measured": [], device: []})
-        return pd.read_csv(self.folder / name, dtype={"key": str})
+        try:
+            table = pd.read_csv(self.folder / name, dtype={"key": str})
+            numbers = table[["predicted", "measured", device]].astype(float)
+            if not np.isfinite(numbers[["predicted", device]].to_numpy()).all():
+                raise ValueError("a value is no number")
+            return table[["key"]].astype(str).join(numbers)
+        except (ValueError, KeyError) as error:
+            raise InputError(f"{str(self.folder / name)!r} is damaged: {str(error).splitlines()[0][:200]}") from error
 
     def knee(self, device: str) -> float:
         """The budget behind which accuracy gets expensive: the inner point of the front farthest above its chord."""
@@ -185,7 +192,7 @@ class Study:
         Raises:
             InputError: this study has no such generator.
         """
-        name = name or self.generators[0]
+        name = name or next(iter(self.generators), "")
         if name not in self.generators:
             raise unknown("generator", name, self.generators)
         if name not in self._generators:
@@ -422,14 +429,14 @@ def open_study(study: str | Path | Study) -> Study:
 def find_study(study: str | Path) -> Path:
     """The folder of a study's name or path."""
     path = Path(study).expanduser()
-    if (path / "study.json").is_file():
+    if is_file(path / "study.json"):
         return path
-    if path.is_dir() and (path / "recipe.toml").is_file():
+    if is_file(path / "recipe.toml"):
         raise InputError(f"study {str(study)!r} is not finished: go on with explorer train --out {study!s} --resume")
     name = str(study)
     if os.sep not in name and name not in ("", ".", ".."):
         for folder in (home() / "studies" / name, data_folder("studies") / name):
-            if (folder / "study.json").is_file():
+            if is_file(folder / "study.json"):
                 return folder
     raise unknown("study", study, [*study_names(), "a folder with study.json"])
 

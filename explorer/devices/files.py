@@ -13,7 +13,7 @@ from explorer.devices.formats import read_block_table
 from explorer.devices.layer_model import LayerModel
 from explorer.devices.table import BlockTable
 from explorer.errors import InputError, unknown
-from explorer.files import data_folder, read_json
+from explorer.files import data_folder, is_file, is_folder, read_json
 
 COUNTS = ("macs_m", "params_m")
 NAME = "[A-Za-z][A-Za-z0-9_.-]{0,39}"
@@ -53,11 +53,11 @@ def load_device(source: str | Path) -> LayerDevice:
     if name in COUNTS:
         return CountDevice(name)
     path = Path(source).expanduser()
-    if path.suffix.lower() in (".yaml", ".yml", ".csv") or path.is_dir():
+    if path.suffix.lower() in (".yaml", ".yml", ".csv") or is_folder(path):
         return read_block_table(path, re.sub(r"[^A-Za-z0-9_.-]+", "-", f"table-{path.stem}")[:40])
-    if not (path.suffix == ".json" and path.is_file()):
+    if not (path.suffix == ".json" and is_file(path)):
         path = data_folder("devices") / f"{name}.json"
-        if "/" in name or "\\" in name or not path.is_file():
+        if "/" in name or "\\" in name or not is_file(path):
             raise unknown("device", name, [*device_names(), "a JSON file"])
     return device_from(read_json(path), str(path))
 

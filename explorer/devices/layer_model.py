@@ -15,6 +15,8 @@ from explorer.devices.features import FEATURES, features
 from explorer.errors import InputError
 from explorer.layer import Layer
 
+HEAVIEST = 1e6  # ms per unit of a feature
+
 
 class LayerModel(LayerDevice):
     """Latency from layer features.
@@ -26,7 +28,7 @@ class LayerModel(LayerDevice):
         domain: what was fitted: "size" and "channels" of layers, "cost" of what was measured, each (low, high).
 
     Raises:
-        InputError: an unknown feature, or a weight that is negative or no number.
+        InputError: an unknown feature, or a weight that is negative or no number, or none above 0.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class LayerModel(LayerDevice):
         for feature, weight in weights.items():
             if feature not in FEATURES:
                 raise InputError(f"device {name!r}: unknown feature {feature!r}; choose from: {', '.join(FEATURES)}")
-            if not np.isfinite(weight) or weight < 0:
-                raise InputError(f"device {name!r}: feature {feature!r} has weight {weight!r}; expected ms >= 0")
+            if not 0 <= weight <= HEAVIEST:
+                raise InputError(f"device {name!r}: feature {feature!r} has weight {weight!r}; expected 0 to 1e6 ms")
+        if not any(weights.values()):
+            raise InputError(f"device {name!r}: no feature has a weight above 0, so everything would cost nothing")
         self.weights = dict(weights)
         self.domain = {key: (float(low), float(high)) for key, (low, high) in (domain or {}).items()}
         self._vector = np.array([self.weights.get(feature, 0.0) for feature in FEATURES])

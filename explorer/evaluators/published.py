@@ -11,6 +11,7 @@ import numpy as np
 
 from explorer.errors import InputError
 from explorer.evaluators.scoring import Scored
+from explorer.files import is_file
 from explorer.tables import network_rows
 
 VARIABLE = "EXPLORER_REFERENCE"
@@ -30,7 +31,7 @@ def read_published(name: str, space: Any) -> Scored:
     if not root:
         raise InputError(f"published table {name!r}: set {VARIABLE} to the folder that holds it")
     path = Path(root).expanduser() / name
-    if ".." in Path(name).parts or not path.is_file():
+    if ".." in Path(name).parts or not is_file(path):
         raise InputError(f"published table {name!r} is not in {VARIABLE}={root}")
     columns, rows = network_rows(path, space)
     if "top1" not in columns:

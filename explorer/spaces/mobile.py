@@ -200,7 +200,7 @@ class MobileSpace:
             value = config.get(field)
             if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != length:
                 raise InputError(f"once-for-all field {field!r} must be a list of {length} numbers, not {value!r:.80}")
-            lists[field] = [int(v) for v in value]
+            lists[field] = _whole(value, field)
         values: dict[str, Any] = {f"d{s + 1}": d for s, d in enumerate(lists["d"])}
         for at, (s, j) in enumerate(self.slots):
             runs = j < lists["d"][s]
@@ -209,7 +209,7 @@ class MobileSpace:
                 values[name] = lists[field][at] if runs else self.decisions[name][0]
         if "r" in self.decisions:
             r = config.get("r", max(self.decisions["r"]))
-            values["r"] = int(r[0]) if isinstance(r, (list, tuple, np.ndarray)) else int(r)
+            values["r"] = _whole(r if isinstance(r, (list, tuple, np.ndarray)) and len(r) else [r], "r")[0]
         return Architecture.from_values(self, {name: values[name] for name in self.decisions})
 
     def to_ofa(self, architecture: Architecture) -> dict[str, Any]:
@@ -328,3 +328,11 @@ def mobilenetv3(name: str, multiplier: float) -> MobileSpace:
         depths=(2, 3, 4), kernels=(3, 5, 7), expands=(3, 4, 6),
         resolutions=tuple(range(128, 225, 4)), searched_resolution=True, final=w[6], mix=w[7],
     )  # fmt: skip
+
+
+def _whole(values: Any, field: str) -> list[int]:
+    """Whole numbers of a field of once-for-all's."""
+    try:
+        return [int(v) for v in values]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"once-for-all field {field!r} holds {str(values)[:80]!r}; expected whole numbers") from error
