@@ -1,0 +1,96 @@
+"""Input that is made to do harm: it opens nothing outside, runs nothing, fills no memory, and is shown as text."""
+
+import json
+import shutil
+import struct
+import time
+import zlib
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+
+from explorer.datasets import load_dataset
+from explorer.errors import InputError
+from explorer.files import data_folder, sha256
+from explorer.study import open_study
+from explorer.widgets import Dashboard
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A study that may be changed; `write(name, change)` also writes the hash anew."""
+    folder = tmp_path / "digits"
+    shutil.copytree(data_folder("studies") / "digits", folder)
+    return folder
+
+
+def manifest_with(folder, **values):
+    path = folder / "study.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    return folder
+
+
+def png(width, height):
+    """A small file that claims to be a picture of that size."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 999)) + chunk(b"IEND", b"")
+    )
+
+
+def test_pictures_of_a_billion_pixels_are_refused_at_once(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(12):
+            (tmp_path / name / f"{i}.png").write_bytes(png(40_000, 30_000))
+    start = time.monotonic()
+    with pytest.raises(InputError, match="24 file.*not readable"):
+        load_dataset(f"folder:{tmp_path}")
+    assert time.monotonic() - start < 10
+
+
+def test_titles_and_classes_are_text_on_the_page(copied):
+    about = json.loads((copied / "study.json").read_text())
+    about["data"]["classes"] = [SCRIPT] * 10
+    page = Dashboard(open_study(manifest_with(copied, title=SCRIPT, data=about["data"])))
+    texts = [w.value for w in _all(page) if isinstance(getattr(w, "value", None), str)]
+    assert any("&lt;script&gt;" in text for text in texts)
+    assert not any("<script" in text for text in texts)
+
+
+def _all(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _all(child)
+
+
+@pytest.mark.parametrize("name", ["../outside.csv", "/etc/passwd", "devices/../../x", "a/b", "..", ""])
+def test_a_manifest_names_no_file_outside(copied, name):
+    with pytest.raises(InputError, match="leaves the study"):
+        open_study(manifest_with(copied, files={name: "0" * 64}))
+
+
+def test_a_network_reads_no_file_outside_its_study(copied, tmp_path):
+    """ONNX may keep weights in other files, named inside."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(np.ones(4096, np.float32).tobytes())
+    path = copied / "predictor.onnx"
+    model = onnx.load(path)
+    weights = max(model.graph.initializer, key=lambda t: int(np.prod(t.dims)))
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "../secret"), ("offset", "0"), ("length", str(4 * int(np.prod(weights.dims))))):
+        weights.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+    files = json.loads((copied / "study.json").read_text())["files"] | {"predictor.onnx": sha256(path)}
+    study = open_study(manifest_with(copied, files=files))
+    with pytest.raises(InputError, match=r"predictor\.onnx"):
+        study.predict(study.space.sample(2, np.random.default_rng(0)))
