@@ -31,6 +31,8 @@ from explorer.generators import by_accuracy, open_generator
 from explorer.generators.methods import TRAINERS
 from explorer.generators.sgnas import SupernetSignal
 from explorer.limits import costs_of
+from explorer.lock import NAME as LOCK
+from explorer.lock import sole
 from explorer.manifest import FORMAT
 from explorer.protocols import Progress, silent
 from explorer.recipe import PUBLISHED, Recipe, load_recipe
@@ -56,7 +58,7 @@ def train(
         progress: reports every stage.
 
     Raises:
-        InputError: bad recipe, unreadable images, `out` in use by another recipe.
+        InputError: bad recipe, unreadable images, `out` in use by another recipe or process.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data)
     out = Path(out).expanduser()
@@ -69,7 +71,10 @@ def train(
     _claim(out, recipe, resume)
     if (out / "study.json").exists():
         return open_study(out)
-    return make().finish()
+    if os.environ.get("RANK", "0") != "0":  # the first process of a group holds the folder for all of them
+        return make().finish()
+    with sole(out):
+        return make().finish()
 
 
 class _Run:
@@ -400,7 +405,7 @@ def _claim(out: Path, recipe: Recipe, resume: bool) -> None:
     path = out / "recipe.toml"
     if out.exists() and not out.is_dir():
         raise InputError(f"out {str(out)!r} is a file; expected a folder")
-    contents = [p.name for p in out.iterdir() if not p.name.endswith(".tmp")] if out.is_dir() else []
+    contents = [p.name for p in out.iterdir() if p.name != LOCK and not p.name.endswith(".tmp")] if out.is_dir() else []
     if contents and not resume:
         hint = "; add --resume to go on" if "recipe.toml" in contents else ""
         raise InputError(f"out folder {str(out)!r} is not empty{hint}")

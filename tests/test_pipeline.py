@@ -67,6 +67,22 @@ def test_killed_at_random_moments_it_resumes_to_the_same_files(quick_study, quic
     assert left == hashes(quick_study.folder)
 
 
+def test_a_second_process_is_told(quick_recipe, tmp_path, command):
+    out = tmp_path / "held"
+    line = [sys.executable, "-m", "explorer", "train", str(quick_recipe), "--out", str(out)]
+    first = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (out / ".lock").exists():
+        assert first.poll() is None
+        time.sleep(0.1)
+    second = command("train", quick_recipe, "--out", out, "--resume")
+    assert second.returncode == 2
+    assert "another process is at work in" in second.stderr
+    first.kill()
+    first.wait()
+    assert command("train", quick_recipe, "--out", out, "--resume").returncode == 0
+    assert not (out / ".lock").exists()
+
+
 def test_out_folders_are_guarded(quick_study, quick_recipe, tmp_path):
     with pytest.raises(InputError, match="not empty; add --resume"):
         explorer.train(quick_recipe, quick_study.folder)
