@@ -33,7 +33,7 @@ def training() -> dict:
         return len(x) / (time.perf_counter() - start)
 
     result = {}
-    for rule in RULES:
+    for rule in ("uniform", "sandwich"):
         rates = {"supernet": [], "static": []}
         for step in range(8):
             codes = RULES[rule](space, 0, step, 1)
