@@ -62,8 +62,8 @@ class Dashboard(w.VBox):
         except InputError as error:
             trouble = f"The link could not be followed: {error}"
         self.state = state
+        self.front = FrontView(state, self._say)  # observes first: what the eye follows is sent first
         self.budgets = BudgetPanel(state, self._say)
-        self.front = FrontView(state, self._say)
         self.architecture = ArchitectureView(state)
         self.compare = CompareTray(state, self._say)
         self.measure = MeasurePanel(state)
