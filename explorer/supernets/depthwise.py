@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numba import njit, prange
 from torch import Tensor, nn
 
+from explorer.supernets.threads import spread
+
 CHUNKS = 8  # fixed, so that sums have one order whatever the number of threads
 
 
@@ -52,6 +54,7 @@ class _Depthwise(torch.autograd.Function):
         if not ctx.needs_input_grad[1]:
             return to_x, None
         partial = np.zeros((CHUNKS, k * k, channels), np.float32)
+        spread(gradient.numel() * k * k)
         _weight_gradient(_nhwc(x), _nhwc(gradient), k, partial)
         to_weight = torch.from_numpy(partial.sum(0)).t().reshape(channels, 1, k, k)
         return to_x, to_weight

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numba import njit, prange
 from torch import Tensor, nn
 
+from explorer.supernets.threads import spread
+
 CHUNKS = 8  # fixed, so that sums have one order whatever the number of threads
 BLOCK = 64  # rows summed in float32 before they are added in float64
 ACTS = {"none": 0, "relu": 1, "hswish": 2}
@@ -115,6 +117,7 @@ class _NormAct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, act: int) -> tuple[Tensor, ...]:
         rows = _rows(x)
+        spread(x.numel())
         sums = np.zeros((CHUNKS, 2, rows.shape[1]))
         _moments(rows, sums)
         mean, square = sums.sum(0) / len(rows)
@@ -136,6 +139,7 @@ class _NormAct(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         mean, inverse, scale, shift = ctx.statistics
         rows = _rows(x)
+        spread(x.numel())
         g = g.contiguous(memory_format=torch.channels_last)
         gz = torch.empty_like(g, memory_format=torch.channels_last)
         sums = np.zeros((CHUNKS, 2, rows.shape[1]))
