@@ -1,7 +1,7 @@
 """How many threads a compiled loop gets.
 
-Starting and joining threads costs more than a small loop takes; where another process holds a core, it costs a time slice of
-the system each time. So small arrays stay on one thread. Sums do not depend on it: their chunks are fixed.
+Starting and joining threads costs more than a small loop takes; where another process holds a core, it costs a time
+slice of the system each time. So small arrays stay on one thread. Sums do not depend on it: their chunks are fixed.
 """
 
 import numba
