@@ -1,6 +1,6 @@
 """Do inherited weights rank networks as training alone does?
 
-    python -m tests.benchmarks.standalone fashion-mnist docs/standalone.csv
+    python -m tests.benchmarks.standalone fashion-mnist docs/standalone.csv [EPOCHS]
 
 Trains networks of a study alone, all on one short schedule, and compares their validation accuracy with the inherited one.
 Two processes with one thread each; rows are appended, so a stopped run goes on.
@@ -22,7 +22,7 @@ def chosen(study):
     return table.iloc[np.linspace(0, len(table) - 1, NETWORKS).round().astype(int)]
 
 
-def train_one(name: str, key: str) -> float:
+def train_one(name: str, key: str, epochs: int) -> float:
     """Validation accuracy of one network trained alone."""
     import torch
 
@@ -34,12 +34,12 @@ def train_one(name: str, key: str) -> float:
     study = open_study(name)
     images = study.images
     network = build(study.space.layers(study.architecture(key)), images.mean, images.std, seed=0)
-    config = TrainConfig(epochs=EPOCHS, batch=128, lr=0.1, flip=True, shift=2, label_smoothing=0.1)
+    config = TrainConfig(epochs=epochs, batch=128, lr=0.1, flip=True, shift=2, label_smoothing=0.1)
     train_network(network, images, config)
     return accuracy(network, images.val)
 
 
-def main(name: str, out: Path) -> None:
+def main(name: str, out: Path, epochs: int = EPOCHS) -> None:
     """Fill the table and print Kendall's tau."""
     os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     from joblib import Parallel, delayed
@@ -58,15 +58,17 @@ def main(name: str, out: Path) -> None:
                 if r.key in done:
                     file.write(f"{r.key},{r.macs_m:.4f},{r.accuracy:.4f},{done[r.key]:.4f}\n")
 
-    for key, value in zip(todo, Parallel(2, return_as="generator")(delayed(train_one)(name, key) for key in todo)):
+    for key, value in zip(
+        todo, Parallel(2, return_as="generator")(delayed(train_one)(name, key, epochs) for key in todo)
+    ):
         done[key] = value
         print(key, f"{value:.4f}", flush=True)
         write()
     write()
     alone = np.array([done[key] for key in rows["key"]])
     inherited = rows["accuracy"].to_numpy()
-    print(f"{len(alone)} networks, {EPOCHS} epochs: tau = {kendall_tau(alone, inherited):.3f}")
+    print(f"{len(alone)} networks, {epochs} epochs: tau = {kendall_tau(alone, inherited):.3f}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:]))
