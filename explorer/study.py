@@ -407,6 +407,8 @@ def open_study(study: str | Path | Study) -> Study:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__
         raise InputError(f"{source}: format {found!r} is not one that this version reads (it reads {FORMAT})")
     manifest = parse(Manifest, values, source)
+    if folder.parent in (home() / "studies", data_folder("studies")):  # there, the folder's name is what opens it
+        manifest = manifest.model_copy(update={"name": folder.name})
     for name, digest in manifest.files.items():
         if not re.fullmatch(r"(devices/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise InputError(f"{source}: file name {name!r} leaves the study")

@@ -101,6 +101,7 @@ def test_the_panel_is_off_unless_a_root_is_given(digits_study, monkeypatch):
     assert Dashboard(digits_study).images is None
 
 
+@pytest.mark.long
 def test_own_images_become_a_study_on_the_page(images, tmp_path, digits_study, monkeypatch):
     monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("EXPLORER_DATA_ROOT", str(images))

@@ -193,3 +193,10 @@ def test_every_generator_of_every_shipped_study_conforms(name):
             low, high = study.budget_range(target)
             assert study.generate({target: high}, generator).feasible
             assert not study.generate({target: 0.9 * low}, generator).feasible
+
+
+def test_a_study_of_ones_own_is_called_as_it_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path))
+    shutil.copytree(open_study("digits").folder, tmp_path / "studies" / "mine")
+    assert open_study("mine").name == "mine"
+    assert open_study(open_study("mine").name).folder == tmp_path / "studies" / "mine"

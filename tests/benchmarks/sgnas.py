@@ -52,7 +52,7 @@ def main(name: str, out: Path) -> dict:
 
 def trained(study, config: SgnasConfig, seed: int):
     """A generator of the study's devices through its supernet; the shipped one where it is the same."""
-    if seed == study.manifest.seed and config.priors == len(study.generator("sgnas").priors):
+    if seed == study.manifest.seed and config.priors == len(study.generator("sgnas")._priors):
         return study.generator("sgnas")
     train = study.images.train
     rest = train.take(slice(round((1 - config.held_out) * len(train)), None))

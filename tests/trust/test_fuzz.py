@@ -29,7 +29,7 @@ from explorer.study import open_study
 from explorer.widgets import DashboardState
 
 fuzz = settings(
-    max_examples=int(os.environ.get("EXPLORER_FUZZ", "40")),
+    max_examples=int(os.environ.get("EXPLORER_FUZZ", "25")),
     deadline=5000,
     derandomize="EXPLORER_FUZZ" not in os.environ,
     suppress_health_check=list(HealthCheck),
