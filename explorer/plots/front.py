@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,11 @@ class FrontInfo:
     provenance: str
     of_accuracy: str
 
+    @cached_property
+    def drawn(self) -> Points:
+        """Of the evaluated networks, those that the chart draws."""
+        return self.evaluated.thinned(DRAWN)
+
     @property
     def y_range(self) -> tuple[float, float]:
         """Of the y axis: the bulk of the networks with some air."""
@@ -135,7 +141,7 @@ def front_points(front: Any) -> Points:
 def axis_title(info: FrontInfo) -> str:
     """Quantity, unit and provenance of the x axis."""
     what, known = "latency" if info.unit == "ms" else "count", len(info.evaluated.cost)
-    drawn = len(info.evaluated.thinned(DRAWN).cost)
+    drawn = len(info.drawn.cost)
     note = "" if drawn == known else f"; {drawn:,} of {known:,} networks are drawn, the others lie behind them"
     return f"{info.device}: {what} [{info.unit}]<br><sub>{info.provenance}{note}</sub>"
 
@@ -188,8 +194,7 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
     costs = "<br>".join(f"{n} %{{customdata[{i}]:.4g}} {u}" for i, (n, u) in enumerate(info.hovered))
     at = f"%{{y:.2f}} %, %{{x:.4g}} {info.unit}"
     card = f"%{{text}}<br>%{{y:.2f}} % {info.of_accuracy}<br>{costs}"
-    drawn = info.evaluated.thinned(DRAWN)
-    cloud = go.Scattergl if len(drawn.cost) > MANY else go.Scatter
+    cloud = go.Scattergl if len(info.drawn.cost) > MANY else go.Scatter
 
     def line(colour: str, dash: str, width: float = 1.5, **given: Any) -> dict[str, Any]:
         return {"mode": "lines", "line": {"color": colour, "width": width, "dash": dash}, **given}
@@ -200,7 +205,7 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
 
     made = {
         "evaluated": cloud(
-            **drawn.data(), mode="markers", hovertemplate=card,
+            **info.drawn.data(), mode="markers", hovertemplate=card,
             marker={"color": GREY, "size": 5, "opacity": 0.55},
         ),
         "front": go.Scatter(
