@@ -18,14 +18,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from explorer.config import Settings
-from explorer.front import nondominated
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.controller_graph import controller_graph
 from explorer.generators.finishing import finished, smallest_margin
+from explorer.generators.known import Known
 from explorer.generators.runtime import BudgetGenerator
 from explorer.limits import cheapest, costs_of, overshoot
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
-from explorer.spaces.operators import active, one_hot, option_counts, unique, written
+from explorer.spaces.operators import active, one_hot, option_counts, written
 
 
 class PnagConfig(Settings):
@@ -161,37 +161,20 @@ def tokens_of(space: SearchSpace) -> tuple[list[int], list[int], list[int]]:
     return genes, kinds, [len(values) for _, values in known]
 
 
-class _Population:
-    """Everything evaluated so far, as arrays."""
+class _Population(Known):
+    """Everything evaluated so far, with the one-hot that the evaluator reads."""
 
     def __init__(self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device]) -> None:
-        self.space, self.evaluator, self.devices = space, evaluator, devices
-        self.codes = np.zeros((0, len(space.decisions)), np.int8)
-        self.accuracy, self.costs = np.zeros(0), np.zeros((0, len(devices)))
+        super().__init__(space, evaluator, devices)
         self.bits = torch.zeros(0)
-        self.best = np.zeros(0, int)  # rows that no other beats in accuracy and every cost
-        self._compared = 0
 
-    def experts(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n, d) the most accurate known architecture within each budget, and (n,) whether there is one."""
-        if len(self.codes) > 1.1 * self._compared:
-            rows = np.concatenate([self.best, np.arange(self._compared, len(self.codes))])
-            self.best = rows[nondominated(self.accuracy[rows], self.costs[rows])]
-            self._compared = len(self.codes)
-        fits = overshoot(self.costs[self.best], limits[:, None, :]) <= 1
-        chosen = np.where(fits, self.accuracy[self.best], -1.0).argmax(1)
-        return self.codes[self.best[chosen]], fits.any(1)
-
-    def add(self, codes: np.ndarray) -> None:
-        known = {row.tobytes() for row in self.codes}
-        codes = np.array([r for r in unique(codes) if r.tobytes() not in known], np.int8).reshape(-1, codes.shape[1])
-        if len(codes) == 0:
-            return
-        bits = torch.from_numpy(one_hot(self.space, codes))
-        self.bits = torch.cat([self.bits, bits]) if len(self.codes) else bits
-        self.codes = np.concatenate([self.codes, codes])
-        self.accuracy = np.concatenate([self.accuracy, self.evaluator.evaluate(codes)])
-        self.costs = np.concatenate([self.costs, costs_of(self.space, self.devices, codes)])
+    def add(self, codes: np.ndarray) -> np.ndarray:
+        """See `Known.add`."""
+        new = super().add(codes)
+        if len(new):
+            bits = torch.from_numpy(one_hot(self.space, new))
+            self.bits = torch.cat([self.bits, bits]) if len(self.bits) else bits
+        return new
 
 
 class _Trainer:

@@ -3,8 +3,9 @@
 Huang and Chu 2021 ("Searching by generating: flexible and efficient one-shot NAS with architecture generator"). Kept:
 the map of layers x choices, a budget and a prior branch, Gumbel-softmax with a falling temperature, cross-entropy on
 held-out training images plus a hardware loss through the expected cost. Repaired and widened: a pool of priors, any
-device's cost (not MACs alone), several budgets at once, and a hardware loss on the network that would be returned, so
-that its cost follows the budget. A space without a differentiable supernet is judged by a network fitted to its
+device's cost (not MACs alone), several budgets at once, a hardware loss on the network that would be returned, so that
+its cost follows the budget, and cross-entropy to the best networks known for the budgets, where the judge's gradient is
+too faint to tell similar networks apart. A space without a differentiable supernet is judged by a network fitted to its
 evaluator.
 """
 
@@ -24,12 +25,13 @@ from torch import Tensor, nn
 from explorer.config import Settings
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.finishing import finished, smallest_margin
+from explorer.generators.known import Known
 from explorer.generators.layout import Layout, layout
 from explorer.generators.one_pass import nearest_prior
 from explorer.generators.runtime import BudgetGenerator
 from explorer.limits import cheapest, costs_of
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
-from explorer.spaces.operators import option_counts
+from explorer.spaces.operators import active, option_counts
 
 DEAD = 0.002  # relative distance to a budget that costs nothing
 NEAREST = 0.9  # share of the steps that start from the prior of the nearest cost; the others from any
@@ -45,6 +47,8 @@ class SgnasConfig(Settings):
         anchors: of the budget code, per device; 10 gives the published number of parameters for one device.
         steps: of `batch` budgets each; a supernet judges one of them, a fitted judge all.
         hardware: weight of the hardware loss, on squared relative distance (the published 3e-4 at 360 M MACs is 39).
+        imitation: weight of learning from the best architecture known for a budget, per decision; 0 is the published
+            method.
         rise: how much heavier that loss gets towards the end, so that costs settle on their budgets.
         temperature: of the Gumbel-softmax, from first to last, geometrically.
         priors: networks in the pool; 1 is the published one.
@@ -58,6 +62,7 @@ class SgnasConfig(Settings):
     batch: int = Field(64, ge=1)
     lr: float = Field(2e-3, gt=0)
     hardware: float = Field(39.0, ge=0)
+    imitation: float = Field(10.0, ge=0)
     rise: float = Field(5.0, ge=0)
     temperature: tuple[float, float] = (5.0, 0.3)
     priors: int = Field(32, ge=1)
@@ -216,6 +221,9 @@ class _Trainer:
         spread = space.canonical(self.rng.binomial(last, np.linspace(0, 1, 4000)[:, None]).astype(np.int8))
         ends = np.array([cheapest(space, device) for device in devices])
         pool = np.concatenate([ends, spread, space.sample(1000, self.rng)])
+        self.known = Known(space, evaluator, devices)
+        if known is not None and config.imitation:
+            self.known.add(known)
         self.costs = costs_of(space, devices, pool)
         names = tuple(device.name for device in devices)
         self.code = BudgetCode(names, tuple(self.costs.min(0)), tuple(self.costs.max(0)), config.anchors)
@@ -249,6 +257,8 @@ class _Trainer:
         soft = torch.cat([F.softmax((part + n) / heat, 1) for part, n in zip(logits, noise)], 1)
         loss = self.signal(soft[int(self.rng.integers(len(soft)))] if self.single else soft, i)
         loss = loss + c.hardware * (1 + c.rise * share**2) * self.hardware_loss(logits, limits)
+        if len(self.known.codes):
+            loss = loss + c.imitation * self.imitation_loss(logits, limits)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -274,6 +284,14 @@ class _Trainer:
         weight = torch.where(off > 0, 1.2, 1.0) * (off.abs() > DEAD)
         return (weight * off**2).mean()
 
+    def imitation_loss(self, logits: Sequence[Tensor], limits: np.ndarray) -> Tensor:
+        """Mean cross-entropy per decision to the best architecture known for each request, inactive genes left out."""
+        codes, there = self.known.experts(limits)
+        on = torch.from_numpy(active(self.space, codes) & there[:, None]).float()
+        target = torch.from_numpy(codes.astype(np.int64))
+        each = [F.cross_entropy(part, target[:, gene], reduction="none") for gene, part in enumerate(logits)]
+        return (torch.stack(each, 1) * on).sum() / on.sum().clamp(min=1)
+
     def raw(self, limits: np.ndarray) -> np.ndarray:
         """(n, d): the most probable networks."""
         with torch.no_grad():
@@ -298,7 +316,7 @@ def train_sgnas(
         config: see `SgnasConfig`.
         seed: of everything.
         progress: reports steps.
-        known: not used; the published method learns from its judge alone.
+        known: (n, d) architectures that a search found, to be imitated; without them the judge teaches alone.
         signal: a `SupernetSignal`; without one a network is fitted to the evaluator.
     """
     config = config or SgnasConfig()

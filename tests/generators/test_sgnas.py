@@ -6,6 +6,7 @@ from safetensors.torch import load
 
 from explorer.devices import load_device
 from explorer.front import kendall_tau
+from explorer.generators.known import Known
 from explorer.generators.layout import layout
 from explorer.generators.sgnas import ArchitectureGenerator, ExpectedCost, SgnasConfig, SupernetSignal, train_sgnas
 from explorer.limits import costs_of
@@ -79,6 +80,37 @@ def test_the_raw_networks_cost_follows_the_budget(made):
     costs = device.cost(space, codes)
     assert kendall_tau(costs, targets[:, 0]) > 0.95
     assert np.abs(costs / targets[:, 0] - 1).mean() < 0.04
+
+
+def test_experts_are_the_best_known_networks_that_fit(rng):
+    space = SPACES["unified-32"]
+    devices = [load_device("macs_m"), load_device("mobile")]
+    known = Known(space, Synthetic(space), devices)
+    assert len(known.add(space.sample(300, rng))) == len(known.codes)
+    assert len(known.add(known.codes[:5])) == 0
+    known.add(space.sample(10, rng))
+    limits = np.array([[3.0, np.nan], [np.nan, 4.0], [4.0, 5.0], [1e-3, np.nan]])
+    codes, there = known.experts(limits)
+    for row, limit in enumerate(limits):
+        fits = (np.isnan(limit) | (known.costs <= limit)).all(1)
+        assert there[row] == fits.any()
+        if fits.any():
+            assert Synthetic(space).evaluate(codes[row][None])[0] == known.accuracy[fits].max()
+
+
+def test_imitation_pulls_the_logits_towards_the_known_network():
+    """One network is known; with imitation alone every budget that it fits gets it."""
+    space, device = SPACES["unified-32"], load_device("macs_m")
+    config = SgnasConfig(steps=100, imitation=100.0, hardware=0.0)
+    ours = space.sample(1, np.random.default_rng(3))[0]
+
+    class OnlyOne:
+        def evaluate(self, codes):
+            return (codes == ours).all(1).astype(float)
+
+    generator = train_sgnas(space, OnlyOne(), [device], config, known=ours[None])
+    above = np.array([[1.3 * device.cost(space, ours[None])[0]]])
+    assert (generator.generate(above, np.random.default_rng(0), samples=1) == ours).mean() > 0.95
 
 
 def test_the_graph_is_the_network(made):

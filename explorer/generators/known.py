@@ -1,0 +1,50 @@
+"""Architectures whose accuracy is known, and the best of them for a request: what a generator can imitate. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from explorer.front import nondominated
+from explorer.limits import costs_of, overshoot
+from explorer.protocols import Device, Evaluator, SearchSpace
+from explorer.spaces.operators import unique
+
+
+class Known:
+    """Everything evaluated so far, as arrays.
+
+    Attributes:
+        codes: (n, d) int8, distinct.
+        accuracy: (n,).
+        costs: (n, m), one column per device.
+    """
+
+    def __init__(self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device]) -> None:
+        self.space, self.evaluator, self.devices = space, evaluator, devices
+        self.codes = np.zeros((0, len(space.decisions)), np.int8)
+        self.accuracy, self.costs = np.zeros(0), np.zeros((0, len(devices)))
+        self._best = np.zeros(0, int)  # rows that no other beats in accuracy and every cost
+        self._compared = 0
+
+    def add(self, codes: np.ndarray) -> np.ndarray:
+        """Evaluate what is new of (n, d) canonical architectures; returns it."""
+        seen = {row.tobytes() for row in self.codes}
+        new = np.array([row for row in unique(codes) if row.tobytes() not in seen], np.int8)
+        new = new.reshape(-1, self.codes.shape[1])
+        if len(new):
+            self.codes = np.concatenate([self.codes, new])
+            self.accuracy = np.concatenate([self.accuracy, self.evaluator.evaluate(new)])
+            self.costs = np.concatenate([self.costs, costs_of(self.space, self.devices, new)])
+        return new
+
+    def experts(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n, d) the most accurate architecture within each of (n, m) limits, and (n,) whether there is one."""
+        if len(self.codes) > 1.1 * self._compared:
+            rows = np.concatenate([self._best, np.arange(self._compared, len(self.codes))])
+            self._best = rows[nondominated(self.accuracy[rows], self.costs[rows])]
+            self._compared = len(self.codes)
+        fits = overshoot(self.costs[self._best], limits[:, None, :]) <= 1
+        chosen = np.where(fits, self.accuracy[self._best], -1.0).argmax(1)
+        return self.codes[self._best[chosen]], fits.any(1)
