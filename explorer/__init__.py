@@ -18,7 +18,8 @@ __version__ = "0.1.0"
 _ROOMS = {
     "Architecture": "architecture", "Candidate": "front", "Front": "front", "InputError": "errors",
     "SPACES": "spaces", "load_device": "devices", "load_dataset": "datasets",
-    "train_supernet": "supernets", "SharedWeights": "evaluators", "Predictor": "evaluators", "score": "evaluators",
+    "train_supernet": "supernets", "SharedWeights": "evaluators", "RandomWeights": "evaluators",
+    "Predictor": "evaluators", "score": "evaluators",
     "search": "search", "train_generator": "generators", "Study": "study", "open_study": "study",
     "export": "export", "ExportBundle": "export", "train": "pipeline", "Dashboard": "widgets",
 }  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from explorer import cli_device
+from explorer import cli_device, cli_networks
 from explorer.errors import InputError, unknown
 from explorer.terminal import Json, answer, progress, table
 
@@ -27,6 +27,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
                   help="Train one supernet and one generator; then a network for any budget.")  # fmt: skip
 
 app.add_typer(cli_device.app, name="device")
+app.command()(cli_networks.rank)
 
 StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
 Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]
@@ -180,16 +181,15 @@ def devices(as_json: Json = False) -> None:
 def spaces(as_json: Json = False) -> None:
     """List search spaces with sizes and cost ranges."""
     from explorer.devices import load_device
-    from explorer.limits import cheapest
+    from explorer.limits import cheapest, dearest
     from explorer.spaces import SPACES
-    from explorer.spaces.operators import option_counts
 
     rows = []
     for name, space in SPACES.items():
         row: dict[str, Any] = {"space": name, "decisions": len(space.decisions), "architectures": space.size}
         for count in ("macs_m", "params_m"):
             device = load_device(count)
-            ends = [cheapest(space, device), option_counts(space) - 1]
+            ends = [cheapest(space, device), dearest(space, device)]
             row[count] = [float(device.cost(space, end[None])[0]) for end in ends]
         rows.append(row)
     answer(rows, as_json, table([r | {"architectures": f"{float(r['architectures']):.4g}"} for r in rows]))

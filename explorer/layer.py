@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from explorer.errors import InputError
 
 ACTIVATIONS = ("none", "relu", "hswish")
+OPERATORS = (
+    "conv", "mbconv", "factorized", "norm", "avgpool", "maxpool", "add", "concat", "zero", "pool", "linear"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,11 @@ class Layer:
 
     Attributes:
         op: "conv" (convolution, batch norm where `bn`, activation), "mbconv" (expand 1x1, depthwise, optional
-            squeeze-and-excitation, project 1x1), "pool" (global average) or "linear" (with bias).
-        cin, cout: input and output channels (features for "linear").
+            squeeze-and-excitation, project 1x1), "pool" (global average) or "linear" (with bias). Cells also have
+            "norm" (batch norm, activation), "avgpool" and "maxpool" (over `kernel`, the border left out), "add" and
+            "concat" (of all inputs), "zero" (nothing passes) and "factorized" (two 1x1 convolutions of stride 2, the
+            second one pixel further, side by side, then batch norm: DARTS's skip connection that halves the size).
+        cin, cout: input and output channels (features for "linear"; of all inputs together for "concat").
         size: height and width of the (square) input; 1 behind the pooling.
         kernel, stride: of the spatial convolution.
         mid: expanded channels of an "mbconv"; equal to `cin` means that it has no expand convolution.
@@ -33,6 +39,9 @@ class Layer:
         act: "relu", "hswish" or "none".
         residual: the input is added to the output.
         bn: "conv" only: followed by batch norm (else it has neither norm nor bias).
+        groups, dilation: "conv" only; `groups` equal to `cin` is a depthwise convolution.
+        before: activation of the input, "conv" and "factorized" only.
+        joins: number of inputs of an "add" or "concat".
         name: unique within a network; not compared.
         inputs: names of the layers that feed this one, () for the image; not compared.
         places: which of a supernet's groups run, in the order of `mixed`; not compared.
@@ -50,6 +59,10 @@ class Layer:
     residual: bool = False
     bn: bool = True
     mixed: tuple[int, ...] = ()
+    groups: int = 1
+    dilation: int = 1
+    before: str = "none"
+    joins: int = 0
     name: str = field(default="", compare=False)
     inputs: tuple[str, ...] = field(default=(), compare=False)
     places: tuple[int, ...] = field(default=(), compare=False)
@@ -72,12 +85,18 @@ class Layer:
         """All that the cost depends on, as one readable line: the key of a device's block table."""
         head = f"{self.op} {self.cin}-{self.cout} {self.size}px"
         if self.op == "conv":
-            return f"{head} k{self.kernel} s{self.stride} {self.act}{'' if self.bn else ' nobn'}"
+            groups = f" g{self.groups}" * (self.groups > 1) + f" d{self.dilation}" * (self.dilation > 1)
+            line = f"{head} k{self.kernel} s{self.stride} {self.act}{'' if self.bn else ' nobn'}{groups}"
+            return line + f" after-{self.before}" * (self.before != "none")
         if self.op == "mbconv":
             flags = f" se{self.se}" * (self.se > 0) + " skip" * self.residual
             kernels = "+".join(f"{k}x{n}" for k, n in self.depthwise) if self.mixed else str(self.kernel)
             return f"{head} m{self.mid} k{kernels} s{self.stride} {self.act}{flags}"
-        return head
+        if self.op in ("pool", "linear"):
+            return head
+        joins = f" x{self.joins}" * (self.joins > 0)
+        line = f"{head} k{self.kernel} s{self.stride} {self.act}{joins}"
+        return line + f" after-{self.before}" * (self.before != "none")
 
     @classmethod
     def of_signature(cls, signature: str) -> Layer:
@@ -90,20 +109,27 @@ class Layer:
         if found is None:
             raise InputError(f"{signature!r} is no layer; expected for example 'conv 3-16 32px k3 s2 relu'")
         op, kernels, act = found["op"], found["kernels"] or "1", found["act"] or "none"
-        cin, cout, size, mid, stride, se = (int(found[n] or d) for n, d in NUMBERS)
+        cin, cout, size, mid, stride, se, groups_of, dilation, joins = (int(found[n] or d) for n, d in NUMBERS)
         groups = [(int(k), int(n)) for k, n in (part.split("x") for part in kernels.split("+") if "x" in part)]
         unit = math.gcd(*(n for _, n in groups)) if groups else 1
         mixed = tuple(k for k, n in groups for _ in range(n // unit))
         kernel = max((k for k, _ in groups), default=0) or int(kernels)
-        return cls(op, cin, cout, size, kernel, stride, mid, se, act, bool(found["skip"]), not found["nobn"], mixed)
+        return cls(
+            op, cin, cout, size, kernel, stride, mid, se, act, bool(found["skip"]), not found["nobn"], mixed, groups_of,
+            dilation, found["before"] or "none", joins,
+        )  # fmt: skip
 
 
 SIGNATURE = re.compile(
-    r"(?P<op>conv|mbconv|pool|linear) (?P<cin>\d+)-(?P<cout>\d+) (?P<size>\d+)px(?: m(?P<mid>\d+))?"
-    r"(?: k(?P<kernels>[\dx+]+) s(?P<stride>\d+) (?P<act>none|relu|hswish))?(?P<nobn> nobn)?(?: se(?P<se>\d+))?"
-    r"(?P<skip> skip)?"
+    rf"(?P<op>{'|'.join(OPERATORS)}) (?P<cin>\d+)-(?P<cout>\d+) (?P<size>\d+)px(?: m(?P<mid>\d+))?"
+    r"(?: k(?P<kernels>[\dx+]+) s(?P<stride>\d+) (?P<act>none|relu|hswish))?(?P<nobn> nobn)?(?: g(?P<groups>\d+))?"
+    r"(?: d(?P<dilation>\d+))?(?: x(?P<joins>\d+))?(?: se(?P<se>\d+))?(?P<skip> skip)?"
+    r"(?: after-(?P<before>relu|hswish))?"
 )
-NUMBERS = (("cin", 0), ("cout", 0), ("size", 0), ("mid", 0), ("stride", 1), ("se", 0))
+NUMBERS = (
+    ("cin", 0), ("cout", 0), ("size", 0), ("mid", 0), ("stride", 1), ("se", 0), ("groups", 1), ("dilation", 1),
+    ("joins", 0),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

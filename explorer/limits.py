@@ -56,3 +56,14 @@ def nearest(space: SearchSpace, devices: Sequence[Device], limits: np.ndarray) -
 def cheapest(space: SearchSpace, device: Device) -> np.ndarray:
     """(d,) the cheapest architecture on one device."""
     return nearest(space, [device], np.ones(1))
+
+
+def dearest(space: SearchSpace, device: Device) -> np.ndarray:
+    """(d,) the dearest architecture on one device: climbs from the last option everywhere, one gene at a time."""
+    best = space.canonical(np.array([[len(options) - 1 for options in space.decisions.values()]], np.int8))[0]
+    while True:
+        around = neighbours(space, best)
+        costs = device.cost(space, around)
+        if costs.max() <= costs[0]:
+            return best
+        best = around[costs.argmax()]

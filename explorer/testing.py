@@ -52,8 +52,11 @@ def _check_layers(layers: Sequence[Layer]) -> None:
         for source in layer.inputs:
             assert source in known, f"layer {layer.name} reads {source}, which does not come before it"
             before = known[source]
-            fits = before.cout == layer.cin and (before.size_out == layer.size or layer.op == "linear")
+            channels = layer.op == "concat" or before.cout == layer.cin
+            fits = channels and (before.size_out == layer.size or layer.op == "linear")
             assert fits, f"layer {layer.name} does not fit behind {source}"
+        if layer.op == "concat":
+            assert sum(known[name].cout for name in layer.inputs) == layer.cin, f"{layer.name} does not add up"
         known[layer.name] = layer
 
 

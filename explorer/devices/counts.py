@@ -5,30 +5,38 @@
 """
 
 from explorer.devices.base import LayerDevice, Provenance
-from explorer.errors import InputError
-from explorer.layer import Layer
+from explorer.errors import unknown
+from explorer.layer import OPERATORS, Layer
+
+FREE = ("avgpool", "maxpool", "add", "concat", "zero", "pool")  # neither multiply-accumulates nor parameters
 
 
 def macs(layer: Layer) -> int:
     """Multiply-accumulates of one image through a layer."""
     area_in, area_out = layer.size**2, layer.size_out**2
     if layer.op == "conv":
-        return layer.kernel**2 * layer.cin * layer.cout * area_out
+        return layer.kernel**2 * layer.cin // layer.groups * layer.cout * area_out
+    if layer.op == "factorized":
+        return layer.cin * layer.cout * area_out
     if layer.op == "mbconv":
         expand = layer.cin * layer.mid * area_in if layer.mid != layer.cin else 0
         depthwise = sum(channels * k**2 for k, channels in layer.depthwise) * area_out
         return expand + depthwise + 2 * layer.mid * layer.se + layer.mid * layer.cout * area_out
     if layer.op == "linear":
         return layer.cin * layer.cout
-    if layer.op == "pool":
+    if layer.op in (*FREE, "norm"):
         return 0
-    raise InputError(f"layer {layer.name!r} has unknown operator {layer.op!r}; choose from: {', '.join(OPERATORS)}")
+    raise unknown("operator", layer.op, OPERATORS)
 
 
 def params(layer: Layer) -> int:
     """Trainable numbers of a layer."""
     if layer.op == "conv":
-        return layer.kernel**2 * layer.cin * layer.cout + 2 * layer.cout * layer.bn
+        return layer.kernel**2 * layer.cin // layer.groups * layer.cout + 2 * layer.cout * layer.bn
+    if layer.op == "factorized":
+        return layer.cin * layer.cout + 2 * layer.cout
+    if layer.op == "norm":
+        return 2 * layer.cout
     if layer.op == "mbconv":
         expand = layer.cin * layer.mid + 2 * layer.mid if layer.mid != layer.cin else 0
         depthwise = sum(channels * k**2 for k, channels in layer.depthwise) + 2 * layer.mid
@@ -36,12 +44,9 @@ def params(layer: Layer) -> int:
         return expand + depthwise + squeeze + layer.mid * layer.cout + 2 * layer.cout
     if layer.op == "linear":
         return layer.cin * layer.cout + layer.cout
-    if layer.op == "pool":
+    if layer.op in FREE:
         return 0
-    raise InputError(f"layer {layer.name!r} has unknown operator {layer.op!r}; choose from: {', '.join(OPERATORS)}")
-
-
-OPERATORS = ("conv", "mbconv", "pool", "linear")
+    raise unknown("operator", layer.op, OPERATORS)
 
 
 class CountDevice(LayerDevice):

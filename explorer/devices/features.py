@@ -14,9 +14,10 @@ from functools import lru_cache
 import numpy as np
 
 from explorer.errors import unknown
-from explorer.layer import Layer
+from explorer.layer import OPERATORS, Layer
 
 TILE = 6  # pixels that a matrix kernel computes at once
+IMAGE = 4  # channels of an image at most
 CACHE = 1 << 20  # bytes of activations that stay near a core
 DEPTHWISE = tuple(f"{what} k{k} s{s}" for k in (3, 5, 7) for s in (1, 2) for what in ("dw out", "dw rows"))
 FEATURES = (
@@ -37,6 +38,14 @@ def features(layer: Layer) -> np.ndarray:
     area, out = layer.size**2, layer.size_out**2
     if layer.op == "mbconv":
         _mbconv(work, layer, area, out)
+    elif layer.op in ("avgpool", "maxpool") or (layer.op == "conv" and layer.groups > 1):
+        _by_channel(work, layer, area, out)
+    elif layer.op in ("norm", "add", "concat", "zero"):
+        work.add("residual", max(1, layer.joins - 1)).add("residual out", layer.cout * out * max(1, layer.joins - 1))
+    elif layer.op == "factorized":
+        work.product(layer.cin, layer.cout, out)
+    elif layer.op == "conv" and layer.kernel > 1 and layer.cin > IMAGE:
+        work.product(layer.kernel**2 * layer.cin, layer.cout, out)
     elif layer.op == "conv" and layer.size == 1:
         work.add("vector", 1).add("vector weights", layer.cin * layer.cout)
     elif layer.op == "conv" and layer.kernel == 1:
@@ -50,7 +59,7 @@ def features(layer: Layer) -> np.ndarray:
     elif layer.op == "pool":
         work.add("pool", 1).add("pool in", layer.cin * area)
     else:
-        raise unknown("operator", layer.op, ("conv", "mbconv", "pool", "linear"))
+        raise unknown("operator", layer.op, OPERATORS)
     work.values.setflags(write=False)
     return work.values
 
@@ -77,6 +86,21 @@ class _Work:
         self.add("1x1 weights", cin * cout).add("1x1 rows", cout * area**0.5)
         self.add("1x1 far", max(0, (cin + cout) * area - CACHE // 4))
         self.add("1x1 big weights", max(0, cin * cout - CACHE // 32))
+
+
+def fitted_kind(layer: Layer) -> bool:
+    """Whether layers of this kind were among those that devices are fitted to: what the mobile family is made of."""
+    plain = layer.op == "conv" and layer.groups == 1 and (layer.kernel == 1 or layer.cin <= IMAGE)
+    return plain or layer.op in ("mbconv", "pool", "linear")
+
+
+def _by_channel(work: _Work, layer: Layer, area: int, out: int) -> None:
+    """A depthwise convolution or a pooling that stands alone; other kernels and strides than the fitted ones cost like
+    the nearest of them."""
+    kernel, stride = min(max(layer.kernel | 1, 3), 7), min(layer.stride, 2)
+    work.add("dw", 1).add(f"dw out k{kernel} s{stride}", layer.cout * out)
+    work.add(f"dw rows k{kernel} s{stride}", layer.cout * layer.size_out)
+    work.add("dw in", layer.cin * area).add("dw channels", layer.cin)
 
 
 def _mbconv(work: _Work, layer: Layer, area: int, out: int) -> None:

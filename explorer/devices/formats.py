@@ -19,7 +19,7 @@ import yaml
 from explorer.devices.base import Provenance
 from explorer.devices.table import BlockTable, block_key
 from explorer.errors import InputError, unknown
-from explorer.layer import ACTIVATIONS, Layer, round_width
+from explorer.layer import ACTIVATIONS, OPERATORS, Layer, round_width
 from explorer.tables import csv_rows, network_rows, read_limited
 
 UNITS = {"ms": 1.0, "us": 1e-3, "s": 1e3}
@@ -216,8 +216,8 @@ def _csv_layer(row: Mapping[str, str], where: str) -> Layer:
         layer = Layer(row["op"], act=row.get("act") or "none", **numbers, **flags)  # type: ignore[arg-type]
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{where}: {row.get('op')!r} is no layer ({error})") from error
-    if layer.op not in ("conv", "mbconv", "pool", "linear"):
-        raise InputError(f"{where}: unknown operator {layer.op!r}; choose from: conv, mbconv, pool, linear")
+    if layer.op not in OPERATORS:
+        raise InputError(f"{where}: unknown operator {layer.op!r}; choose from: {', '.join(OPERATORS)}")
     if layer.act not in ACTIVATIONS:
         raise InputError(f"{where}: unknown activation {layer.act!r}; choose from: {', '.join(ACTIVATIONS)}")
     return layer

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from explorer.errors import unknown
-from explorer.layer import Layer
+from explorer.layer import OPERATORS, Layer
 
 OPSET = 18
 
@@ -36,20 +36,23 @@ class _Writer:
         return name
 
     def conv(self, x: str, cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1,
-             act: str = "none", bias: bool = True) -> str:  # fmt: skip
-        pad = kernel // 2
+             act: str = "none", bias: bool = True, dilation: int = 1) -> str:  # fmt: skip
+        pad = dilation * (kernel // 2)
         inputs = [x, self.weight(cout, cin // groups, kernel, kernel)] + ([self.weight(cout)] if bias else [])
-        y = self.add("Conv", inputs, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, group=groups)
+        y = self.add("Conv", inputs, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, group=groups,
+                     dilations=[dilation] * 2)  # fmt: skip
         return self.activate(y, act)
 
     def activate(self, x: str, act: str) -> str:
         operator = {"relu": "Relu", "hswish": "HardSwish", "none": None}[act]
         return self.add(operator, [x]) if operator else x
 
-    def layer(self, x: str, layer: Layer) -> str:
+    def layer(self, sources: list[str], layer: Layer) -> str:
         """Append a layer; returns the name of its output."""
+        x = self.activate(sources[0], layer.before)
         if layer.op == "conv":
-            return self.conv(x, layer.cin, layer.cout, layer.kernel, layer.stride, act=layer.act, bias=layer.bn)
+            return self.conv(x, layer.cin, layer.cout, layer.kernel, layer.stride, layer.groups, layer.act, layer.bn,
+                             layer.dilation)  # fmt: skip
         if layer.op == "mbconv":
             return self.mbconv(x, layer)
         if layer.op == "pool":
@@ -57,7 +60,48 @@ class _Writer:
         if layer.op == "linear":
             flat = self.add("Flatten", [x], axis=1)
             return self.add("Gemm", [flat, self.weight(layer.cout, layer.cin), self.weight(layer.cout)], transB=1)
-        raise unknown("operator", layer.op, ("conv", "mbconv", "pool", "linear"))
+        if layer.op in ("add", "concat"):
+            return self.add("Concat", sources, axis=1) if layer.op == "concat" else self.add("Sum", sources)
+        return self.cell_layer(x, layer)
+
+    def cell_layer(self, x: str, layer: Layer) -> str:
+        """What only cells have, of one input."""
+        pooling = {
+            "kernel_shape": [layer.kernel] * 2,
+            "strides": [layer.stride] * 2,
+            "pads": [(layer.kernel - 1) // 2] * 4,
+        }
+        if layer.op == "avgpool":
+            return self.add("AveragePool", [x], count_include_pad=0, **pooling)
+        if layer.op == "maxpool":
+            return self.add("MaxPool", [x], **pooling)
+        if layer.op == "factorized":
+            first = layer.cout // 2
+            shifted = self.add("Slice", [x, *(self.constant(v) for v in ([1, 1], [layer.size] * 2, [2, 3]))])
+            halves = [self.conv(x, layer.cin, first, 1, 2), self.conv(shifted, layer.cin, layer.cout - first, 1, 2)]
+            return self.activate(self.add("Concat", halves, axis=1), layer.act)
+        if layer.op == "norm":  # behind a sum nothing can absorb it
+            scaled = self.add("Mul", [x, self.weight(1, layer.cout, 1, 1)])
+            return self.activate(self.add("Add", [scaled, self.weight(1, layer.cout, 1, 1)]), layer.act)
+        if layer.op == "zero":
+            strided = (
+                x if layer.stride == 1 else self.add("MaxPool", [x], kernel_shape=[1, 1], strides=[layer.stride] * 2)
+            )
+            return self.add("Mul", [strided, self.zero()])
+        raise unknown("operator", layer.op, OPERATORS)
+
+    def zero(self) -> str:
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.zeros(1, np.float32), name))
+        return name
+
+    def alone(self, layer: Layer) -> list[str]:
+        """Inputs of a layer timed by itself: the image, for a sum so many times, for a concatenation in pieces."""
+        if layer.op == "concat":
+            names = [f"v{len(self.nodes)}.{i}" for i in range(layer.joins)]
+            self.nodes.append(helper.make_node("Split", ["images"], names, axis=1, num_outputs=layer.joins))
+            return names
+        return ["images"] * max(1, layer.joins)
 
     def depthwise(self, x: str, layer: Layer) -> str:
         groups = layer.depthwise
@@ -92,8 +136,8 @@ def network_graph(layers: Sequence[Layer], batch: int = 1) -> onnx.ModelProto:
     writer = _Writer()
     outputs: dict[str, str] = {}
     for i, layer in enumerate(layers):
-        source = outputs[layer.inputs[0]] if i and layer.inputs else "images"
-        outputs[layer.name] = writer.layer(source, layer)
+        sources = [outputs[name] for name in layer.inputs] if i and layer.inputs else writer.alone(layer)
+        outputs[layer.name] = writer.layer(sources, layer)
     first, last = layers[0], layers[-1]
     writer.nodes[-1].output[0] = "out"
     shape = [batch, first.cin, first.size, first.size]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from explorer.devices.base import LayerDevice, Provenance
-from explorer.devices.features import FEATURES, features
+from explorer.devices.features import FEATURES, features, fitted_kind
 from explorer.errors import InputError
 from explorer.layer import Layer
 
@@ -54,7 +54,10 @@ class LayerModel(LayerDevice):
     def outside(self, space: Any, codes: np.ndarray) -> str:
         """One line on what lies outside the fitted range, "" where all of it was fitted."""
         said = []
-        layers = {layer for row in codes for layer in space.layers(row) if layer.op == "mbconv"}
+        every = {layer for row in codes for layer in space.layers(row)}
+        layers = {layer for layer in every if layer.op == "mbconv"}
+        foreign = sorted({f"{x.op} k{x.kernel}" for x in every if not fitted_kind(x)})
+        said += [f"operators {', '.join(foreign)} (none fitted)"] if foreign else []
         channels = [c for layer in layers for c in (layer.cin, layer.cout)]
         seen = {"size": [x.size for x in layers], "channels": channels, "cost": self.cost(space, codes)}
         units = {"size": "px", "channels": "channels", "cost": "ms"}

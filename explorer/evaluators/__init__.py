@@ -7,7 +7,8 @@ from explorer.evaluators.published import read_published
 from explorer.evaluators.scoring import ScoreConfig, Scored, append_scores, read_scores, score, spread_sample
 
 __all__ = [
-    "Predictor", "PredictorConfig", "ScoreConfig", "Scored", "SharedWeights", "append_scores", "read_published",
+    "Predictor", "PredictorConfig", "RandomWeights", "ScoreConfig", "Scored",
+    "SharedWeights", "append_scores", "read_published",
     "read_scores", "score", "spread_sample",
 ]  # fmt: skip
 
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from explorer.evaluators.shared_weights import SharedWeights
 
         return SharedWeights
+    if name == "RandomWeights":
+        from explorer.evaluators.random_weights import RandomWeights
+
+        return RandomWeights
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

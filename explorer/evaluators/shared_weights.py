@@ -62,8 +62,8 @@ def accuracy(network: nn.Module, data: Split, batch: int = 500) -> float:
 def fused(network: nn.Module) -> nn.Module:
     """Fold batch norm into the convolutions of a plain network, in place: the same outputs, sooner."""
     for block in network.modules():
-        if isinstance(block, Conv) and isinstance(block[1], nn.BatchNorm2d):
-            block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), activation(block[1].act)
+        if isinstance(block, Conv) and isinstance(block[-1], nn.BatchNorm2d):
+            block[-2], block[-1] = fuse_conv_bn_eval(block[-2], block[-1]), activation(block[-1].act)
         elif isinstance(block, MBConv):
             for name in ("expand", "depthwise", "project"):
                 conv, norm = getattr(block, name), getattr(block, f"{name}_norm")

@@ -75,9 +75,22 @@ def module_of(layer: dict) -> nn.Module:
         return Pool()
     if layer["op"] == "linear":
         return Classifier(layer["cin"], layer["cout"])
-    conv = nn.Conv2d(layer["cin"], layer["cout"], layer["kernel"], layer["stride"], layer["kernel"] // 2, bias=False)
+    if layer["op"] != "conv":
+        raise ValueError(f"operator {layer['op']!r} is not known here")
+    pad = layer["dilation"] * (layer["kernel"] // 2)
+    conv = nn.Conv2d(
+        layer["cin"],
+        layer["cout"],
+        layer["kernel"],
+        layer["stride"],
+        pad,
+        layer["dilation"],
+        layer["groups"],
+        bias=False,
+    )
     norm = [nn.BatchNorm2d(layer["cout"])] if layer["bn"] else []
-    return nn.Sequential(conv, *norm, ACTIVATIONS[layer["act"]]())
+    before = [ACTIVATIONS[layer["before"]]()] if layer["before"] != "none" else []
+    return nn.Sequential(*before, conv, *norm, ACTIVATIONS[layer["act"]]())
 
 
 class Preprocess(nn.Module):

@@ -47,4 +47,4 @@ class Known:
             self._compared = len(self.codes)
         fits = overshoot(self.costs[self._best], limits[:, None, :]) <= 1
         chosen = np.where(fits, self.accuracy[self._best], -1.0).argmax(1)
-        return self.codes[self._best[chosen]], fits.any(1)
+        return self.codes[self._best[chosen]], np.asarray(fits.any(1))

@@ -29,7 +29,9 @@ def describe(layers: Sequence[Layer]) -> str:
 
 
 def block_words(layer: Layer) -> str:
-    """Kernel and expansion of a block, for example "k5 e3"."""
+    """Kernel and expansion of a block, for example "k5 e3"; another operator by its name and kernel, as "conv k3"."""
+    if layer.op != "mbconv":
+        return f"{layer.op} k{layer.kernel}" if layer.kernel > 1 or layer.op == "conv" else layer.op
     kernels = "+".join(str(k) for k, _ in layer.depthwise)
     return f"k{kernels} e{layer.mid / layer.cin:.3g}"
 

@@ -2,6 +2,8 @@
 
 from explorer.errors import unknown
 from explorer.protocols import SearchSpace
+from explorer.spaces.cell import CellSpace
+from explorer.spaces.darts import DartsSpace
 from explorer.spaces.mobile import MobileSpace, mobilenetv3
 from explorer.spaces.unified import UnifiedSpace, unified
 
@@ -48,5 +50,7 @@ register(
 )  # fmt: skip
 register(unified("unified-cifar", 32, 1, 10))
 register(unified("unified-imagenet", 224, 2, 1000))
+register(CellSpace("nasbench201"))
+register(DartsSpace("darts"))
 
-__all__ = ["SPACES", "MobileSpace", "Registry", "UnifiedSpace", "register"]
+__all__ = ["SPACES", "CellSpace", "DartsSpace", "MobileSpace", "Registry", "UnifiedSpace", "register"]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.errors import unknown
-from explorer.layer import ACTIVATIONS, Layer
+from explorer.layer import ACTIVATIONS, OPERATORS, Layer
 from explorer.supernets.depthwise import DepthwiseConv2d
 from explorer.supernets.normact import norm_act
 
@@ -65,11 +65,15 @@ class NormAct(nn.BatchNorm2d):
 
 
 class Conv(nn.Sequential):
-    """Convolution, then batch norm where the layer has it, and the activation."""
+    """Where the layer has one, an activation of the input; convolution; then batch norm where it has it, activation."""
 
     def __init__(self, layer: Layer) -> None:
-        conv = nn.Conv2d(layer.cin, layer.cout, layer.kernel, layer.stride, layer.kernel // 2, bias=False)
-        super().__init__(conv, NormAct(layer.cout, layer.act) if layer.bn else activation(layer.act))
+        pad = layer.dilation * (layer.kernel // 2)
+        conv = nn.Conv2d(
+            layer.cin, layer.cout, layer.kernel, layer.stride, pad, layer.dilation, layer.groups, bias=False
+        )
+        before = [activation(layer.before)] if layer.before != "none" else []
+        super().__init__(*before, conv, NormAct(layer.cout, layer.act) if layer.bn else activation(layer.act))
 
 
 class SqueezeExcite(nn.Module):
@@ -141,6 +145,62 @@ class Classifier(nn.Linear):
         return super().forward(x.flatten(1))
 
 
+class Factorized(nn.Module):
+    """Half the size, no pixel lost: two 1x1 convolutions of stride 2, one pixel apart (Liu et al. 2019, DARTS)."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.before = activation(layer.before)
+        first = layer.cout // 2
+        self.even = nn.Conv2d(layer.cin, first, 1, 2, bias=False)
+        self.odd = nn.Conv2d(layer.cin, layer.cout - first, 1, 2, bias=False)
+        self.norm = NormAct(layer.cout, layer.act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, cin, h, w) -> (n, cout, h / 2, w / 2), h and w even."""
+        x = self.before(x)
+        return self.norm(torch.cat([self.even(x), self.odd(x[:, :, 1:, 1:])], 1))
+
+
+class Add(nn.Module):
+    """Sum of the inputs."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Any number of (n, c, h, w) -> (n, c, h, w)."""
+        return sum(inputs[1:], inputs[0])
+
+
+class Concat(nn.Module):
+    """Inputs side by side."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Any number of (n, c_i, h, w) -> (n, sum of c_i, h, w)."""
+        return torch.cat(inputs, 1)
+
+
+class Zero(nn.Module):
+    """Nothing passes."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.stride, self.channels = layer.stride, layer.cout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, cin, h, w) -> (n, cout, h', w'), zeros."""
+        return torch.zeros_like(x[:, :1, :: self.stride, :: self.stride]).expand(-1, self.channels, -1, -1)
+
+
+CELL_MODULES = {
+    "factorized": Factorized,
+    "norm": lambda layer: NormAct(layer.cout, layer.act),
+    "avgpool": lambda x: nn.AvgPool2d(x.kernel, x.stride, (x.kernel - 1) // 2, count_include_pad=False),
+    "maxpool": lambda x: nn.MaxPool2d(x.kernel, x.stride, (x.kernel - 1) // 2),
+    "add": lambda layer: Add(),
+    "concat": lambda layer: Concat(),
+    "zero": Zero,
+}
+
+
 def module_of(layer: Layer) -> nn.Module:
     """The plain module that runs a layer."""
     if layer.op == "conv":
@@ -151,7 +211,9 @@ def module_of(layer: Layer) -> nn.Module:
         return Pool()
     if layer.op == "linear":
         return Classifier(layer.cin, layer.cout)
-    raise unknown("operator", layer.op, ("conv", "mbconv", "pool", "linear"))
+    if layer.op in CELL_MODULES:
+        return CELL_MODULES[layer.op](layer)
+    raise unknown("operator", layer.op, OPERATORS)
 
 
 class Network(nn.Module):
@@ -176,12 +238,25 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, c, h, w) float32 in [0, 1] -> logits (n, classes)."""
+        return self.outputs(images, self.names[-1:])[0]
+
+    def outputs(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
+        """What some layers give; others are forgotten when nothing is left to read them.
+
+        Args:
+            images: (n, c, h, w) float32 in [0, 1].
+            names: of layers.
+        """
         x = self.preprocess(images).contiguous(memory_format=torch.channels_last)
-        outputs: dict[str, Tensor] = {}
+        last = {source: name for name in self.names for source in self.inputs[name]}
+        known: dict[str, Tensor] = {}
         for name in self.names:
-            sources = [outputs[i] for i in self.inputs[name]] or [x]
-            outputs[name] = self.block(name)(*sources)
-        return outputs[self.names[-1]]
+            sources = self.inputs[name]
+            known[name] = self.block(name)(*([known[source] for source in sources] or [x]))
+            for source in set(sources):
+                if last[source] == name and source not in names:
+                    del known[source]
+        return [known[name] for name in names]
 
 
 def build(

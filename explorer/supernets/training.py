@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from explorer.config import Settings
 from explorer.datasets import Images, Split
+from explorer.errors import InputError
 from explorer.protocols import Progress, silent
 from explorer.spaces import UnifiedSpace
 from explorer.supernets.augment import augment
@@ -49,9 +50,20 @@ class TrainConfig(Settings):
 
 
 def make_supernet(space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> Supernet:
-    """Fresh shared weights of a space that is configured for its images."""
-    kind = UnifiedSupernet if isinstance(space, UnifiedSpace) else MobileSupernet
-    return kind(space, mean, std, seed)
+    """Fresh shared weights of a space that is configured for its images.
+
+    Raises:
+        InputError: the space has no supernet.
+    """
+    if isinstance(space, UnifiedSpace):
+        return UnifiedSupernet(space, mean, std, seed)
+    foreign = {layer.op for layer in space.layers([0] * len(space.decisions))} - {"conv", "mbconv", "pool", "linear"}
+    if foreign:
+        raise InputError(
+            f"space {space.name!r} has no supernet (its networks have {', '.join(sorted(foreign))}); choose a space of "
+            "the mobile or the unified family"
+        )
+    return MobileSupernet(space, mean, std, seed)
 
 
 def train_supernet(

@@ -1,0 +1,78 @@
+"""`explorer rank`: single networks judged without a supernet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from explorer.architecture import Architecture
+from explorer.errors import InputError, require_torch, unknown
+from explorer.terminal import Json, answer, progress, table
+
+
+def rank(
+    where: Annotated[str, typer.Argument(metavar="STUDY|SPACE", help="A study's name or folder, or a space.")],
+    data: Annotated[str | None, typer.Option(help="digits, fashion-mnist, cifar10 or folder:PATH.")] = None,
+    architecture: Annotated[list[str] | None, typer.Option(help="A key, or a cell string; repeatable.")] = None,
+    sample: Annotated[int, typer.Option(help="So many random networks.", min=0)] = 0,
+    train: Annotated[str, typer.Option(help="head (random-weight evaluation), bn or all.")] = "head",
+    seeds: Annotated[int, typer.Option(help="Random weights per network.")] = 2,
+    images: Annotated[int, typer.Option(help="Training images.")] = 2000,
+    epochs: Annotated[float, typer.Option(help="Of bn and all.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    cache: Annotated[Path | None, typer.Option(help="A folder that keeps scores.")] = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Rank networks by random weights: only the last layer is trained, in seconds."""
+    space, usual = _space(where)
+    data = data or usual
+    if data is None:
+        raise InputError(f"space {space.name!r} has no images of its own; add --data NAME")
+    if not architecture and not sample:
+        raise InputError("name networks with --architecture KEY, or draw some with --sample N")
+    require_torch("explorer rank")
+    from explorer.datasets import load_dataset
+    from explorer.devices import load_device
+    from explorer.evaluators import RandomWeights
+
+    chosen = [_network(space, text) for text in architecture or []]
+    drawn = space.sample(sample, np.random.default_rng(seed)) if sample else np.zeros((0, len(space.decisions)))
+    codes = np.array([*[a.choices for a in chosen], *drawn], np.int8).reshape(-1, len(space.decisions))
+    judge = RandomWeights(
+        space, load_dataset(data, 0, max(space.resolutions)), cache=cache, jobs=jobs, progress=progress, train=train,
+        seeds=seeds, train_images=images, epochs=epochs,
+    )  # fmt: skip
+    keys = [Architecture(judge.space, row).key for row in codes]
+    scores, macs = judge.scores(codes), load_device("macs_m").cost(judge.space, codes)
+    rows = [
+        {"architecture": key, "error": s.error, "stderr": s.stderr, "seconds": s.seconds}
+        for key, s in zip(keys, scores)
+    ]
+    shown = [row | {"macs_m": float(cost)} for row, cost in sorted(zip(rows, macs), key=lambda pair: pair[0]["error"])]
+    note = "Wide networks look better than they are to random weights; compare networks of similar MACs."
+    answer({"scores": rows}, as_json, f"{table(shown)}\n{note}")
+
+
+def _space(where: str) -> tuple[Any, str | None]:
+    """A space by name, or a study's with the name of its images."""
+    from explorer.spaces import SPACES
+    from explorer.study import open_study, study_names
+
+    if where in SPACES:
+        return SPACES[where], None
+    try:
+        study = open_study(where)
+    except InputError:
+        if Path(where).exists() or where in study_names():
+            raise
+        raise unknown("study or space", where, [*study_names(), *SPACES]) from None
+    return study.space, study.manifest.data.name
+
+
+def _network(space: Any, text: str) -> Architecture:
+    if "~" in text and hasattr(space, "from_string"):
+        return space.from_string(text)
+    return Architecture.from_key(space, text)

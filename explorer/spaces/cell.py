@@ -1,0 +1,290 @@
+"""NAS-Bench-201's space: one small cell, repeated; six edges between four nodes, five operations an edge.
+
+Dong and Yang 2020 ("NAS-Bench-201"): stem, three stages of equal cells, between stages a residual block that halves the
+size and doubles the channels. Many cells are the same function: an edge without operation cuts, a skip connection
+joins two nodes, nodes can change places, and what does not reach the output is idle. The canonical form is the cell of
+least work among them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from explorer.architecture import Architecture, as_codes
+from explorer.errors import InputError
+from explorer.layer import Layer
+from explorer.spaces.operators import sample_uniform
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+NONE, SKIP, CONV_1, CONV_3, POOL = range(5)
+EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))  # (to, from) in the order of the benchmark's strings
+NODES = 4
+
+
+@dataclass(frozen=True)
+class CellSpace:
+    """Networks of equal cells.
+
+    Attributes:
+        name: its registered name.
+        width: channels of the stem and the first stage; every further stage has twice as many.
+        depth: cells per stage.
+        stages: how many, each but the first behind a residual block of stride 2.
+        resolution: input size; `sizes` are image sizes that a network may compute at as they are.
+        channels, classes: of the images.
+    """
+
+    name: str
+    width: int = 16
+    depth: int = 5
+    stages: int = 3
+    resolution: int = 32
+    channels: int = 3
+    classes: int = 10
+    sizes: tuple[int, ...] = (28, 32)
+
+    limits: tuple[tuple[str, tuple[int, ...]], ...] = ()  # nothing is ever narrowed
+
+    @cached_property
+    def decisions(self) -> dict[str, tuple[str, ...]]:
+        """`o1.0`, `o2.0`, `o2.1`, ...: the operation of the edge to node 1 from node 0, and so on."""
+        return {f"o{to}.{source}": OPERATIONS for to, source in EDGES}
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """The one input size."""
+        return (self.resolution,)
+
+    @property
+    def size(self) -> int:
+        """Exact number of canonical architectures."""
+        return len(np.unique(_representatives()))
+
+    def enumerate(self) -> np.ndarray:
+        """(size, 6) int8: every canonical architecture."""
+        return _all_cells()[np.unique(_representatives())]
+
+    def canonical(self, codes: np.ndarray) -> np.ndarray:
+        """(n, 6) int8 -> equal functions as equal codes; idempotent."""
+        return _all_cells()[_representatives()[_number(as_codes(self, codes))]]
+
+    def active(self, codes: np.ndarray) -> np.ndarray:
+        """(n, 6) bool: every decision matters."""
+        return np.ones(np.shape(codes), bool)
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """(n, 6) int8: uniform genes, canonical."""
+        return sample_uniform(self, n, rng)
+
+    def for_images(self, channels: int, classes: int, size: int) -> CellSpace:
+        """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
+        resolution = size if size in self.sizes else self.resolution
+        return replace(self, channels=channels, classes=classes, resolution=resolution)
+
+    def scaled(self, width: int | None = None, depth: int | None = None) -> CellSpace:
+        """The same cells in networks of another width (channels of the first stage) and depth (cells per stage).
+
+        Raises:
+            InputError: below 1.
+        """
+        for what, value in (("width", width), ("depth", depth)):
+            if value is not None and value < 1:
+                raise InputError(f"{what} of space {self.name!r} is {value}; expected at least 1")
+        return replace(self, width=width or self.width, depth=depth or self.depth)
+
+    def restrict(self, options: object) -> CellSpace:
+        """Refused: this family cannot be narrowed.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"space {self.name!r} cannot be narrowed to {options!r}; choose from: the whole space")
+
+    def from_string(self, text: str) -> Architecture:
+        """The cell of one of the benchmark's strings, such as "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|".
+
+        Raises:
+            InputError: not such a string.
+        """
+        found = CELL_STRING.fullmatch(text)
+        chosen = [] if found is None else [found.group(i + 1) for i in range(len(EDGES))]
+        if found is None or not set(chosen) <= set(OPERATIONS):
+            example = self.to_string([CONV_3, NONE, SKIP, CONV_1, POOL, NONE], canonical=False)
+            raise InputError(
+                f"{text[:200]!r} is no cell of {self.name!r}; expected for example {example!r}, with operations "
+                f"{', '.join(OPERATIONS)}"
+            )
+        return Architecture(self, [OPERATIONS.index(operation) for operation in chosen])
+
+    def to_string(self, architecture: Architecture | Sequence[int], canonical: bool = True) -> str:
+        """The benchmark's string of an architecture; with `canonical=False` of exactly these choices."""
+        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
+        codes = as_codes(self, [tuple(int(c) for c in choices)])
+        row = (self.canonical(codes) if canonical else codes)[0]
+        words = [f"{OPERATIONS[c]}~{source}" for c, (_, source) in zip(row, EDGES)]
+        return "+".join(f"|{'|'.join(words[start:end])}|" for start, end in ((0, 1), (1, 3), (3, 6)))
+
+    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+        """The operators that run, in order; what leads nowhere or comes from nowhere is left out."""
+        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
+        row = self.canonical(as_codes(self, [tuple(int(c) for c in choices)]))[0]
+        return _network(self, tuple(int(c) for c in row))
+
+
+CELL_STRING = re.compile(
+    r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|", re.ASCII
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _all_cells() -> np.ndarray:
+    """(15,625, 6) int8, every code; the row number is its number."""
+    return np.stack(np.meshgrid(*[np.arange(5)] * 6, indexing="ij"), -1).reshape(-1, 6).astype(np.int8)
+
+
+def _number(codes: np.ndarray) -> np.ndarray:
+    """(n, 6) -> (n,) row of `_all_cells`."""
+    return np.asarray(codes, np.int64) @ 5 ** np.arange(5, -1, -1)
+
+
+@lru_cache(maxsize=1)
+def _representatives() -> np.ndarray:
+    """(15,625,) the number of the canonical cell of every code: of those with the same function the one with fewest
+    convolutions and poolings, then with most edges cut, then the lowest."""
+    cells = _all_cells()
+    order = np.lexsort((np.arange(len(cells)), -(cells == NONE).sum(1), (cells > SKIP).sum(1)))
+    functions = [_function(tuple(row)) for row in cells.tolist()]
+    chosen: dict[Function, int] = {}
+    for number in order.tolist():
+        chosen.setdefault(functions[number], number)
+    return np.array([chosen[function] for function in functions])
+
+
+Function = tuple[tuple[int, tuple[int, ...]], ...]  # every value: its operation and what it adds up; last the output
+
+
+def _function(row: tuple[int, ...]) -> Function:
+    """What a cell computes, the same for equal functions.
+
+    A node is a bag of values: the cell's input and what convolutions and poolings make. Skip connections hand a bag on,
+    cut edges hand on nothing; every convolution is a value of its own, as it has weights of its own. Values that reach
+    the output are numbered by what they compute; those that compute the same are tried in every order.
+    """
+    values: list[tuple[int, tuple[int, ...]]] = [(SKIP, ())]  # the cell's input
+    bags: list[tuple[int, ...]] = [(0,)]
+    for to in range(1, NODES):
+        bag: list[int] = []
+        for operation, (target, source) in zip(row, EDGES):
+            if target != to or operation == NONE or not bags[source]:
+                continue
+            if operation == SKIP:
+                bag += bags[source]
+                continue
+            value = (operation, bags[source])
+            if operation == POOL and value in values:
+                bag.append(values.index(value))
+            else:
+                bag.append(len(values))
+                values.append(value)
+        bags.append(tuple(sorted(bag)))
+    live = _live(values, bags[-1])
+    words: dict[int, str] = {}
+    for i in live:  # ascending: what a value reads comes before it
+        words[i] = f"{values[i][0]}({'+'.join(sorted(words[j] for j in values[i][1]))})"
+    groups = [[i for i in live if words[i] == word] for word in sorted(set(words.values()))]
+
+    def numbered(order: Sequence[int]) -> Function:
+        place = {value: n for n, value in enumerate(order)}
+        every = [(values[i][0], tuple(sorted(place[j] for j in values[i][1]))) for i in order]
+        return (*every, (NONE, tuple(sorted(place[i] for i in bags[-1]))))
+
+    orders = itertools.product(*(itertools.permutations(group) for group in groups))
+    return min(numbered([i for group in order for i in group]) for order in orders)
+
+
+def _live(values: Sequence[tuple[int, tuple[int, ...]]], output: Sequence[int]) -> list[int]:
+    """Values that the output depends on, ascending."""
+    found, left = set(), list(output)
+    while left:
+        value = left.pop()
+        if value not in found:
+            found.add(value)
+            left += values[value][1]
+    return sorted(found)
+
+
+@lru_cache(maxsize=4096)
+def _network(space: CellSpace, row: tuple[int, ...]) -> tuple[Layer, ...]:
+    size, width = space.resolution, space.width
+    chain = [Layer("conv", space.channels, width, size, 3, name="stem")]
+    for stage in range(space.stages):
+        if stage:
+            chain += _reduction(f"stage{stage + 1}.0", chain[-1].name, width, size)
+            width, size = 2 * width, (size - 1) // 2 + 1
+        for cell in range(space.depth):
+            chain += _cell(row, f"stage{stage + 1}.{cell + 1}", chain[-1].name, width, size)
+    chain.append(Layer("norm", width, width, size, act="relu", name="final", inputs=(chain[-1].name,)))
+    chain.append(Layer("pool", width, width, size, name="pool", inputs=("final",)))
+    chain.append(Layer("linear", width, space.classes, 1, name="classifier", inputs=("pool",)))
+    return tuple(chain)
+
+
+def _cell(row: tuple[int, ...], name: str, source: str, width: int, size: int) -> Iterator[Layer]:
+    """The layers of one cell; nodes are added up in order, the last one is the cell's output."""
+    wanted, outputs = _reaching(row), {0: source}
+    for to in range(1, NODES):
+        if to not in wanted and to != NODES - 1:
+            continue
+        arriving = []
+        for operation, (target, origin) in zip(row, EDGES):
+            if target != to or operation == NONE or origin not in outputs:
+                continue
+            layer = _operation(operation, f"{name}.{to}{origin}", outputs[origin], width, size)
+            if layer is not None:
+                yield layer
+            arriving.append(outputs[origin] if layer is None else layer.name)
+        if len(arriving) > 1:
+            node = f"{name}.{to}"
+            yield Layer("add", width, width, size, joins=len(arriving), name=node, inputs=tuple(arriving))
+            outputs[to] = node
+        elif arriving:
+            outputs[to] = arriving[0]
+    if NODES - 1 not in outputs:
+        yield Layer("zero", width, width, size, name=f"{name}.3", inputs=(source,))
+
+
+def _reaching(row: tuple[int, ...]) -> set[int]:
+    """Nodes that lead to the output."""
+    wanted = {NODES - 1}
+    for operation, (target, origin) in reversed(list(zip(row, EDGES))):
+        if operation != NONE and target in wanted:
+            wanted.add(origin)
+    return wanted
+
+
+def _operation(operation: int, name: str, source: str, width: int, size: int) -> Layer | None:
+    """One edge; None where it passes its input on."""
+    if operation == SKIP:
+        return None
+    if operation == POOL:
+        return Layer("avgpool", width, width, size, 3, name=name, inputs=(source,))
+    kernel = {CONV_1: 1, CONV_3: 3}[operation]
+    return Layer("conv", width, width, size, kernel, before="relu", name=name, inputs=(source,))
+
+
+def _reduction(name: str, source: str, width: int, size: int) -> list[Layer]:
+    """The residual block between stages: twice the channels, half the size (He et al. 2016)."""
+    half = (size - 1) // 2 + 1
+    return [
+        Layer("conv", width, 2 * width, size, 3, 2, before="relu", name=f"{name}.a", inputs=(source,)),
+        Layer("conv", 2 * width, 2 * width, half, 3, before="relu", name=f"{name}.b", inputs=(f"{name}.a",)),
+        Layer("avgpool", width, width, size, 2, 2, name=f"{name}.half", inputs=(source,)),
+        Layer("conv", width, 2 * width, half, 1, bn=False, name=f"{name}.wide", inputs=(f"{name}.half",)),
+        Layer("add", 2 * width, 2 * width, half, joins=2, name=f"{name}.out", inputs=(f"{name}.b", f"{name}.wide")),
+    ]

@@ -1,0 +1,233 @@
+"""A NASNet-style space: two cells of free wiring, a normal one and one that halves the size, repeated.
+
+Liu et al. 2019 ("DARTS"), with the encoding of NSGA-Net (Lu et al. 2019): each of four nodes adds up two edges; an edge
+is an input (either of the two cells before, or an earlier node) and one of seven operations; a cell's output is its
+nodes side by side. Both edges may have one input. The order of a node's two edges changes nothing: they ascend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from explorer.architecture import Architecture, as_codes
+from explorer.errors import InputError
+from explorer.layer import Layer, Part
+from explorer.spaces.operators import sample_uniform
+
+OPERATIONS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")
+CELLS, NODES, EDGES = ("normal", "reduce"), 4, 2
+STEM = 3  # the stem has so many times the width
+
+
+@dataclass(frozen=True)
+class DartsSpace:
+    """Networks of two kinds of cells.
+
+    Attributes:
+        name: its registered name.
+        width: channels of a node in the first cells; doubled by every reduction.
+        depth: cells; those at a third and at two thirds reduce.
+        resolution: input size; `sizes` are image sizes that a network may compute at as they are.
+        channels, classes: of the images.
+    """
+
+    name: str
+    width: int = 16
+    depth: int = 8
+    resolution: int = 32
+    channels: int = 3
+    classes: int = 10
+    sizes: tuple[int, ...] = (28, 32)
+
+    limits: tuple[tuple[str, tuple[int, ...]], ...] = ()  # nothing is ever narrowed
+
+    @cached_property
+    def decisions(self) -> dict[str, tuple[int | str, ...]]:
+        """`normal.2.input1`, `normal.2.op1`, `normal.2.input2`, ...: where each edge of a node comes from, and what it
+        does; 0 and 1 are the cells before, nodes are 2 to 5."""
+        found: dict[str, tuple[int | str, ...]] = {}
+        for cell in CELLS:
+            for node in range(2, 2 + NODES):
+                for edge in range(1, 1 + EDGES):
+                    found[f"{cell}.{node}.input{edge}"] = tuple(range(node))
+                    found[f"{cell}.{node}.op{edge}"] = OPERATIONS
+        return found
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """The one input size."""
+        return (self.resolution,)
+
+    @property
+    def size(self) -> int:
+        """Exact number of canonical architectures: unordered pairs of edges, per node."""
+        edges = [node * len(OPERATIONS) for node in range(2, 2 + NODES)]
+        return int(np.prod([n * (n + 1) // 2 for n in edges], dtype=object) ** len(CELLS))
+
+    def canonical(self, codes: np.ndarray) -> np.ndarray:
+        """(n, 32) int8 with the two edges of every node ascending; idempotent."""
+        edges = as_codes(self, codes).reshape(-1, len(CELLS) * NODES, EDGES, 2)
+        swap = np.lexsort((edges[..., 1], edges[..., 0]), axis=-1)
+        return np.take_along_axis(edges, swap[..., None], axis=2).reshape(len(edges), -1)
+
+    def active(self, codes: np.ndarray) -> np.ndarray:
+        """(n, 32) bool: every decision matters."""
+        return np.ones(np.shape(codes), bool)
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """(n, 32) int8: uniform genes, canonical."""
+        return sample_uniform(self, n, rng)
+
+    def for_images(self, channels: int, classes: int, size: int) -> DartsSpace:
+        """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
+        resolution = size if size in self.sizes else self.resolution
+        return replace(self, channels=channels, classes=classes, resolution=resolution)
+
+    def scaled(self, width: int | None = None, depth: int | None = None) -> DartsSpace:
+        """The same cells in networks of another width and depth (cells in all).
+
+        Raises:
+            InputError: a width below 1, or fewer than 3 cells.
+        """
+        if width is not None and width < 1:
+            raise InputError(f"width of space {self.name!r} is {width}; expected at least 1")
+        if depth is not None and depth < 3:
+            raise InputError(f"depth of space {self.name!r} is {depth}; expected at least 3")
+        return replace(self, width=width or self.width, depth=depth or self.depth)
+
+    def restrict(self, options: object) -> DartsSpace:
+        """Refused: this family cannot be narrowed.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"space {self.name!r} cannot be narrowed to {options!r}; choose from: the whole space")
+
+    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+        """The operators that run, in order."""
+        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
+        row = self.canonical(as_codes(self, [tuple(int(c) for c in choices)]))[0].tolist()
+        stem, pool, classifier = self._ends()
+        chain, before, last = [stem], "stem", "stem"
+        for place in self._places():
+            chain += place.preprocess(before, last)
+            nodes = [f"{place.name}.in0", f"{place.name}.in1"]
+            for node in range(NODES):
+                ends = []
+                for edge, (source, operation) in enumerate(place.edges(row, node)):
+                    name = f"{place.name}.{node + 2}{'ab'[edge]}"
+                    made = list(place.operation(operation, source, name, nodes[source]))
+                    chain += made
+                    ends.append(made[-1].name if made else nodes[source])
+                nodes.append(f"{place.name}.{node + 2}")
+                chain.append(replace(place.add, name=nodes[-1], inputs=tuple(ends)))
+            chain.append(replace(place.concat, name=f"{place.name}.out", inputs=tuple(nodes[2:])))
+            before, last = last, f"{place.name}.out"
+        return (*chain, replace(pool, inputs=(last,)), classifier)
+
+    def parts(self) -> list[Part]:
+        """The pieces of a network, each dependent on a few genes: what costs are compiled from."""
+        stem, pool, classifier = self._ends()
+        parts = [Part((), lambda _: (stem,)), Part((), lambda _: (pool, classifier))]
+        for place in self._places():
+
+            def always(choices: tuple[int, ...], place: _Place = place) -> tuple[Layer, ...]:
+                return (*place.preprocess("", ""), *[place.add] * NODES, place.concat)
+
+            parts.append(Part((), always))
+            for gene in range(place.offset, place.offset + NODES * EDGES * 2, 2):
+
+                def edge(choices: tuple[int, ...], place: _Place = place) -> tuple[Layer, ...]:
+                    return tuple(place.operation(choices[1], choices[0], "", ""))
+
+                parts.append(Part((gene, gene + 1), edge))
+        return parts
+
+    def _ends(self) -> tuple[Layer, Layer, Layer]:
+        last = list(self._places())[-1]
+        wide = NODES * last.width
+        return (
+            Layer("conv", self.channels, STEM * self.width, self.resolution, 3, name="stem"),
+            Layer("pool", wide, wide, last.size_out, name="pool"),
+            Layer("linear", wide, self.classes, 1, name="classifier", inputs=("pool",)),
+        )
+
+    def _places(self) -> Iterator[_Place]:
+        """Where the cells stand, from image to classes."""
+        width, size, stage = self.width, self.resolution, 1
+        before = last = (STEM * self.width, self.resolution)
+        for i in range(self.depth):
+            reduces = i in (self.depth // 3, 2 * self.depth // 3)
+            if reduces:
+                width, stage = 2 * width, stage + 1
+            place = _Place(f"stage{stage}.{i + 1}", width, size, reduces, before, last)
+            yield place
+            size = place.size_out
+            before, last = last, (NODES * width, size)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A cell in a network: its name, shape, and the channels and sizes of the two outputs that it reads."""
+
+    name: str
+    width: int
+    size: int
+    reduces: bool
+    before: tuple[int, int]
+    last: tuple[int, int]
+
+    @property
+    def size_out(self) -> int:
+        return (self.size - 1) // 2 + 1 if self.reduces else self.size
+
+    @property
+    def offset(self) -> int:
+        """Its first gene."""
+        return NODES * EDGES * 2 * self.reduces
+
+    @property
+    def add(self) -> Layer:
+        return Layer("add", self.width, self.width, self.size_out, joins=EDGES)
+
+    @property
+    def concat(self) -> Layer:
+        return Layer("concat", NODES * self.width, NODES * self.width, self.size_out, joins=NODES)
+
+    def preprocess(self, before: str, last: str) -> tuple[Layer, Layer]:
+        """Both inputs at the cell's width and size; the older one is halved behind a reduction."""
+        (cin, older), (wide, size) = self.before, self.last
+        op, stride = ("factorized", 2) if older != size else ("conv", 1)
+        first = Layer(op, cin, self.width, older, 1, stride, before="relu", name=f"{self.name}.in0", inputs=(before,))
+        second = Layer("conv", wide, self.width, size, 1, before="relu", name=f"{self.name}.in1", inputs=(last,))
+        return first, second
+
+    def edges(self, row: Sequence[int], node: int) -> list[tuple[int, int]]:
+        """(input, operation) of a node's edges."""
+        start = self.offset + node * EDGES * 2
+        return [(row[start + 2 * edge], row[start + 2 * edge + 1]) for edge in range(EDGES)]
+
+    def operation(self, operation: int, source: int, name: str, inputs: str) -> Iterator[Layer]:
+        """The layers of one edge, none where it hands its input on."""
+        kind, _, kernel = OPERATIONS[operation].partition("_")
+        stride = 2 if self.reduces and source < 2 else 1
+        size = self.size if source < 2 else self.size_out
+        c, k = self.width, int(kernel or 1)
+        if kind == "skip":
+            if stride == 2:
+                yield Layer("factorized", c, c, size, 1, 2, before="relu", name=name, inputs=(inputs,))
+            return
+        if kind in ("avg", "max"):
+            yield Layer(f"{kind}pool", c, c, size, k, stride, name=name, inputs=(inputs,))
+            return
+        steps = [(stride, size), (1, (size - 1) // stride + 1)] if kind == "sep" else [(stride, size)]
+        for i, (step, pixels) in enumerate(steps):
+            wide = Layer("conv", c, c, pixels, k, step, bn=False, groups=c, dilation=1 if kind == "sep" else 2,
+                         before="relu", name=f"{name}.dw{i}", inputs=(inputs,))  # fmt: skip
+            yield wide
+            inputs = f"{name}.pw{i}"
+            yield Layer("conv", c, c, wide.size_out, 1, name=inputs, inputs=(wide.name,))

@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from explorer.datasets import Split, load_dataset
+from explorer.errors import InputError
+from explorer.evaluators import RandomWeights
+from explorer.evaluators.linear_head import fit_head
+from explorer.spaces import SPACES
+from explorer.testing import check_evaluator
+
+SPACE = SPACES["mobile-tiny"]
+SMALL = {"seeds": 2, "train_images": 300, "val_images": 200}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset("digits")
+
+
+@pytest.mark.parametrize("train", ["head", "bn", "all"])
+def test_it_conforms_and_the_same_seed_gives_the_same_scores(digits, train):
+    judge = RandomWeights(SPACE, digits, train=train, epochs=0.5, **SMALL)
+    check_evaluator(judge, SPACE, 2)
+    codes = SPACE.sample(2, np.random.default_rng(0))
+    assert [(s.error, s.stderr) for s in judge.scores(codes)] == [(s.error, s.stderr) for s in judge.scores(codes)]
+
+
+def test_features_of_random_weights_tell_digits_apart(digits):
+    codes = SPACE.sample(3, np.random.default_rng(1))
+    for settings in ({}, {"head": "softmax"}, {"features": "all"}):
+        assert (RandomWeights(SPACE, digits, seeds=1, train_images=1000, **settings).evaluate(codes) > 0.45).all()
+
+
+def test_processes_change_nothing(digits):
+    codes = SPACE.sample(3, np.random.default_rng(0))
+    one, two = (RandomWeights(SPACE, digits, jobs=jobs, **SMALL).evaluate(codes) for jobs in (1, 2))
+    assert (one == two).all()
+
+
+def test_known_scores_are_not_computed_again(digits, tmp_path):
+    codes = SPACE.sample(2, np.random.default_rng(0))
+    first = RandomWeights(SPACE, digits, cache=tmp_path, **SMALL).scores(codes)
+    again = RandomWeights(SPACE, digits, cache=tmp_path, **SMALL).scores(codes)
+    assert [s.error for s in first] == [s.error for s in again]
+    assert all(s.seconds == 0 for s in again)
+    assert len(list(tmp_path.glob("*.json"))) == 2
+    RandomWeights(SPACE, digits, cache=tmp_path, **SMALL | {"seeds": 1}).scores(codes)
+    assert len(list(tmp_path.glob("*.json"))) == 4  # other settings are other scores
+    for path in tmp_path.glob("*.json"):
+        path.write_text("{")
+    with pytest.raises(InputError, match="delete it"):
+        RandomWeights(SPACE, digits, cache=tmp_path, **SMALL).scores(codes)
+
+
+@pytest.mark.parametrize("name", ["nasbench201", "darts"])
+def test_cells_are_ranked_too(digits, name):
+    space = SPACES[name].scaled(width=4, depth={"nasbench201": 1, "darts": 3}[name])
+    codes = space.sample(2, np.random.default_rng(0))
+    assert (RandomWeights(space, digits, seeds=1, train_images=300, val_images=200).evaluate(codes) > 0.15).all()
+
+
+def _spoiled(digits, kind):
+    x, y = digits.train.images, digits.train.labels
+    if kind == "constant":
+        return replace(digits, train=Split(torch.full_like(x, 7), y))
+    if kind == "one class":
+        return replace(digits, train=Split(x, torch.zeros_like(y)))
+    return replace(digits, train=Split(torch.where(x > 200, torch.nan, x.float()), y))
+
+
+@pytest.mark.parametrize(("kind", "said"), [("constant", "all the same"), ("one class", "one class only"),
+                                            ("NaN", "no numbers")])  # fmt: skip
+def test_images_that_cannot_rank_are_refused(digits, kind, said):
+    with pytest.raises(InputError, match=said):
+        RandomWeights(SPACE, _spoiled(digits, kind), **SMALL)
+
+
+@pytest.mark.parametrize("settings", [{"train": "most"}, {"seeds": 0}, {"wheels": 4}])
+def test_settings_are_checked(digits, settings):
+    with pytest.raises(InputError, match=next(iter(settings))):
+        RandomWeights(SPACE, digits, **settings)
+
+
+@pytest.mark.parametrize("kind", ["ridge", "softmax"])
+def test_the_head_finds_what_is_linear(kind):
+    torch.manual_seed(0)
+    x = torch.randn(600, 12, dtype=torch.float64)
+    x[:, 3] = 5.0  # says nothing
+    y = (x @ torch.randn(12, 4, dtype=torch.float64)).argmax(1)
+    predict = fit_head(x[:400], y[:400], 4, kind)
+    assert (predict(x[400:]) == y[400:]).double().mean() > 0.8
