@@ -1,0 +1,91 @@
+"""Published scores that need one or two passes and no training: what random-weight evaluation is compared with.
+
+All on one protocol: the same random weights (a seed), the same few training images. Higher is said to be better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explorer.datasets import Split
+from explorer.layer import Layer
+from explorer.supernets.augment import to_float
+from explorer.supernets.plain import Network, NormAct, build
+
+IMAGES = 64
+
+
+def synflow(network: Network, images: Tensor, labels: Tensor) -> float:
+    """Sum of |weight x gradient| of the output on an image of ones, all weights made positive, norms left out.
+
+    Tanaka et al. 2020, as a score Abdelfattah et al. 2021; its logarithm.
+    """
+    network.eval().double()  # fresh running statistics: batch norm does nothing
+    for p in network.parameters():
+        p.data.abs_()
+    ones = torch.ones_like(images[:1]).double() * network.preprocess.std + network.preprocess.mean
+    network(ones).sum().backward()
+    parts = [(p * p.grad).sum() for p in network.parameters() if p.grad is not None]
+    return float(torch.stack(parts).sum().clamp(min=1e-300).log().detach())
+
+
+def naswot(network: Network, images: Tensor, labels: Tensor) -> float:
+    """How differently images switch activations: log-determinant of the kernel of common codes (Mellor et al. 2021)."""
+    n = len(images)
+    kernel = torch.zeros(n, n, dtype=torch.float64)
+
+    def note(module: nn.Module, inputs: object, output: Tensor) -> None:
+        on = (output.detach() > 0).flatten(1).float()
+        off = 1 - on
+        kernel.add_((on @ on.T + off @ off.T).double())
+
+    hooks = [
+        module.register_forward_hook(note)
+        for module in network.modules()
+        if isinstance(module, nn.ReLU | nn.Hardswish) or (isinstance(module, NormAct) and module.act != "none")
+    ]
+    with torch.no_grad():
+        network.train()(images)
+    for hook in hooks:
+        hook.remove()
+    return float(torch.linalg.slogdet(kernel)[1]) if hooks else -np.inf
+
+
+def grad_norm(network: Network, images: Tensor, labels: Tensor) -> float:
+    """Sum over weights of the Euclidean norm of the loss's gradient (Abdelfattah et al. 2021)."""
+    F.cross_entropy(network.train()(images), labels).backward()
+    return float(sum(p.grad.norm().detach() for p in network.parameters() if p.grad is not None))
+
+
+def snip(network: Network, images: Tensor, labels: Tensor) -> float:
+    """Sum of |weight x gradient| of the loss (Lee et al. 2019, as a score Abdelfattah et al. 2021)."""
+    F.cross_entropy(network.train()(images), labels).backward()
+    return float(sum((p * p.grad).abs().sum().detach() for p in network.parameters() if p.grad is not None))
+
+
+SCORES: dict[str, Callable[[Network, Tensor, Tensor], float]] = {
+    "synflow": synflow, "naswot": naswot, "grad_norm": grad_norm, "snip": snip,
+}  # fmt: skip
+
+
+def zero_cost(
+    layers: Sequence[Layer], train: Split, mean: Sequence[float], std: Sequence[float], name: str, seed: int = 0,
+    images: int = IMAGES,
+) -> float:  # fmt: skip
+    """One score of one network with random weights.
+
+    Args:
+        layers: of the network.
+        train: its first images are used.
+        mean, std: normalisation of the images.
+        name: one of `SCORES`.
+        seed: of the weights.
+        images: how many.
+    """
+    network = build(layers, mean, std, seed)
+    return SCORES[name](network, to_float(train.images[:images]), train.labels[:images])

@@ -1,0 +1,187 @@
+"""Seconds a network against rank correlation: what ranks networks, and what only counts channels.
+
+    python -m tests.benchmarks.ladder truth docs/truth.csv [--jobs 2]
+    python -m tests.benchmarks.ladder scores docs/truth.csv docs/ladder.csv
+    python -m tests.benchmarks.ladder report docs/truth.csv docs/ladder.csv
+
+`truth` trains networks of three spaces alone on fashion-mnist, on one fixed schedule a space (at most 60 s each on one core);
+`scores` judges the same networks by every rung; `report` prints Kendall's tau overall and inside terciles of MACs, with
+bootstrap intervals. Rows are appended, so a stopped run goes on.
+"""
+
+import argparse
+import csv
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+# space -> width, depth, networks, training images, epochs
+TRUTH = {
+    "mobile-32": (None, None, 60, 20_000, 1.0),
+    "nasbench201": (8, 1, 40, 10_000, 2.0),
+    "darts": (8, 3, 40, 10_000, 1.0),
+}  # fmt: skip
+RUNGS = {
+    "RWE": {"train": "head", "seeds": 2},
+    "RWE, one seed": {"train": "head", "seeds": 1},
+    "RWE, softmax head": {"train": "head", "seeds": 2, "head": "softmax"},
+    "RWE, all depths": {"train": "head", "seeds": 2, "features": "all"},
+    "bn": {"train": "bn", "seeds": 1, "epochs": 2, "train_images": 3000},
+    "all": {"train": "all", "seeds": 1, "epochs": 1, "train_images": 3000},
+    "all, 2 epochs": {"train": "all", "seeds": 1, "epochs": 2, "train_images": 3000},
+}
+DRAWS = 1000  # of the bootstrap
+
+
+def space_of(name: str):
+    """A space as it is trained here."""
+    from explorer.spaces import SPACES
+
+    width, depth, *_ = TRUTH[name]
+    return SPACES[name] if width is None else SPACES[name].scaled(width, depth)
+
+
+def networks_of(name: str) -> np.ndarray:
+    """(n, d): half of them spread evenly over MACs, half drawn as they come."""
+    from explorer.devices import load_device
+    from explorer.evaluators import spread_sample
+
+    space, n, rng = space_of(name), TRUTH[name][2], np.random.default_rng(41)
+    macs = load_device("macs_m")
+    spread = spread_sample(space, n // 2, lambda codes: macs.cost(space, codes), rng)
+    drawn = [row for row in space.sample(10 * n, rng) if not (spread == row).all(1).any()]
+    return np.concatenate([spread, np.unique(np.array(drawn), axis=0)[rng.permutation(n - len(spread))]])
+
+
+def train_one(name: str, row: list[int], seed: int) -> tuple[float, float]:
+    """Validation accuracy of one network trained alone, and the seconds."""
+    import torch
+
+    from explorer.datasets import load_dataset
+    from explorer.evaluators.shared_weights import accuracy
+    from explorer.supernets import TrainConfig, build, recalibrate, train_network
+
+    torch.set_num_threads(1)
+    *_, count, epochs = TRUTH[name]
+    images = load_dataset("fashion-mnist").subset(count)
+    space = space_of(name).for_images(images.channels, len(images.classes), images.size)
+    start = time.perf_counter()
+    network = build(space.layers(row), images.mean, images.std, seed)
+    train_network(network, images, TrainConfig(epochs=epochs, batch=64, lr=0.1, label_smoothing=0.1), seed)
+    network = recalibrate(network, images)
+    return accuracy(network, images.val), time.perf_counter() - start
+
+
+def rows_of(path: Path) -> list[dict]:
+    """The rows of a table, none where it is not there."""
+    return list(csv.DictReader(path.open())) if path.exists() else []
+
+
+def append(path: Path, row: dict) -> None:
+    """One more row."""
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def truth(out: Path, jobs: int) -> None:
+    """Train what is not in the table yet."""
+    from joblib import Parallel, delayed
+
+    from explorer.architecture import Architecture
+    from explorer.devices import load_device
+
+    for name in TRUTH:
+        space, codes = space_of(name), networks_of(name)
+        done = {row["key"] for row in rows_of(out) if row["space"] == name}
+        todo = [row for row in codes if Architecture(space, row).key not in done]
+        ours = space.for_images(1, 10, 28)
+        costs = [[float(load_device(c).cost(ours, row[None])[0]) for c in ("macs_m", "params_m")] for row in todo]
+        work = Parallel(jobs, return_as="generator")(delayed(train_one)(name, row.tolist(), 0) for row in todo)
+        for row, (macs, params), (value, seconds) in zip(todo, costs, work):
+            key = Architecture(space, row).key
+            append(out, {"space": name, "key": key, "macs_m": f"{macs:.5f}", "params_m": f"{params:.6f}", "seed": 0,
+                         "accuracy": f"{value:.4f}", "seconds": f"{seconds:.1f}"})  # fmt: skip
+            print(name, key, f"{value:.4f}", f"{seconds:.0f} s", flush=True)
+
+
+def scores(table: Path, out: Path) -> None:
+    """Judge the networks of the truth by every rung that is not in the table yet."""
+    from explorer.architecture import Architecture
+    from explorer.datasets import load_dataset
+    from explorer.evaluators import RandomWeights
+    from explorer.evaluators.zero_cost import SCORES, zero_cost
+
+    images = load_dataset("fashion-mnist")
+    done = {(row["space"], row["rung"]) for row in rows_of(out)}
+    for name in TRUTH:
+        space = space_of(name).for_images(images.channels, len(images.classes), images.size)
+        keys = [row["key"] for row in rows_of(table) if row["space"] == name]
+        codes = np.array([Architecture.from_key(space, key).choices for key in keys], np.int8)
+        for rung in [*SCORES, *RUNGS]:
+            if (name, rung) in done:
+                continue
+            start = time.perf_counter()
+            if rung in SCORES:
+                layers = [space.layers(row) for row in codes]
+                values = [zero_cost(x, images.train, images.mean, images.std, rung) for x in layers]
+            else:
+                values = RandomWeights(space, images, **RUNGS[rung]).evaluate(codes).tolist()
+            each = (time.perf_counter() - start) / len(codes)
+            for key, value in zip(keys, values):
+                row = {"space": name, "key": key, "rung": rung, "score": f"{value:.6g}", "seconds": f"{each:.3f}"}
+                append(out, row)
+            print(name, rung, f"{each:.2f} s a network", flush=True)
+
+
+def tau_of(score: np.ndarray, truth: np.ndarray, macs: np.ndarray) -> dict:
+    """Kendall's tau overall and inside terciles of MACs, each with a 90 % bootstrap interval."""
+    from explorer.front import kendall_tau
+
+    third = np.searchsorted(np.quantile(macs, [1 / 3, 2 / 3]), macs)
+    groups = {"all": np.ones(len(macs), bool), **{f"tercile {i + 1}": third == i for i in range(3)}}
+    found = {}
+    for group, rows in groups.items():
+        at, rng = np.flatnonzero(rows), np.random.default_rng(0)
+        drawn = [rng.choice(at, len(at)) for _ in range(DRAWS)]
+        taus = [kendall_tau(score[i], truth[i]) for i in drawn]
+        low, high = np.nanpercentile(taus, [5, 95])
+        found[group] = [float(kendall_tau(score[at], truth[at])), float(low), float(high)]
+    return found
+
+
+def report(table: Path, out: Path) -> None:
+    """Print one JSON document: space -> rung -> seconds and taus."""
+    found: dict = {}
+    for name in TRUTH:
+        rows = [row for row in rows_of(table) if row["space"] == name]
+        if not rows:
+            continue
+        keys = [row["key"] for row in rows]
+        accuracy, macs, params = (np.array([float(row[c]) for row in rows]) for c in ("accuracy", "macs_m", "params_m"))
+        found[name] = {"networks": len(rows), "MACs": {"seconds": 0.0} | tau_of(macs, accuracy, macs),
+                       "parameters": {"seconds": 0.0} | tau_of(params, accuracy, macs)}  # fmt: skip
+        own = [row for row in rows_of(out) if row["space"] == name]
+        for rung in dict.fromkeys(row["rung"] for row in own):
+            known = {row["key"]: row for row in own if row["rung"] == rung}
+            values = np.array([float(known[key]["score"]) for key in keys])
+            found[name][rung] = {"seconds": float(known[keys[0]]["seconds"])} | tau_of(values, accuracy, macs)
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["truth", "scores", "report"])
+    parser.add_argument("truth", type=Path)
+    parser.add_argument("ladder", type=Path, nargs="?")
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    if given.what == "truth":
+        truth(given.truth, given.jobs)
+    else:
+        {"scores": scores, "report": report}[given.what](given.truth, given.ladder)
