@@ -28,7 +28,8 @@ def synflow(network: Network, images: Tensor, labels: Tensor) -> float:
     network.eval().double()  # fresh running statistics: batch norm does nothing
     for p in network.parameters():
         p.data.abs_()
-    ones = torch.ones_like(images[:1]).double() * network.preprocess.std + network.preprocess.mean
+    std, mean = network.preprocess.std, network.preprocess.mean
+    ones = torch.ones_like(images[:1]).double() * torch.as_tensor(std) + torch.as_tensor(mean)
     network(ones).sum().backward()
     parts = [(p * p.grad).sum() for p in network.parameters() if p.grad is not None]
     return float(torch.stack(parts).sum().clamp(min=1e-300).log().detach())
