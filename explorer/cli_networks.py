@@ -1,4 +1,4 @@
-"""`explorer rank`: single networks judged without a supernet."""
+"""`explorer rank` and `explorer train-network`: single networks, without a supernet."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from explorer.architecture import Architecture
 from explorer.errors import InputError, require_torch, unknown
 from explorer.terminal import Json, answer, progress, table
 
+Where = Annotated[str, typer.Argument(metavar="STUDY|SPACE", help="A study's name or folder, or a space.")]
+Data = Annotated[str | None, typer.Option(help="digits, fashion-mnist, cifar10 or folder:PATH.")]
+
 
 def rank(
-    where: Annotated[str, typer.Argument(metavar="STUDY|SPACE", help="A study's name or folder, or a space.")],
-    data: Annotated[str | None, typer.Option(help="digits, fashion-mnist, cifar10 or folder:PATH.")] = None,
+    where: Where, data: Data = None,
     architecture: Annotated[list[str] | None, typer.Option(help="A key, or a cell string; repeatable.")] = None,
     sample: Annotated[int, typer.Option(help="So many random networks.", min=0)] = 0,
     train: Annotated[str, typer.Option(help="head (random-weight evaluation), bn or all.")] = "head",
@@ -28,13 +30,9 @@ def rank(
 ) -> None:  # fmt: skip
     """Rank networks by random weights: only the last layer is trained, in seconds."""
     space, usual = _space(where)
-    data = data or usual
-    if data is None:
-        raise InputError(f"space {space.name!r} has no images of its own; add --data NAME")
     if not architecture and not sample:
         raise InputError("name networks with --architecture KEY, or draw some with --sample N")
     require_torch("explorer rank")
-    from explorer.datasets import load_dataset
     from explorer.devices import load_device
     from explorer.evaluators import RandomWeights
 
@@ -42,8 +40,8 @@ def rank(
     drawn = space.sample(sample, np.random.default_rng(seed)) if sample else np.zeros((0, len(space.decisions)))
     codes = np.array([*[a.choices for a in chosen], *drawn], np.int8).reshape(-1, len(space.decisions))
     judge = RandomWeights(
-        space, load_dataset(data, 0, max(space.resolutions)), cache=cache, jobs=jobs, progress=progress, train=train,
-        seeds=seeds, train_images=images, epochs=epochs,
+        space, _images(space, data or usual), cache=cache, jobs=jobs, progress=progress, train=train, seeds=seeds,
+        train_images=images, epochs=epochs,
     )  # fmt: skip
     keys = [Architecture(judge.space, row).key for row in codes]
     scores, macs = judge.scores(codes), load_device("macs_m").cost(judge.space, codes)
@@ -54,6 +52,37 @@ def rank(
     shown = [row | {"macs_m": float(cost)} for row, cost in sorted(zip(rows, macs), key=lambda pair: pair[0]["error"])]
     note = "Wide networks look better than they are to random weights; compare networks of similar MACs."
     answer({"scores": rows}, as_json, f"{table(shown)}\n{note}")
+
+
+def train_network(
+    where: Where, architecture: Annotated[str, typer.Option(help="A key, or a cell string.")],
+    out: Annotated[Path, typer.Option("--out", help="An empty or new folder.")], data: Data = None,
+    epochs: Annotated[float, typer.Option(help="Passes over the training images.")] = 10,
+    lr: Annotated[float, typer.Option(help="Of the highest step.")] = 0.1,
+    batch: Annotated[int, typer.Option(help="Images of a step.")] = 128,
+    seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Train one network from scratch, alone, and write it as checked ONNX."""
+    space, usual = _space(where)
+    network = _network(space, architecture)
+    require_torch("explorer train-network")
+    from explorer.config import parse
+    from explorer.export.alone import train_alone
+    from explorer.supernets import TrainConfig
+
+    config = parse(TrainConfig, {"epochs": epochs, "lr": lr, "batch": batch}, "explorer train-network")
+    facts = train_alone(network, _images(space, data or usual), out, config, seed, progress=progress)
+    text = (f"{facts['architecture']}: {facts['val']:.2%} on validation, {facts['test']:.2%} on test images (measured, "
+            f"trained alone for {epochs:g} epochs, {facts['seconds']:.0f} s)\n{facts['files']['onnx']}")  # fmt: skip
+    answer(facts, as_json, text)
+
+
+def _images(space: Any, data: str | None) -> Any:
+    from explorer.datasets import load_dataset
+
+    if data is None:
+        raise InputError(f"space {space.name!r} has no images of its own; add --data NAME")
+    return load_dataset(data, 0, max(space.resolutions))
 
 
 def _space(where: str) -> tuple[Any, str | None]:

@@ -6,6 +6,7 @@ Written under a temporary name in the same folder, flushed, then renamed: a cras
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,32 @@ def is_file(path: str | Path) -> bool:
 def is_folder(path: str | Path) -> bool:
     """The same for folders."""
     return os.path.isdir(path)
+
+
+def empty_folder(path: str | Path) -> Path:
+    """A folder to write to, which need not exist yet.
+
+    Raises:
+        InputError: it is a file, or not empty.
+    """
+    path = Path(path).expanduser()
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise InputError(f"out folder {str(path)!r} is not empty")
+    return path
+
+
+def hand_over(work: Path, out: Path) -> None:
+    """Copy every file of a scratch folder to where it belongs.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file in sorted(work.iterdir()):
+            shutil.copyfile(file, out / file.name)
+    except OSError as error:
+        raise InputError(f"cannot write to {str(out)!r}: {error.strerror}") from error
 
 
 def sha256(path: str | Path) -> str:

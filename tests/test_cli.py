@@ -44,6 +44,13 @@ def one_line(done, *words):
         (["export", "digits", "--out", "x", "--architecture", "a0000000000", "--format", "pdf"], ["unknown format 'pdf'"]),
         (["dashboard", "nope"], ["unknown study 'nope'"]),
         (["dashboard", "--port", "99999999"], ["port = 99999999"]),
+        (["rank", "nope", "--sample", "1"], ["unknown study or space 'nope'", "nasbench201"]),
+        (["rank", "nasbench201", "--sample", "1"], ["no images of its own", "--data"]),
+        (["rank", "digits"], ["--architecture KEY", "--sample N"]),
+        (["rank", "digits", "--sample", "1", "--train", "most"], ["train", "'head'"]),
+        (["rank", "nasbench201", "--data", "digits", "--architecture", "|none~0|"], ["is no cell", "nor_conv_3x3"]),
+        (["train-network", "digits", "--architecture", "x", "--out", "x"], ["'x'", "no key"]),
+        (["train-network", "digits", "--architecture", "a0000000000", "--out", "x", "--lr", "-1"], ["lr"]),
         (["fly"], ["fly"]),
         (["generate", "digits", "--colour"], ["--colour"]),
     ],
@@ -174,3 +181,30 @@ def test_ctrl_c_says_how_to_resume(quick_recipe, tmp_path):
     assert process.returncode == 130
     assert "--resume" in stderr
     assert "Traceback" not in stderr
+
+
+def test_ranking_and_training_alone(command, tmp_path):
+    rank = [
+        "rank",
+        "nasbench201",
+        "--data",
+        "digits",
+        "--sample",
+        "2",
+        "--images",
+        "200",
+        "--cache",
+        str(tmp_path / "c"),
+    ]
+    scores = json.loads(command(*rank, "--json").stdout)["scores"]
+    assert [set(score) for score in scores] == [{"architecture", "error", "stderr", "seconds"}] * 2
+    again = json.loads(command(*rank, "--json").stdout)["scores"]
+    assert [s["error"] for s in again] == [s["error"] for s in scores]
+    assert all(score["seconds"] == 0 for score in again)
+    out = tmp_path / "alone"
+    train = ["train-network", "digits", "--architecture", "a0000000000", "--epochs", "8", "--out", str(out)]
+    card = json.loads(command(*train, "--json").stdout)
+    assert card["test"] > 0.5
+    assert card["check"]["same_top1"] == 1
+    assert sorted(p.suffix for p in out.iterdir()) == [".json", ".onnx", ".safetensors"]
+    one_line(command(*train), "is not empty")

@@ -6,20 +6,19 @@ nothing is left behind.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from explorer.errors import InputError, require_torch, unknown
+from explorer.errors import require_torch, unknown
 from explorer.export.card import facts_of, readme
 from explorer.export.check import ExportError, Run, compared, refuse_other
 from explorer.export.onnx_files import run_onnx, write_int8, write_onnx
 from explorer.export.original import Original, original_of
 from explorer.export.torch_files import run_program, run_source, write_program, write_source
-from explorer.files import write_json, write_text
+from explorer.files import empty_folder, hand_over, write_json, write_text
 from explorer.front import Candidate
 from explorer.protocols import Progress, silent
 from explorer.study import Study
@@ -112,9 +111,7 @@ def export(
         if name not in possible:
             raise unknown("format", name, possible)
     require_torch("exporting a network")
-    out = Path(out).expanduser()
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise InputError(f"out folder {str(out)!r} is not empty")
+    out = empty_folder(out)
     original = original_of(study, candidate, weights, images, fine_tune, progress)
     with tempfile.TemporaryDirectory(prefix="explorer-export-") as scratch:
         work = Path(scratch)
@@ -127,12 +124,7 @@ def export(
         files |= {"card": f"{original.stem}.json", "readme": f"{original.stem}.md"}
         write_json(work / files["card"], facts)
         write_text(work / files["readme"], readme(facts))
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            for file in sorted(work.iterdir()):
-                shutil.copyfile(file, out / file.name)
-        except OSError as error:
-            raise InputError(f"cannot write to {str(out)!r}: {error.strerror}") from error
+        hand_over(work, out)
     return ExportBundle(out, {name: out / file for name, file in files.items()}, check, found)
 
 

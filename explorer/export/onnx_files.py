@@ -23,29 +23,40 @@ QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "HardSwish", "ReduceMean",
 
 def write_onnx(original: Original, path: Path) -> None:
     """`images (n, c, h, w) -> logits (n, classes)`, n dynamic, metadata inside."""
-    import onnx
-    import torch
-
     study, data = original.study, original.study.manifest.data
-    example = torch.rand(2, data.channels, data.size, data.size)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), redirect_stdout(StringIO()):
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            original.fused(), (example,), dynamo=True, input_names=["images"], output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("n", min=1, max=65536)},), verbose=False,
-        )  # fmt: skip
-    assert program is not None
-    model = program.model_proto
     facts = {
         "study": study.name, "study_fingerprint": fingerprint(study), "architecture": original.candidate.key,
         "space": study.space.name, "classes": json.dumps(data.classes),
         "costs": json.dumps(dict(original.candidate.costs)), "weights": original.weights,
-        "images": f"float32 (n, {data.channels}, {data.size}, {data.size}) in [0, 1]",
     }  # fmt: skip
-    onnx.helper.set_model_props(model, facts)
+    path.write_bytes(onnx_bytes(original.fused(), data.channels, data.size, facts))
+
+
+def onnx_bytes(network: Any, channels: int, size: int, facts: dict[str, str]) -> bytes:
+    """A network in evaluation mode as a checked ONNX file.
+
+    Args:
+        network: takes images in [0, 1].
+        channels, size: of the images.
+        facts: metadata.
+    """
+    import onnx
+    import torch
+
+    example = torch.rand(2, channels, size, size)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network, (example,), dynamo=True, input_names=["images"], output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("n", min=1, max=65536)},), verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    model = program.model_proto
+    about = facts | {"images": f"float32 (n, {channels}, {size}, {size}) in [0, 1]"}
+    onnx.helper.set_model_props(model, about)
     onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString())
+    return bytes(model.SerializeToString())
 
 
 def write_int8(original: Original, path: Path) -> None:
