@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from explorer.architecture import Architecture, as_codes
 from explorer.errors import InputError
 from explorer.layer import Layer
-from explorer.spaces.operators import sample_uniform
+from explorer.spaces.cells import Cells
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV_1, CONV_3, POOL = range(5)
@@ -28,38 +28,20 @@ NODES = 4
 
 
 @dataclass(frozen=True)
-class CellSpace:
-    """Networks of equal cells.
+class CellSpace(Cells):
+    """Networks of equal cells; every stage has twice the width of the one before.
 
     Attributes:
-        name: its registered name.
-        width: channels of the stem and the first stage; every further stage has twice as many.
         depth: cells per stage.
         stages: how many, each but the first behind a residual block of stride 2.
-        resolution: input size; `sizes` are image sizes that a network may compute at as they are.
-        channels, classes: of the images.
     """
 
-    name: str
-    width: int = 16
-    depth: int = 5
     stages: int = 3
-    resolution: int = 32
-    channels: int = 3
-    classes: int = 10
-    sizes: tuple[int, ...] = (28, 32)
-
-    limits: tuple[tuple[str, tuple[int, ...]], ...] = ()  # nothing is ever narrowed
 
     @cached_property
     def decisions(self) -> dict[str, tuple[str, ...]]:
         """`o1.0`, `o2.0`, `o2.1`, ...: the operation of the edge to node 1 from node 0, and so on."""
         return {f"o{to}.{source}": OPERATIONS for to, source in EDGES}
-
-    @property
-    def resolutions(self) -> tuple[int, ...]:
-        """The one input size."""
-        return (self.resolution,)
 
     @property
     def size(self) -> int:
@@ -73,38 +55,6 @@ class CellSpace:
     def canonical(self, codes: np.ndarray) -> np.ndarray:
         """(n, 6) int8 -> equal functions as equal codes; idempotent."""
         return _all_cells()[_representatives()[_number(as_codes(self, codes))]]
-
-    def active(self, codes: np.ndarray) -> np.ndarray:
-        """(n, 6) bool: every decision matters."""
-        return np.ones(np.shape(codes), bool)
-
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, 6) int8: uniform genes, canonical."""
-        return sample_uniform(self, n, rng)
-
-    def for_images(self, channels: int, classes: int, size: int) -> CellSpace:
-        """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
-        resolution = size if size in self.sizes else self.resolution
-        return replace(self, channels=channels, classes=classes, resolution=resolution)
-
-    def scaled(self, width: int | None = None, depth: int | None = None) -> CellSpace:
-        """The same cells in networks of another width (channels of the first stage) and depth (cells per stage).
-
-        Raises:
-            InputError: below 1.
-        """
-        for what, value in (("width", width), ("depth", depth)):
-            if value is not None and value < 1:
-                raise InputError(f"{what} of space {self.name!r} is {value}; expected at least 1")
-        return replace(self, width=width or self.width, depth=depth or self.depth)
-
-    def restrict(self, options: object) -> CellSpace:
-        """Refused: this family cannot be narrowed.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError(f"space {self.name!r} cannot be narrowed to {options!r}; choose from: the whole space")
 
     def from_string(self, text: str) -> Architecture:
         """The cell of one of the benchmark's strings, such as "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|".

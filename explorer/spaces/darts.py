@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
 from explorer.architecture import Architecture, as_codes
-from explorer.errors import InputError
 from explorer.layer import Layer, Part
-from explorer.spaces.operators import sample_uniform
+from explorer.spaces.cells import Cells
 
 OPERATIONS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")
 CELLS, NODES, EDGES = ("normal", "reduce"), 4, 2
@@ -24,26 +24,16 @@ STEM = 3  # the stem has so many times the width
 
 
 @dataclass(frozen=True)
-class DartsSpace:
-    """Networks of two kinds of cells.
+class DartsSpace(Cells):
+    """Networks of two kinds of cells; every reduction doubles the width.
 
     Attributes:
-        name: its registered name.
-        width: channels of a node in the first cells; doubled by every reduction.
-        depth: cells; those at a third and at two thirds reduce.
-        resolution: input size; `sizes` are image sizes that a network may compute at as they are.
-        channels, classes: of the images.
+        width: channels of a node in the first cells.
+        depth: cells in all; those at a third and at two thirds reduce.
     """
 
-    name: str
-    width: int = 16
     depth: int = 8
-    resolution: int = 32
-    channels: int = 3
-    classes: int = 10
-    sizes: tuple[int, ...] = (28, 32)
-
-    limits: tuple[tuple[str, tuple[int, ...]], ...] = ()  # nothing is ever narrowed
+    least_depth: ClassVar[int] = 3
 
     @cached_property
     def decisions(self) -> dict[str, tuple[int | str, ...]]:
@@ -58,11 +48,6 @@ class DartsSpace:
         return found
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
-        """The one input size."""
-        return (self.resolution,)
-
-    @property
     def size(self) -> int:
         """Exact number of canonical architectures: unordered pairs of edges, per node."""
         edges = [node * len(OPERATIONS) for node in range(2, 2 + NODES)]
@@ -73,39 +58,6 @@ class DartsSpace:
         edges = as_codes(self, codes).reshape(-1, len(CELLS) * NODES, EDGES, 2)
         swap = np.lexsort((edges[..., 1], edges[..., 0]), axis=-1)
         return np.take_along_axis(edges, swap[..., None], axis=2).reshape(len(edges), -1)
-
-    def active(self, codes: np.ndarray) -> np.ndarray:
-        """(n, 32) bool: every decision matters."""
-        return np.ones(np.shape(codes), bool)
-
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, 32) int8: uniform genes, canonical."""
-        return sample_uniform(self, n, rng)
-
-    def for_images(self, channels: int, classes: int, size: int) -> DartsSpace:
-        """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
-        resolution = size if size in self.sizes else self.resolution
-        return replace(self, channels=channels, classes=classes, resolution=resolution)
-
-    def scaled(self, width: int | None = None, depth: int | None = None) -> DartsSpace:
-        """The same cells in networks of another width and depth (cells in all).
-
-        Raises:
-            InputError: a width below 1, or fewer than 3 cells.
-        """
-        if width is not None and width < 1:
-            raise InputError(f"width of space {self.name!r} is {width}; expected at least 1")
-        if depth is not None and depth < 3:
-            raise InputError(f"depth of space {self.name!r} is {depth}; expected at least 3")
-        return replace(self, width=width or self.width, depth=depth or self.depth)
-
-    def restrict(self, options: object) -> DartsSpace:
-        """Refused: this family cannot be narrowed.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError(f"space {self.name!r} cannot be narrowed to {options!r}; choose from: the whole space")
 
     def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
         """The operators that run, in order."""
