@@ -25,7 +25,7 @@ from explorer.devices import COUNTS, device_json, load_device
 from explorer.errors import InputError
 from explorer.evaluators import Predictor, Scored, SharedWeights, append_scores, read_published
 from explorer.evaluators.scoring import spread_sample
-from explorer.files import sha256, write_json, write_text
+from explorer.files import empty_folder, sha256, write_json, write_text
 from explorer.front import Front, nondominated, objectives
 from explorer.generators import by_accuracy, open_generator
 from explorer.generators.methods import TRAINERS
@@ -303,9 +303,7 @@ def add_device(study: Study, device: Any, out: str | Path, progress: Progress = 
     Raises:
         InputError: `out` is not empty, the name is taken, or the device cannot price the space.
     """
-    out = Path(out).expanduser()
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise InputError(f"out folder {str(out)!r} is not empty")
+    out = empty_folder(out)
     text = device_json(device)
     wider = study.with_device(device, progress=progress)
     work = out.with_name(f".{out.name}.{os.getpid()}.tmp")

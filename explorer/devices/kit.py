@@ -17,7 +17,7 @@ from explorer.devices.graph import network_graph
 from explorer.devices.plan import make_plan, table_from
 from explorer.devices.table import BlockTable
 from explorer.errors import InputError
-from explorer.files import write_json
+from explorer.files import empty_folder, write_json
 
 MOST = 300  # graphs of one kit
 README = """# Measuring kit
@@ -70,9 +70,7 @@ def write_kit(names: Sequence[str], spaces: Sequence[Any], out: str | Path, netw
     Raises:
         InputError: `out` is not empty or cannot be written.
     """
-    out = Path(out).expanduser()
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise InputError(f"out folder {str(out)!r} is not empty")
+    out = empty_folder(out)
     plan = make_plan(spaces, networks, MOST, seed)
     kinds = ["call", *["block"] * len(plan.blocks), *["network"] * len(plan.networks)]
     graphs = []
