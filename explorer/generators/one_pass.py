@@ -73,8 +73,8 @@ class OnePassGenerator(BudgetGenerator):
 class PriorGenerator(OnePassGenerator):
     """SGNAS's: its graph also reads a prior network, `prior (n, 1, rows, columns)`.
 
-    The first start of a request takes the prior of the nearest cost, the others any of the pool; a pass through its
-    convolutions is dear, so more of the draws sample decisions.
+    The first start of a request takes the mean of the priors around its cost, the others any of the pool; a pass
+    through its convolutions is dear, so more of the draws sample decisions.
     """
 
     sampled = 0.87
@@ -91,13 +91,26 @@ class PriorGenerator(OnePassGenerator):
     def _logits(self, starts: Starts, rng: np.random.Generator) -> np.ndarray:
         first = np.ones(len(starts.request), bool)
         first[1:] = starts.request[1:] != starts.request[:-1]
-        prior = rng.integers(0, len(self._priors), len(first)) if not first.all() else np.zeros(len(first), int)
-        prior[first] = nearest_prior(self._prior_costs, starts.asked[first])
-        feeds = {"code": self.code(starts.asked), "prior": self._priors[prior]}
-        return np.asarray(self._session.run(None, feeds)[0])
+        prior = np.empty((len(first), *self._priors.shape[1:]), np.float32)
+        prior[first] = prior_around(self._priors, self._prior_costs, starts.asked[first])
+        prior[~first] = self._priors[rng.integers(0, len(self._priors), (~first).sum())]
+        return np.asarray(self._session.run(None, {"code": self.code(starts.asked), "prior": prior})[0])
 
 
-def nearest_prior(costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """(P, m) costs of a pool and (n, m) limits -> (n,) row whose tightest device is nearest to its limit."""
+def prior_around(maps: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """A mean of the pool's maps, those whose cost is near the limit weighing most: it moves smoothly with the limit.
+
+    Args:
+        maps: (P, 1, rows, columns) one network each.
+        costs: (P, m), a column per device.
+        limits: (n, m), NaN where free.
+
+    Returns:
+        (n, 1, rows, columns).
+    """
     tightest = np.nan_to_num(costs[None] / limits[:, None], nan=0.0).max(2)
-    return np.asarray(np.abs(np.log(np.maximum(tightest, 1e-9))).argmin(1))
+    off = np.log(np.maximum(tightest, 1e-9)) ** 2
+    spread = np.ptp(np.log(costs[:, 0])) / max(1, len(costs) - 1) or 1.0
+    weight = np.exp((off.min(1, keepdims=True) - off) / (2 * spread**2))
+    weight /= weight.sum(1, keepdims=True)
+    return np.asarray(np.tensordot(weight, maps, 1), np.float32)

@@ -27,14 +27,14 @@ from explorer.generators.budgets import BudgetCode
 from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.known import Known
 from explorer.generators.layout import Layout, layout
-from explorer.generators.one_pass import nearest_prior
+from explorer.generators.one_pass import prior_around
 from explorer.generators.runtime import BudgetGenerator
 from explorer.limits import cheapest, costs_of
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import active, option_counts
 
 DEAD = 0.002  # relative distance to a budget that costs nothing
-NEAREST = 0.9  # share of the steps that start from the prior of the nearest cost; the others from any
+AROUND = 0.9  # share of the steps that start from the priors around the budget; the others from any of the pool
 
 # (D,) probabilities of all options in gene order, step -> a loss whose gradient says which options are accurate
 Signal = Callable[[Tensor, int], Tensor]
@@ -229,6 +229,7 @@ class _Trainer:
         self.code = BudgetCode(names, tuple(self.costs.min(0)), tuple(self.costs.max(0)), config.anchors)
         rows = np.linspace(len(ends), len(ends) + len(spread) - 1, config.priors + 2)[1:-1].round().astype(int)
         self.priors, self.prior_costs = pool[rows], self.costs[rows]
+        self.prior_maps = self.map.one_hot(self.priors)
         self.single = signal is not None  # a supernet judges one network at a time
         self.signal = signal or FittedSignal(space, evaluator, seed)
         self.expected = [ExpectedCost(space, device) for device in devices]
@@ -237,9 +238,9 @@ class _Trainer:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, config.steps)
 
     def logits(self, limits: np.ndarray, prior: np.ndarray) -> list[Tensor]:
-        """(n, m) limits and (n,) rows of the pool -> one (n, options) tensor per decision."""
-        maps = torch.from_numpy(self.map.one_hot(self.priors[prior]))
-        flat = self.network(torch.from_numpy(self.code(limits)), maps)[:, torch.from_numpy(self.map.cells)]
+        """(n, m) limits and (n, 1, rows, columns) maps -> one (n, options) tensor per decision."""
+        flat = self.network(torch.from_numpy(self.code(limits)), torch.from_numpy(prior))
+        flat = flat[:, torch.from_numpy(self.map.cells)]
         return list(flat.split(self.counts.tolist(), 1))
 
     def step(self, i: int) -> float:
@@ -248,23 +249,33 @@ class _Trainer:
         share = i / max(1, c.steps - 1)
         heat = c.temperature[0] ** (1 - share) * c.temperature[1] ** share
         limits = self.code.sample(c.batch, self.costs, self.rng)
-        if self.rng.random() < NEAREST:
-            prior = nearest_prior(self.prior_costs, limits)
-        else:
-            prior = self.rng.integers(0, len(self.priors), len(limits))
-        logits = self.logits(limits, prior)
+        logits = self.logits(limits, self.prior(limits))
         noise = [torch.from_numpy(self.rng.gumbel(size=part.shape).astype(np.float32)) for part in logits]
         soft = torch.cat([F.softmax((part + n) / heat, 1) for part, n in zip(logits, noise)], 1)
         loss = self.signal(soft[int(self.rng.integers(len(soft)))] if self.single else soft, i)
-        loss = loss + c.hardware * (1 + c.rise * share**2) * self.hardware_loss(logits, limits)
+        self.update(loss + self.steering(logits, limits, 1 + c.rise * share**2))
+        return float(loss.detach())
+
+    def prior(self, limits: np.ndarray) -> np.ndarray:
+        """(n, 1, rows, columns): what the step starts from."""
+        if self.rng.random() < AROUND:
+            return prior_around(self.prior_maps, self.prior_costs, limits)
+        return self.prior_maps[self.rng.integers(0, len(self.priors), len(limits))]
+
+    def steering(self, logits: Sequence[Tensor], limits: np.ndarray, weight: float) -> Tensor:
+        """Hardware loss, so many times, and imitation."""
+        loss = self.config.hardware * weight * self.hardware_loss(logits, limits)
         if len(self.known.codes):
-            loss = loss + c.imitation * self.imitation_loss(logits, limits)
+            loss = loss + self.config.imitation * self.imitation_loss(logits, limits)
+        return loss
+
+    def update(self, loss: Tensor) -> None:
+        """Follow the gradient."""
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.schedule.step()
-        return float(loss.detach())
 
     def hardware_loss(self, logits: Sequence[Tensor], limits: np.ndarray) -> Tensor:
         """Squared relative distance of the tightest device, 1.2 times where it is over; on the most probable network.
@@ -295,7 +306,7 @@ class _Trainer:
     def raw(self, limits: np.ndarray) -> np.ndarray:
         """(n, d): the most probable networks."""
         with torch.no_grad():
-            parts = self.logits(limits, nearest_prior(self.prior_costs, limits))
+            parts = self.logits(limits, prior_around(self.prior_maps, self.prior_costs, limits))
         return self.space.canonical(np.column_stack([part.argmax(1).numpy() for part in parts]).astype(np.int8))
 
     def find_margin(self) -> tuple[float, float]:

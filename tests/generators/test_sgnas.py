@@ -8,6 +8,7 @@ from explorer.devices import load_device
 from explorer.front import kendall_tau
 from explorer.generators.known import Known
 from explorer.generators.layout import layout
+from explorer.generators.one_pass import prior_around
 from explorer.generators.sgnas import ArchitectureGenerator, ExpectedCost, SgnasConfig, SupernetSignal, train_sgnas
 from explorer.limits import costs_of
 from explorer.spaces import SPACES
@@ -120,15 +121,25 @@ def test_the_graph_is_the_network(made):
     network.load_state_dict(load(generator.weights))
     limits = np.array([[2.0], [6.0]])
     where, priors = layout(space), np.array(generator.about["priors"], np.int8)
-    from explorer.generators.one_pass import nearest_prior
-
     asked = limits * (1 - generator.margin)
-    rows = nearest_prior(costs_of(space, [device], priors), asked)
-    maps = torch.from_numpy(where.one_hot(priors[rows]))
+    maps = torch.from_numpy(prior_around(where.one_hot(priors), costs_of(space, [device], priors), asked))
     flat = network(torch.from_numpy(generator.code(asked)), maps)[:, torch.from_numpy(where.cells)]
     parts = flat.split(option_counts(space).tolist(), 1)
     expected = space.canonical(np.column_stack([p.argmax(1).numpy() for p in parts]).astype(np.int8))
     assert (generator.generate(limits, np.random.default_rng(0), samples=1) == expected).all()
+
+
+def test_the_prior_moves_smoothly_with_the_budget(made):
+    generator, space, device = made
+    maps = layout(space).one_hot(np.array(generator.about["priors"], np.int8))
+    costs = costs_of(space, [device], np.array(generator.about["priors"], np.int8))
+    budgets = np.geomspace(costs.min(), costs.max(), 400)[:, None]
+    around = prior_around(maps, costs, budgets)
+    assert around.shape == (400, *maps.shape[1:])
+    assert np.allclose(around.sum((1, 2, 3)), maps[0].sum(), rtol=1e-5)  # still one option a decision, spread over some
+    assert np.abs(np.diff(around, axis=0)).max() < 0.2
+    far = prior_around(maps, costs, np.array([[1e-6], [1e6]]))  # far outside: the end of the pool
+    assert np.isfinite(far).all() and far[0, 0].argmax() == maps[costs[:, 0].argmin(), 0].argmax()
 
 
 def test_a_supernet_judges_and_stays_as_it_is():
