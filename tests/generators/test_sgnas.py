@@ -139,7 +139,8 @@ def test_the_prior_moves_smoothly_with_the_budget(made):
     assert np.allclose(around.sum((1, 2, 3)), maps[0].sum(), rtol=1e-5)  # still one option a decision, spread over some
     assert np.abs(np.diff(around, axis=0)).max() < 0.2
     far = prior_around(maps, costs, np.array([[1e-6], [1e6]]))  # far outside: the end of the pool
-    assert np.isfinite(far).all() and far[0, 0].argmax() == maps[costs[:, 0].argmin(), 0].argmax()
+    assert np.isfinite(far).all()
+    assert far[0, 0].argmax() == maps[costs[:, 0].argmin(), 0].argmax()
 
 
 def test_a_supernet_judges_and_stays_as_it_is():
