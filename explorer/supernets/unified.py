@@ -79,12 +79,12 @@ class UnifiedMBConv(nn.Module):
         y = self.expand_norm(self.expand(x), self.act)
         mixed: Tensor | None = None
         for column, k in enumerate(self.kernels, 1):
-            if float(p[:, column].max()) <= NEGLIGIBLE:
+            if float(p[:, column].detach().max()) <= NEGLIGIBLE:
                 continue
             z = self.norms[str(k)](depthwise(y, self.weights[str(k)], self.stride), self.act)
             z = z * p[:, column].repeat_interleave(self.group)[None, :, None, None]
             mixed = z if mixed is None else mixed + z
-        y = self._project_norm(round(float(p[:, 0].sum())))(self.project(mixed))
+        y = self._project_norm(round(float(p[:, 0].detach().sum())))(self.project(mixed))
         return x + y if self.residual else y
 
     def cut(self, layer: Layer) -> dict[str, Tensor]:
