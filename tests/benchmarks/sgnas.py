@@ -42,8 +42,8 @@ def main(name: str, out: Path) -> dict:
             print(key, json.dumps(done[key]), flush=True)
             write_json(out, done)
 
-    for seed in SEEDS:
-        for variant, changed in VARIANTS.items():
+    for variant, changed in VARIANTS.items():
+        for seed in SEEDS:
             key = f"{variant}, seed {seed}"
             if key not in done:
                 generator = trained(study, config.model_copy(update=changed), seed, variant == "recipe")
