@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from explorer.evaluators.agreement import agreement
 from explorer.evaluators.predictor import Predictor, PredictorConfig
 from explorer.evaluators.published import read_published
 from explorer.evaluators.scoring import ScoreConfig, Scored, append_scores, read_scores, score, spread_sample
+from explorer.evaluators.table import Table
 
 __all__ = [
     "Predictor", "PredictorConfig", "RandomWeights", "ScoreConfig", "Scored",
-    "SharedWeights", "append_scores", "read_published",
+    "SharedWeights", "Table", "agreement", "append_scores", "read_published",
     "read_scores", "score", "spread_sample",
 ]  # fmt: skip
 

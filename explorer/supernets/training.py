@@ -22,7 +22,7 @@ from explorer.config import Settings
 from explorer.datasets import Images, Split
 from explorer.errors import InputError
 from explorer.protocols import Progress, silent
-from explorer.spaces import UnifiedSpace
+from explorer.spaces import TableSpace, UnifiedSpace
 from explorer.supernets.augment import augment
 from explorer.supernets.checkpoint import load_checkpoint, save_checkpoint
 from explorer.supernets.memory import keep_memory
@@ -30,6 +30,7 @@ from explorer.supernets.mobile import MobileSupernet
 from explorer.supernets.sampling import RULES
 from explorer.supernets.shrinking import Shrinking, phase_at
 from explorer.supernets.supernet import Supernet
+from explorer.supernets.table import TableNetworks
 from explorer.supernets.unified import UnifiedSupernet
 
 
@@ -49,7 +50,7 @@ class TrainConfig(Settings):
     checkpoint_steps: int = Field(200, ge=1)
 
 
-def make_supernet(space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> Supernet:
+def make_supernet(space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> Any:
     """Fresh shared weights of a space that is configured for its images.
 
     Raises:
@@ -57,6 +58,8 @@ def make_supernet(space: Any, mean: Sequence[float], std: Sequence[float], seed:
     """
     if isinstance(space, UnifiedSpace):
         return UnifiedSupernet(space, mean, std, seed)
+    if isinstance(space, TableSpace):
+        return TableNetworks(space, mean, std, seed)
     foreign = {layer.op for layer in space.layers([0] * len(space.decisions))} - {"conv", "mbconv", "pool", "linear"}
     if foreign:
         raise InputError(
@@ -142,14 +145,22 @@ def _train_progressively(
 
 
 def train_network(
-    network: nn.Module, images: Images, config: TrainConfig, seed: int = 0, progress: Progress = silent
-) -> nn.Module:
-    """Train a plain network alone, on `images.train`; returned in evaluation mode."""
+    network: nn.Module, images: Images, config: TrainConfig, seed: int = 0, progress: Progress = silent,
+    losses: list[float] | None = None,
+) -> nn.Module:  # fmt: skip
+    """Train a plain network alone, on `images.train`; returned in evaluation mode.
+
+    Args:
+        losses: where given, the loss of every step is appended.
+    """
 
     def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
         loss = F.cross_entropy(network(x), y, label_smoothing=config.label_smoothing)
         backward(loss)
-        return float(loss.detach())
+        value = float(loss.detach())
+        if losses is not None:
+            losses.append(value)
+        return value
 
     _fit(network, images.train, loss_of_step, config, seed, None, progress)
     return network.cpu().eval()

@@ -143,7 +143,39 @@ def costs() -> dict:
     return result
 
 
+def random_weights() -> dict:
+    """Seconds of one random-weight score at full size (32 px, one seed), and networks per second by processes."""
+    from dataclasses import replace
+
+    import numpy as np
+    import torch.nn.functional as F
+
+    from explorer.datasets import Split, load_dataset
+    from explorer.evaluators import RandomWeights
+    from explorer.spaces import SPACES
+
+    small = load_dataset("fashion-mnist").subset(4000)
+    parts = {
+        n: Split(F.pad(small.split(n).images, (2, 2, 2, 2)), small.split(n).labels) for n in ("train", "val", "test")
+    }
+    images, result = replace(small, **parts), {}
+    for name, networks in (("nasbench201", 4), ("mobile-32", 12)):
+        space = SPACES[name].for_images(1, 10, 32)
+        codes = space.sample(networks, np.random.default_rng(0))
+        seconds = [s.seconds for s in RandomWeights(space, images, seeds=1).scores(codes)]
+        result[name] = {"median_s": float(np.median(seconds)), "longest_s": max(seconds)}
+        for jobs in (1, 2):
+            judge = RandomWeights(space, images, seeds=1, jobs=jobs)
+            judge.scores(codes[:jobs])  # starts the processes
+            start = time.perf_counter()
+            judge.scores(codes)
+            result[name][f"networks_per_s_{jobs}_processes"] = networks / (time.perf_counter() - start)
+    return result
+
+
 if __name__ == "__main__":
-    print(
-        json.dumps({"costs": costs(), "generator": generator(), "kernels": kernels(), "training": training()}, indent=1)
-    )
+    parts = {
+        "costs": costs, "generator": generator, "kernels": kernels, "random_weights": random_weights,
+        "training": training,
+    }  # fmt: skip
+    print(json.dumps({name: measure() for name, measure in parts.items()}, indent=1))

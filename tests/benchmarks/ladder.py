@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 # space -> width, depth, networks, training images, epochs
 TRUTH = {
@@ -30,9 +31,9 @@ RUNGS = {
     "RWE, all depths": {"train": "head", "seeds": 2, "features": "all"},
     "bn": {"train": "bn", "seeds": 1, "epochs": 2, "train_images": 3000},
     "all": {"train": "all", "seeds": 1, "epochs": 1, "train_images": 3000},
-    "all, 2 epochs": {"train": "all", "seeds": 1, "epochs": 2, "train_images": 3000},
+    "all, its loss": {"train": "all", "seeds": 1, "epochs": 1, "train_images": 3000, "score": "loss"},
+    "all, 2 epochs, its loss": {"train": "all", "seeds": 1, "epochs": 2, "train_images": 3000, "score": "loss"},
 }
-DRAWS = 1000  # of the bootstrap
 
 
 def space_of(name: str):
@@ -114,8 +115,7 @@ def scores(table: Path, out: Path) -> None:
     """Judge the networks of the truth by every rung that is not in the table yet."""
     from explorer.architecture import Architecture
     from explorer.datasets import load_dataset
-    from explorer.evaluators import RandomWeights
-    from explorer.evaluators.zero_cost import SCORES, zero_cost
+    from explorer.evaluators.zero_cost import SCORES
 
     images = load_dataset("fashion-mnist")
     done = {(row["space"], row["rung"]) for row in rows_of(out)}
@@ -126,51 +126,45 @@ def scores(table: Path, out: Path) -> None:
         for rung in [*SCORES, *RUNGS]:
             if (name, rung) in done:
                 continue
-            start = time.perf_counter()
-            if rung in SCORES:
-                layers = [space.layers(row) for row in codes]
-                values = [zero_cost(x, images.train, images.mean, images.std, rung) for x in layers]
-            else:
-                values = RandomWeights(space, images, **RUNGS[rung]).evaluate(codes).tolist()
-            each = (time.perf_counter() - start) / len(codes)
+            values, each = score_by(rung, space, images, codes)
             for key, value in zip(keys, values):
                 row = {"space": name, "key": key, "rung": rung, "score": f"{value:.6g}", "seconds": f"{each:.3f}"}
                 append(out, row)
             print(name, rung, f"{each:.2f} s a network", flush=True)
 
 
-def tau_of(score: np.ndarray, truth: np.ndarray, macs: np.ndarray) -> dict:
-    """Kendall's tau overall and inside terciles of MACs, each with a 90 % bootstrap interval."""
-    from explorer.front import kendall_tau
+def score_by(rung: str, space, images, codes: np.ndarray) -> tuple[list[float], float]:
+    """(n, d) -> scores, higher is said to be better, and seconds a network."""
+    from explorer.evaluators import RandomWeights
+    from explorer.evaluators.zero_cost import SCORES, zero_cost
 
-    third = np.searchsorted(np.quantile(macs, [1 / 3, 2 / 3]), macs)
-    groups = {"all": np.ones(len(macs), bool), **{f"tercile {i + 1}": third == i for i in range(3)}}
-    found = {}
-    for group, rows in groups.items():
-        at, rng = np.flatnonzero(rows), np.random.default_rng(0)
-        drawn = [rng.choice(at, len(at)) for _ in range(DRAWS)]
-        taus = [kendall_tau(score[i], truth[i]) for i in drawn]
-        low, high = np.nanpercentile(taus, [5, 95])
-        found[group] = [float(kendall_tau(score[at], truth[at])), float(low), float(high)]
-    return found
+    start = time.perf_counter()
+    if rung in SCORES:
+        values = [zero_cost(space.layers(row), images.train, images.mean, images.std, rung) for row in codes]
+    else:
+        values = RandomWeights(space, images, **RUNGS[rung]).evaluate(codes).tolist()
+    return values, (time.perf_counter() - start) / len(codes)
 
 
 def report(table: Path, out: Path) -> None:
-    """Print one JSON document: space -> rung -> seconds and taus."""
+    """Print one JSON document: space -> rung -> seconds a network, taus and their intervals."""
+    from explorer.evaluators import agreement
+
     found: dict = {}
     for name in TRUTH:
         rows = [row for row in rows_of(table) if row["space"] == name]
         if not rows:
             continue
-        keys = [row["key"] for row in rows]
         accuracy, macs, params = (np.array([float(row[c]) for row in rows]) for c in ("accuracy", "macs_m", "params_m"))
-        found[name] = {"networks": len(rows), "MACs": {"seconds": 0.0} | tau_of(macs, accuracy, macs),
-                       "parameters": {"seconds": 0.0} | tau_of(params, accuracy, macs)}  # fmt: skip
-        own = [row for row in rows_of(out) if row["space"] == name]
-        for rung in dict.fromkeys(row["rung"] for row in own):
-            known = {row["key"]: row for row in own if row["rung"] == rung}
-            values = np.array([float(known[key]["score"]) for key in keys])
-            found[name][rung] = {"seconds": float(known[keys[0]]["seconds"])} | tau_of(values, accuracy, macs)
+        scores, seconds = {"MACs": macs, "parameters": params}, {"MACs": 0.0, "parameters": 0.0}
+        for row in rows_of(out):
+            if row["space"] == name:
+                scores.setdefault(row["rung"], {})[row["key"]] = float(row["score"])
+                seconds[row["rung"]] = float(row["seconds"])
+        values = {k: np.array([v[row["key"]] for row in rows]) if isinstance(v, dict) else v for k, v in scores.items()}
+        taus = agreement(values, accuracy, macs)
+        taus.insert(0, "seconds", pd.Series(seconds))
+        found[name] = taus.round(4).to_dict("index")
     print(json.dumps(found, indent=1))
 
 

@@ -62,6 +62,18 @@ def test_cells_are_ranked_too(digits, name):
     assert (RandomWeights(space, digits, seeds=1, train_images=300, val_images=200).evaluate(codes) > 0.15).all()
 
 
+def test_how_fast_the_loss_falls_is_a_score_too(digits):
+    codes = SPACE.sample(2, np.random.default_rng(0))
+    slow, fast = (
+        RandomWeights(SPACE, digits, train="all", score="loss", epochs=epochs, **SMALL).evaluate(codes)
+        for epochs in (0.5, 6)
+    )
+    assert (slow > 0).all()
+    assert (fast > slow).all()  # the longer it learns, the lower its mean loss
+    with pytest.raises(InputError, match="choose from: error"):
+        RandomWeights(SPACE, digits, score="loss", **SMALL)
+
+
 def _spoiled(digits, kind):
     x, y = digits.train.images, digits.train.labels
     if kind == "constant":

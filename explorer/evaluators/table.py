@@ -1,0 +1,45 @@
+"""Accuracies that are known, network by network: what a table space is judged by. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from explorer.architecture import as_codes
+from explorer.errors import InputError
+from explorer.evaluators.scoring import Scored
+from explorer.protocols import SearchSpace
+
+BAND = 1.645  # standard errors to either side: 90 %
+
+
+class Table:
+    """An evaluator that looks up what was measured.
+
+    Args:
+        space: any whose networks are few.
+        scored: every network with its accuracy.
+        images: that each was counted on, for the band.
+
+    Raises:
+        InputError: a network is asked for that was not measured.
+    """
+
+    def __init__(self, space: SearchSpace, scored: Scored, images: int) -> None:
+        self.space, self.images = space, images
+        self._known = {row.tobytes(): float(a) for row, a in zip(scored.codes, scored.accuracy)}
+
+    def evaluate(self, codes: np.ndarray | Sequence) -> np.ndarray:
+        """(n, d) int8 -> (n,) accuracy in [0, 1]."""
+        rows = self.space.canonical(as_codes(self.space, codes))
+        missing = [row for row in rows if row.tobytes() not in self._known]
+        if missing:
+            raise InputError(f"architecture {missing[0].tolist()} of space {self.space.name!r} was not measured")
+        return np.array([self._known[row.tobytes()] for row in rows])
+
+    def interval(self, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) -> where the accuracy on other such images is, nine times in ten."""
+        accuracy = np.asarray(accuracy, float)
+        half = BAND * np.sqrt(accuracy * (1 - accuracy) / max(1, self.images))
+        return np.clip(accuracy - half, 0, 1), np.clip(accuracy + half, 0, 1)
