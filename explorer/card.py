@@ -62,6 +62,45 @@ network is checked against the true cost. The first one is the default: held-out
 """
 
 
+def family_card(manifest: Mapping[str, Any], devices: Sequence[LayerDevice], family: Sequence[Any]) -> str:
+    """Markdown of a pruned family.
+
+    Args:
+        manifest: of the study.
+        devices: of the study.
+        family: its `Snapshot`s, largest first.
+    """
+    data = manifest["data"]
+    tested = {r["role"]: r for r in manifest["reported"]}
+    rows = "\n".join(
+        f"| {s.name} | {s.carved.params:,} | {s.carved.masked:,} | {s.remaining['operation']:.0%} | "
+        f"{s.remaining['filter']:.0%} | {s.remaining['weight']:.0%} | {s.accuracy:.2%} | {tested[s.name]['test']:.2%} |"
+        for s in family
+    )
+    costs = "\n".join(f"| {d.name} | {d.unit} | {d.provenance} | {_error(d)} |" for d in devices)
+    return f"""# {manifest["title"]}
+
+A family of networks that one search left, by pruning operations, filters and weights together (Liu et al. 2025, "MG-DARTS"); each was
+then trained alone. `pruning.json` has the search, round by round.
+
+| size asked for | parameters | masked weights | operations left | filters left | weights left | validation | test |
+|---|---|---|---|---|---|---|---|
+{rows}
+
+Accuracies are **measured**: {data["val"]:,} validation images, and once {data["test"]:,} test images of `{data["name"]}`. Parameters
+are those that are not masked. Operations and filters that went are no longer in the networks, and save time everywhere; **masked
+weights are zeros in the networks: they save room where a file is compressed, and no time** on the runtimes that this study exports to.
+
+## Costs
+
+| device | unit | where its numbers come from | error on what was not fitted |
+|---|---|---|---|
+{costs}
+
+Modelled latencies order networks plausibly; they are no measurements.
+"""
+
+
 def _error(device: LayerDevice) -> str:
     error = device.provenance.error
     if "mape" in error:

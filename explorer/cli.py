@@ -29,6 +29,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(cli_device.app, name="device")
 app.command()(cli_networks.rank)
 app.command()(cli_networks.train_network)
+app.command()(cli_networks.prune)
 
 StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
 Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]

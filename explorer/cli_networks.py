@@ -1,4 +1,4 @@
-"""`explorer rank` and `explorer train-network`: single networks, without a supernet."""
+"""`explorer rank`, `train-network` and `prune`: single networks, without a supernet."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from explorer.architecture import Architecture
 from explorer.errors import InputError, require_torch, unknown
+from explorer.files import read_json
 from explorer.terminal import Json, answer, progress, table
 
 Where = Annotated[str, typer.Argument(metavar="STUDY|SPACE", help="A study's name or folder, or a space.")]
@@ -75,6 +76,34 @@ def train_network(
     text = (f"{facts['architecture']}: {facts['val']:.2%} on validation, {facts['test']:.2%} on test images (measured, "
             f"trained alone for {epochs:g} epochs, {facts['seconds']:.0f} s)\n{facts['files']['onnx']}")  # fmt: skip
     answer(facts, as_json, text)
+
+
+def prune(
+    study: Annotated[str, typer.Argument(help="A study's name or folder: its images, devices and weights.")],
+    architecture: Annotated[str | None, typer.Option(help="A key: carve it. Else a network of cells.")] = None,
+    target_params: Annotated[str | None, typer.Option(help="0.2M, 200k or 25%; 10% unless given.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A small search of two minutes.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="An empty or new folder; else in $EXPLORER_HOME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Prune operations, filters and weights together, down to a size; every size on the way is kept, as one study."""
+    require_torch("explorer prune")
+    from explorer.family import FamilyConfig
+    from explorer.family import prune as run
+
+    config = (FamilyConfig.quick() if quick else FamilyConfig()).model_copy(update={"seed": seed})
+    family = run(study, out, architecture, target_params, config, resume, progress)
+    about = read_json(family.folder / "pruning.json")["networks"]
+    found = family.evaluations
+    rows = [
+        {"network": a["network"], "params_m": a["params"] / 1e6, "macs_m": macs, "accuracy": accuracy,
+         "remaining": a["remaining"]}
+        for a, macs, accuracy in zip(about, found["macs_m"].tolist(), found["accuracy"].tolist())
+    ]  # fmt: skip
+    shown = [{k: v for k, v in row.items() if k != "remaining"} | row["remaining"] for row in rows]
+    text = f"{table(shown)}\n{family.folder}: open it with explorer dashboard; masked weights save no time."
+    answer({"snapshots": rows, "study": str(family.folder)}, as_json, text)
 
 
 def _images(space: Any, data: str | None) -> Any:

@@ -15,7 +15,7 @@ from explorer.errors import InputError
 
 ACTIVATIONS = ("none", "relu", "hswish")
 OPERATORS = (
-    "conv", "mbconv", "factorized", "norm", "avgpool", "maxpool", "add", "concat", "zero", "pool", "linear"
+    "conv", "mbconv", "factorized", "norm", "avgpool", "maxpool", "add", "concat", "scatter", "zero", "pool", "linear"
 )  # fmt: skip
 
 
@@ -27,8 +27,9 @@ class Layer:
         op: "conv" (convolution, batch norm where `bn`, activation), "mbconv" (expand 1x1, depthwise, optional
             squeeze-and-excitation, project 1x1), "pool" (global average) or "linear" (with bias). Cells also have
             "norm" (batch norm, activation), "avgpool" and "maxpool" (over `kernel`, the border left out), "add" and
-            "concat" (of all inputs), "zero" (nothing passes) and "factorized" (two 1x1 convolutions of stride 2, the
-            second one pixel further, side by side, then batch norm: DARTS's skip connection that halves the size).
+            "concat" (of all inputs), "scatter" (input channels go to some of the output's, the others are zero: what
+            pruning leaves before a sum), "zero" (nothing passes) and "factorized" (two 1x1 convolutions of stride 2,
+            the second one pixel further, side by side, then batch norm: DARTS's skip that halves the size).
         cin, cout: input and output channels (features for "linear"; of all inputs together for "concat").
         size: height and width of the (square) input; 1 behind the pooling.
         kernel, stride: of the spatial convolution.
@@ -44,7 +45,8 @@ class Layer:
         joins: number of inputs of an "add" or "concat".
         name: unique within a network; not compared.
         inputs: names of the layers that feed this one, () for the image; not compared.
-        places: which of a supernet's groups run, in the order of `mixed`; not compared.
+        places: which of a supernet's groups run, in the order of `mixed`; of a "scatter" the output channel of every
+            input channel; not compared.
     """
 
     op: str

@@ -27,7 +27,7 @@ from explorer.evaluators import Predictor, Scored, SharedWeights, append_scores,
 from explorer.evaluators.scoring import spread_sample
 from explorer.files import empty_folder, sha256, write_json, write_text
 from explorer.front import Front, nondominated, objectives
-from explorer.generators import by_accuracy, open_generator
+from explorer.generators import ENUMERATION, by_accuracy, open_generator
 from explorer.generators.methods import TRAINERS
 from explorer.generators.sgnas import SupernetSignal
 from explorer.limits import costs_of
@@ -158,7 +158,7 @@ class _Run:
             "data": about_data, "seed": self.recipe.seed,
             "calibration_images": self.recipe.scores.calibration_images, "reported": list(reported),
         }  # fmt: skip
-        _seal(self.out, space, manifest, self.devices, scored, predictor)
+        seal(self.out, space, manifest, self.devices, scored, predictor)
         return open_study(self.out)
 
     def _name(self) -> str:
@@ -320,7 +320,7 @@ def add_device(study: Study, device: Any, out: str | Path, progress: Progress = 
         manifest = study.manifest.model_dump(exclude={"files", "reference", "versions", "devices", "generators"})
         manifest["name"] = f"{study.name[: 63 - len(device.name)]}-{device.name}"
         manifest["title"] = f"{study.manifest.title[: 190 - len(device.name)]} + {device.name}"
-        _seal(work, study.space, manifest, list(wider.devices.values()), study.scored, study.predictor)
+        seal(work, study.space, manifest, list(wider.devices.values()), study.scored, study.predictor)
         if out.is_dir():
             out.rmdir()
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -343,10 +343,18 @@ def _write_searched(out: Path, front: Front, scored: Scored) -> None:
     write_text(out / f"searched-{front.devices[0]}.csv", "\n".join(lines) + "\n")
 
 
-def _seal(
-    out: Path, space: Any, manifest: Mapping[str, Any], devices: Sequence[Any], scored: Scored, predictor: Predictor
-) -> None:
-    """Write fronts and card, then the manifest with the hash of every file."""
+def seal(
+    out: Path, space: Any, manifest: Mapping[str, Any], devices: Sequence[Any], scored: Scored, predictor: Any,
+    text: Callable[[Mapping[str, Any]], str] | None = None,
+) -> None:  # fmt: skip
+    """Write fronts and card, then the manifest with the hash of every file.
+
+    Args:
+        out: folder of the study; everything else is in it.
+        space, devices, scored, predictor: of the study.
+        manifest: what it says of itself, without what is found out here.
+        text: manifest -> the card, of a study that has no generators of its own.
+    """
     costs = costs_of(space, devices, scored.codes)
     for column, device in enumerate(devices):
         if device.unit == "ms":
@@ -359,16 +367,18 @@ def _seal(
     ranked = by_accuracy(space, generators, devices)
     complete = dict(manifest) | {
         "devices": [device.name for device in devices], "versions": versions(),
-        "generators": [generator.method for generator, _ in ranked],
+        "generators": [generator.method for generator, _ in ranked] or [ENUMERATION],
         "reference": {d.name: [float(corner[0]), float(c)] for d, c in zip(devices, corner[1:])},
     }  # fmt: skip
     outside = [line for device in devices if (line := device.outside(space, scored.codes))]
-    write_text(out / "README.md", card(complete, devices, scored, predictor, ranked, outside))
+    about = text(complete) if text else card(complete, devices, scored, predictor, ranked, outside)
+    write_text(out / "README.md", about)
     files = sorted(
         p.relative_to(out).as_posix()
         for p in out.rglob("*")
-        if p.is_file() and p.name not in ("study.json", "checkpoint.safetensors") and not p.name.startswith(".")
-    )
+        if p.is_file() and p.name not in ("study.json", "checkpoint.safetensors")
+        and not any(part.startswith(".") for part in p.relative_to(out).parts)
+    )  # fmt: skip
     write_json(out / "study.json", complete | {"files": {name: sha256(out / name) for name in files}})
 
 

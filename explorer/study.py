@@ -22,16 +22,19 @@ from explorer.architecture import Architecture, as_codes, key_of
 from explorer.config import parse, read_toml
 from explorer.devices import COUNTS, LayerDevice, device_from, load_device
 from explorer.errors import InputError, require_torch, unknown
-from explorer.evaluators import Predictor, Scored, read_scores
+from explorer.evaluators import Predictor, Scored, Table, read_scores
 from explorer.files import data_folder, home, is_file, read_json, sha256
 from explorer.front import Candidate, Front, make_front, nondominated
-from explorer.generators import BudgetGenerator, open_generator, side_by_side
+from explorer.generators import ENUMERATION, BudgetGenerator, Enumeration, open_generator, side_by_side
 from explorer.limits import cheapest
 from explorer.manifest import FORMAT, Manifest
 from explorer.protocols import Progress, silent
 from explorer.search import fronts, search
 from explorer.spaces import SPACES
+from explorer.spaces.table import NAME as TABLE
+from explorer.spaces.table import TableSpace
 
+TABLE_FILE = "table.json"  # the networks of a table space
 SAMPLES = 16  # draws per budget; 32 find 0.01 points more and take 1.6 times as long
 
 
@@ -51,10 +54,7 @@ class Study:
         self.folder, self.manifest = folder, manifest
         self._generators: dict[str, BudgetGenerator] = dict(trained or {})
         self.devices: dict[str, Any] = dict(devices)
-        about = manifest.space
-        space: Any = SPACES[about.name]
-        space = space.restrict(about.limits) if about.limits else space
-        self.space: Any = space.for_images(about.channels, about.classes, about.size)
+        self.space: Any = _space(folder, manifest)
 
     @property
     def name(self) -> str:
@@ -63,8 +63,19 @@ class Study:
 
     @property
     def targets(self) -> list[str]:
-        """Devices that are hardware: those with a latency."""
-        return [name for name, device in self.devices.items() if device.unit == "ms"]
+        """Devices that are hardware: those with a latency; of a table of networks their size, too, and first."""
+        size = ["params_m"] if self.is_table else []
+        return [*size, *(name for name, device in self.devices.items() if device.unit == "ms")]
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its space is a table of some networks, each with weights of its own."""
+        return self.manifest.space.name == TABLE
+
+    @property
+    def accuracy_is(self) -> str:
+        """What the accuracy of a generated network is: "predicted", or of a table "measured"."""
+        return "measured" if self.is_table else "predicted"
 
     @property
     def has_weights(self) -> bool:
@@ -77,8 +88,10 @@ class Study:
     # what is known ------------------------------------------------------------------------------------------
 
     @cached_property
-    def predictor(self) -> Predictor:
-        """Accuracy predictor with its band."""
+    def predictor(self) -> Predictor | Table:
+        """Accuracy predictor with its band; of a table of networks, what was measured."""
+        if self.is_table:
+            return Table(self.space, self.scored, self.manifest.data.val)
         return Predictor.open(self.space, self.folder / "predictor.onnx")
 
     @cached_property
@@ -186,7 +199,7 @@ class Study:
         """Names of the generators in this study, the default first: the best on held-out budgets."""
         return list(self.manifest.generators)
 
-    def generator(self, name: str | None = None) -> BudgetGenerator:
+    def generator(self, name: str | None = None) -> BudgetGenerator | Enumeration:
         """A generator by name, the first unless named.
 
         Raises:
@@ -195,6 +208,8 @@ class Study:
         name = name or next(iter(self.generators), "")
         if name not in self.generators:
             raise unknown("generator", name, self.generators)
+        if name == ENUMERATION:
+            return Enumeration(self.space, self.predictor, list(self.devices.values()))
         if name not in self._generators:
             path = self.folder / f"generator-{name}.onnx"
             self._generators[name] = open_generator(self.space, path, self.predictor, list(self.devices.values()))
@@ -239,7 +254,8 @@ class Study:
     def compare_generators(self, device: str, budgets: int = 100) -> pd.DataFrame:
         """Every generator on the same budgets, log-spaced over one device's range: see `side_by_side`."""
         low, high = self.budget_range(device)
-        chosen, corner = [self.generator(name) for name in self.generators], self.manifest.reference[device]
+        chosen: list[Any] = [self.generator(name) for name in self.generators]
+        corner = self.manifest.reference[device]
         return side_by_side(chosen, device, np.geomspace(1.02 * low, high, budgets), SAMPLES, corner)
 
     def _generate(self, limits: np.ndarray, generator: str | None) -> list[Candidate]:
@@ -417,8 +433,10 @@ def open_study(study: str | Path | Study) -> Study:
             raise InputError(f"study {str(folder)!r} is damaged: {name} is missing")
         if sha256(path) != digest:
             raise InputError(f"study {str(folder)!r} is damaged: {name} is not the file that was written")
+    trained = [name for name in manifest.generators if name != ENUMERATION]
     needed = [
-        "evaluations.csv", "predictor.onnx", *(f"generator-{name}.onnx" for name in manifest.generators),
+        "evaluations.csv", TABLE_FILE if manifest.space.name == TABLE else "predictor.onnx",
+        *(f"generator-{name}.onnx" for name in trained),
         *(f"devices/{name}.json" for name in manifest.devices if name not in COUNTS),
     ]  # fmt: skip
     for name in needed:
@@ -452,6 +470,15 @@ def study_names() -> list[str]:
 def fingerprint(study: Study) -> str:
     """A short name of a study's exact contents."""
     return hashlib.sha256("".join(sorted(study.manifest.files.values())).encode()).hexdigest()[:12]
+
+
+def _space(folder: Path, manifest: Manifest) -> Any:
+    about = manifest.space
+    if about.name == TABLE:
+        return TableSpace.from_json(read_json(folder / TABLE_FILE), str(folder / TABLE_FILE))
+    space: Any = SPACES[about.name]
+    space = space.restrict(about.limits) if about.limits else space
+    return space.for_images(about.channels, about.classes, about.size)
 
 
 def _device(folder: Path, name: str) -> LayerDevice:

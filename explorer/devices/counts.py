@@ -8,7 +8,7 @@ from explorer.devices.base import LayerDevice, Provenance
 from explorer.errors import unknown
 from explorer.layer import OPERATORS, Layer
 
-FREE = ("avgpool", "maxpool", "add", "concat", "zero", "pool")  # neither multiply-accumulates nor parameters
+FREE = ("avgpool", "maxpool", "add", "concat", "scatter", "zero", "pool")  # neither multiply-accumulates nor parameters
 
 
 def macs(layer: Layer) -> int:

@@ -40,7 +40,7 @@ def features(layer: Layer) -> np.ndarray:
         _mbconv(work, layer, area, out)
     elif layer.op in ("avgpool", "maxpool") or (layer.op == "conv" and layer.groups > 1):
         _by_channel(work, layer, area, out)
-    elif layer.op in ("norm", "add", "concat", "zero"):
+    elif layer.op in ("norm", "add", "concat", "scatter", "zero"):
         work.add("residual", max(1, layer.joins - 1)).add("residual out", layer.cout * out * max(1, layer.joins - 1))
     elif layer.op == "factorized":
         work.product(layer.cin, layer.cout, out)

@@ -78,11 +78,19 @@ class _Writer:
         if layer.op == "factorized":
             first = layer.cout // 2
             shifted = self.add("Slice", [x, *(self.constant(v) for v in ([1, 1], [layer.size] * 2, [2, 3]))])
+            if layer.size % 2:  # an odd border is filled with zeros
+                shifted = self.add("Pad", [shifted, self.constant([0, 0, 0, 0, 0, 0, 1, 1])])
             halves = [self.conv(x, layer.cin, first, 1, 2), self.conv(shifted, layer.cin, layer.cout - first, 1, 2)]
             return self.activate(self.add("Concat", halves, axis=1), layer.act)
         if layer.op == "norm":  # behind a sum nothing can absorb it
             scaled = self.add("Mul", [x, self.weight(1, layer.cout, 1, 1)])
             return self.activate(self.add("Add", [scaled, self.weight(1, layer.cout, 1, 1)]), layer.act)
+        if layer.op == "scatter":  # one channel of zeros behind the last, then every channel from where it comes
+            wide = self.add("Pad", [x, self.constant([0] * 5 + [1, 0, 0])])
+            where = dict(zip(layer.places or range(layer.cin), range(layer.cin)))
+            return self.add(
+                "Gather", [wide, self.constant([where.get(c, layer.cin) for c in range(layer.cout)])], axis=1
+            )
         if layer.op == "zero":
             strided = (
                 x if layer.stride == 1 else self.add("MaxPool", [x], kernel_shape=[1, 1], strides=[layer.stride] * 2)

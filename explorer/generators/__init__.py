@@ -5,6 +5,8 @@ from typing import Any
 
 from explorer.errors import require_torch, unknown
 from explorer.generators.budgets import BudgetCode
+from explorer.generators.enumeration import NAME as ENUMERATION
+from explorer.generators.enumeration import Enumeration
 from explorer.generators.open import open_generator
 from explorer.generators.ranking import by_accuracy, side_by_side
 from explorer.generators.runtime import BudgetGenerator
@@ -46,7 +48,6 @@ def train_generator(
 
 
 __all__ = [
-    "METHODS", "BudgetCode", "BudgetGenerator", "Selection", "by_accuracy", "open_generator",
-    "select", "side_by_side",
-    "train_generator",
+    "ENUMERATION", "METHODS", "BudgetCode", "BudgetGenerator", "Enumeration", "Selection", "by_accuracy",
+    "open_generator", "select", "side_by_side", "train_generator",
 ]  # fmt: skip

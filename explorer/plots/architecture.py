@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
@@ -10,11 +11,12 @@ import numpy as np
 from explorer.layer import Layer
 
 STAGE_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#0072B2", "#D55E00")
+MANY = 20  # blocks of a stage; more are counted
 WIDTH, GAP, TOP, HEIGHT = 50, 8, 34, 96
 
 
 def describe(layers: Sequence[Layer]) -> str:
-    """One line per stage: kernel and expansion of every block.
+    """One line per stage: kernel and expansion of every block, or how many there are of each.
 
     >>> from explorer.spaces import SPACES
     >>> describe(SPACES["mobile-tiny"].layers([0] * 10)).splitlines()[0]
@@ -25,7 +27,14 @@ def describe(layers: Sequence[Layer]) -> str:
         stage, dot, _ = layer.name.partition(".")
         if dot:
             stages.setdefault(stage.replace("stage", "stage "), []).append(block_words(layer))
-    return "\n".join(f"{stage}: {', '.join(blocks)}" for stage, blocks in stages.items())
+    return "\n".join(f"{stage}: {', '.join(_short(blocks))}" for stage, blocks in stages.items())
+
+
+def _short(blocks: Sequence[str]) -> list[str]:
+    """Blocks one by one; where there are many, as in cells, how many of each, most first."""
+    if len(blocks) <= MANY:
+        return list(blocks)
+    return [f"{count} x {words}" for words, count in Counter(blocks).most_common()]
 
 
 def block_words(layer: Layer) -> str:

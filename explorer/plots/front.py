@@ -69,6 +69,7 @@ class FrontInfo:
         evaluated: every evaluated network; front: those that no other beats; searched: the searched front, predicted.
         provenance: of the device's numbers.
         of_accuracy: "measured" or "predicted": what the evaluated networks' accuracies are.
+        of_generated: the same of generated ones.
     """
 
     device: str
@@ -79,6 +80,7 @@ class FrontInfo:
     searched: Points
     provenance: str
     of_accuracy: str
+    of_generated: str = "predicted"
 
     @cached_property
     def drawn(self) -> Points:
@@ -129,6 +131,7 @@ def front_info(study: Any, device: str) -> FrontInfo:
         Points(searched[device].to_numpy(float), 100 * searched["predicted"].to_numpy(float), list(searched["key"]),
                searched[[device]].to_numpy(float)),
         str(study.devices[device].provenance), "measured" if study.has_weights else "predicted",
+        study.accuracy_is,
     )  # fmt: skip
 
 
@@ -218,16 +221,16 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
         ),
         "generated front": go.Scatter(
             **moving["generated front"], **line(ORANGE, "solid"),
-            hovertemplate=f"generated: %{{text}}<br>{at}, predicted",
+            hovertemplate=f"generated: %{{text}}<br>{at}, {info.of_generated}",
         ),
         "budget": go.Scatter(**moving["budget"], **line(ORANGE, "dash", 2), hoverinfo="skip"),
         "pinned": go.Scatter(
-            **moving["pinned"], hovertemplate=f"pinned %{{text}}<br>{at}, predicted",
+            **moving["pinned"], hovertemplate=f"pinned %{{text}}<br>{at}, {info.of_generated}",
             **marks_of("square", PINK, 13) | {"mode": "markers+text"}, textposition="middle center",
             textfont={"size": 9, "color": "black"},
         ),
         "picked": go.Scatter(
-            **moving["picked"], hovertemplate=f"picked: %{{text}}<br>{at}, predicted",
+            **moving["picked"], hovertemplate=f"picked: %{{text}}<br>{at}, {info.of_generated}",
             **marks_of("circle-open", PINK, 18),
         ),
         "measured": go.Scatter(
@@ -235,7 +238,7 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
         ),
         "generated": go.Scatter(
             **{k: v for k, v in moving["generated"].items() if k != "error_y"}, **marks_of("star", ORANGE, 15),
-            hovertemplate=f"generated: %{{text}}<br>{at}, predicted",
+            hovertemplate=f"generated: %{{text}}<br>{at}, {info.of_generated}",
             error_y={"color": ORANGE, "thickness": 1.5, **moving["generated"]["error_y"]},
         ),
     }  # fmt: skip

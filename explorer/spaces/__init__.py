@@ -5,6 +5,7 @@ from explorer.protocols import SearchSpace
 from explorer.spaces.cell import CellSpace
 from explorer.spaces.darts import DartsSpace
 from explorer.spaces.mobile import MobileSpace, mobilenetv3
+from explorer.spaces.table import TableSpace
 from explorer.spaces.unified import UnifiedSpace, unified
 
 
@@ -53,4 +54,4 @@ register(unified("unified-imagenet", 224, 2, 1000))
 register(CellSpace("nasbench201"))
 register(DartsSpace("darts"))
 
-__all__ = ["SPACES", "CellSpace", "DartsSpace", "MobileSpace", "Registry", "UnifiedSpace", "register"]
+__all__ = ["SPACES", "CellSpace", "DartsSpace", "MobileSpace", "Registry", "TableSpace", "UnifiedSpace", "register"]

@@ -41,7 +41,7 @@ class ArchitectureView(w.VBox):
         c, study = self.state.candidate, self.state.study
         budget = self.state.budget
         rows = [
-            ("accuracy", f"{c.accuracy:.2%} ({c.interval[0]:.2%} to {c.interval[1]:.2%})", "", "predicted"),
+            ("accuracy", f"{c.accuracy:.2%} ({c.interval[0]:.2%} to {c.interval[1]:.2%})", "", study.accuracy_is),
         ]
         measured = self.state.accuracy_of(c.key)
         if measured is not None:

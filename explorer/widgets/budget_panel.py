@@ -41,7 +41,7 @@ class BudgetPanel(w.VBox):
         picker = [self.generator] * (len(state.study.generators) > 1)
         super().__init__(
             [
-                w.HTML("<h3>Latency budgets</h3>"),
+                w.HTML(f"<h3>{'Size and latency' if state.study.is_table else 'Latency'} budgets</h3>"),
                 *(row.box for row in self.rows.values()),
                 *picker,
                 self.knee,
@@ -78,7 +78,7 @@ class _Row:
         unit = state.study.devices[device].unit
         self.low, self.high = low, high
         self._shown: tuple[float, ...] = ()
-        self.on = w.Checkbox(value=False, description=f"bound {device}", indent=False, layout={"width": "130px"})
+        self.on = w.Checkbox(value=False, description=f"bound {device}", indent=False, layout={"width": "140px"})
         self.slider = w.FloatLogSlider(
             value=high, min=math.log10(low), max=math.log10(high), step=max(1e-4, math.log10(high / low) / 100),
             readout=False, layout={"width": "250px"},
@@ -86,7 +86,7 @@ class _Row:
         self.slider.add_class(f"slider-{device}")
         self.number = w.BoundedFloatText(
             value=high, min=low, max=high, step=(high - low) / 100, description=f"{device} [{unit}]",
-            layout={"width": "170px"}, continuous_update=False, style={"description_width": "80px"},
+            layout={"width": "190px"}, continuous_update=False, style={"description_width": "95px"},
         )  # fmt: skip
         about = state.study.devices[device].provenance
         self.range = w.HTML(

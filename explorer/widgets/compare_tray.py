@@ -51,7 +51,7 @@ class CompareTray(w.VBox):
 
     def _rows(self) -> list[tuple[str, list[str]]]:
         state = self.state
-        rows = [("accuracy, predicted", [f"{p.accuracy:.2%}" for p in state.pins])]
+        rows = [(f"accuracy, {state.study.accuracy_is}", [f"{p.accuracy:.2%}" for p in state.pins])]
         measured = [state.accuracy_of(p.key) for p in state.pins]
         rows.append(("accuracy, measured on validation", ["" if a is None else f"{a:.2%}" for a in measured]))
         for name, device in state.study.devices.items():

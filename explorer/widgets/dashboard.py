@@ -96,9 +96,10 @@ class Dashboard(w.VBox):
         study = self.state.study
         title = w.HTML(
             f"<h2>Pareto Explorer: {escape(study.manifest.title)}</h2>"
-            f"<p style='margin:0'>Drag a latency budget: the star is the network generated for it. "
-            f"{cloud(study)}; the star's accuracy is predicted, its bar is the error band; the dotted "
-            f"line is the front that a search predicts. Click a point to look at its network.</p>"
+            f"<p style='margin:0'>Drag a {'size or ' * study.is_table}latency budget: the star is the network "
+            f"generated for it. {cloud(study)}; the star's accuracy is {study.accuracy_is}, its bar is the error band"
+            f"{'' if study.is_table else '; the dotted line is the front that a search predicts'}. "
+            "Click a point to look at its network.</p>"
         )
         left = w.VBox([self.budgets, self.status], layout={"width": "340px", "flex": "0 0 340px"})
         right = w.VBox([self.front], layout={"flex": "1 1 480px", "min_width": "420px"})
@@ -131,6 +132,8 @@ def open_folder(name: str) -> str:
 def cloud(study: Any) -> str:
     """What the points of the chart are."""
     n = f"{len(study.scored.codes):,}"
+    if study.is_table:
+        return f"Its {n} networks, each trained alone, were measured on validation images"
     if study.has_weights:
         return f"{n} networks were measured with inherited weights on validation images"
     return f"The {n} points are predictions too, by a predictor of {study.manifest.data.val:,} published accuracies"

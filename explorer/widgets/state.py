@@ -112,7 +112,7 @@ class DashboardState:
         more, less = (c.accuracy - here for c in self.study.generate_many(asked, self.generator))
         return (
             f"{step:g} {unit} more on {device} buys {100 * max(more, 0):.2f} points; {step:g} {unit} less costs "
-            f"{100 * max(-less, 0):.2f} (predicted)."
+            f"{100 * max(-less, 0):.2f} ({self.study.accuracy_is})."
         )
 
     # what is looked at ----------------------------------------------------------------------------------------
@@ -218,7 +218,8 @@ class DashboardState:
         """One sentence for people and screen readers."""
         c, study = self.candidate, self.study
         costs = ", ".join(f"{name} {c.costs[name]:.3g} {study.devices[name].unit}" for name in study.targets)
-        said = f"Predicted accuracy {c.accuracy:.1%} ({c.interval[0]:.1%} to {c.interval[1]:.1%}); {costs}."
+        band = f"{c.interval[0]:.1%} to {c.interval[1]:.1%}"
+        said = f"{study.accuracy_is.capitalize()} accuracy {c.accuracy:.1%} ({band}); {costs}."
         if self.picked:
             return f"Picked from the chart. {said}"
         return said if c.feasible else f"Not reachable: {study.nearest_line(self.budget, c)}. {said}"

@@ -1,0 +1,40 @@
+"""The generator of a space that can be listed: every network is looked at, the best that fits is returned. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from explorer.generators.selection import Selection, select
+from explorer.protocols import Device, Evaluator
+
+NAME = "enumeration"
+
+
+class Enumeration:
+    """Budgets in, networks out, without anything learned.
+
+    Args:
+        space: has `enumerate()`.
+        evaluator: ranks its networks.
+        devices: one column of limits each.
+    """
+
+    method, margin, parameters = NAME, 0.0, 0
+
+    def __init__(self, space: Any, evaluator: Evaluator, devices: Sequence[Device]) -> None:
+        self.space, self.evaluator, self.devices = space, evaluator, list(devices)
+        self.codes = space.enumerate()
+
+    def generate(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> np.ndarray:
+        """(n, m) limits, NaN where free -> (n, d) int8."""
+        return self.select(limits, rng, samples).codes
+
+    def select(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> Selection:
+        """The same with costs, accuracy and feasibility."""
+        limits = np.atleast_2d(np.asarray(limits, float))
+        request = np.repeat(np.arange(len(limits)), len(self.codes))
+        draws = np.tile(self.codes, (len(limits), 1))
+        return select(self.space, self.devices, self.evaluator, limits, draws, request)

@@ -1,0 +1,29 @@
+"""A picture of what a score says of networks whose accuracy is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.front import kendall_tau
+from explorer.plots.front import figure_layout
+
+
+def rank_figure(score: np.ndarray, truth: np.ndarray, cost: np.ndarray, name: str, unit: str = "M MACs") -> go.Figure:
+    """A dot per network, coloured by its cost; the title has Kendall's tau.
+
+    Args:
+        score: (n,) such as the accuracy of random weights.
+        truth: (n,) accuracy.
+        cost: (n,) in `unit`.
+        name: of the score.
+    """
+    figure = go.Figure(layout=figure_layout(name, "accuracy"))
+    figure.add_scatter(
+        x=score, y=truth, mode="markers", name="networks",
+        marker={"color": cost, "colorscale": "Viridis", "colorbar": {"title": unit}, "size": 9},
+        hovertemplate=f"{name} %{{x:.3f}}<br>accuracy %{{y:.2%}}<br>%{{marker.color:.3g}} {unit}<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(title=f"Kendall's tau {kendall_tau(score, truth):.2f}")
+    figure.update_yaxes(tickformat=".1%")
+    return figure

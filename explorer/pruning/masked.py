@@ -1,0 +1,270 @@
+"""A network whose operations, filters and weights are switched by what it learns (torch).
+
+Built from any list of layers: a cell network with every operation on every edge, or a plain network of the mobile
+family with its trained weights. `margins` says how far everything is above its threshold, `commit` switches off for
+good, and `removal` then makes it small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from explorer.devices.counts import params
+from explorer.layer import Layer
+from explorer.pruning.cutting import Margins
+from explorer.pruning.gates import Gate, Unit, WeightMask
+from explorer.pruning.graph import operations_of, read_only, without
+from explorer.pruning.masks import Masks, alive, kept, matrices
+from explorer.supernets.plain import Network
+
+GRANULARITIES = ("operation", "filter", "weight")
+
+
+class MaskedNetwork(nn.Module):
+    """Gates and masks around a plain network, whose modules are used as they are.
+
+    Args:
+        layers: everything that may run, ending in the classifier.
+        network: built from them.
+        granularities: which of "operation", "filter" and "weight" may be pruned.
+
+    Attributes:
+        operations: name -> operation, of all that may run.
+        masks: what has been switched off for good; its arrays are shared with the modules' buffers through `commit`.
+    """
+
+    def __init__(self, layers: Sequence[Layer], network: Network, granularities: Collection[str]) -> None:
+        super().__init__()
+        self.layers, self.granularities = list(layers), tuple(granularities)
+        self.network = network
+        self.operations = operations_of(layers)
+        self.masks = Masks(set(self.operations))
+        owner = {layer: op.name for op in self.operations.values() for layer in op.layers}
+        self.units = nn.ModuleDict()
+        self._gates: dict[str, Any] = {}
+        self._weights: dict[str, dict[str, Any]] = {}  # layer -> tensor name -> convolution
+        for layer in layers:
+            if layer.op in ("conv", "norm", "factorized", "mbconv") and layer.inputs:
+                self._dress(layer, owner.get(layer.name, layer.name))
+
+    def _dress(self, layer: Layer, owner: str) -> None:
+        """Put gates and masks into the module of a layer."""
+        searched = owner in self.operations
+        unit = self._unit(owner, searched and "operation" in self.granularities)
+        module: Any = self.network.block(layer.name)
+        ends = owner == layer.name and searched
+        by_filter = "filter" in self.granularities
+        if layer.op == "mbconv":
+            expands = by_filter and layer.mid != layer.cin  # else its middle channels are the input's
+            module.depthwise_norm = Gate(module.depthwise_norm, unit, layer.mid, expands, False)
+            module.project_norm = Gate(module.project_norm, unit, layer.cout, False, ends)
+            self._gates[layer.name] = module.depthwise_norm
+        elif layer.op == "norm":
+            self.network.blocks[_safe(layer.name)] = Gate(module, unit, layer.cout, False, ends)
+            self._gates[layer.name] = self.network.block(layer.name)
+        elif layer.op == "factorized":  # its halves stay equal, so no filter of it goes
+            module.norm = self._gates[layer.name] = Gate(module.norm, unit, layer.cout, False, ends)
+        elif layer.bn and layer.act == "none" and layer.groups == 1:
+            module[-1] = self._gates[layer.name] = Gate(module[-1], unit, layer.cout, by_filter, ends)
+        if "weight" in self.granularities and layer.op != "norm":
+            self._weights[layer.name] = {}
+            for name, conv in convolutions(layer, module):
+                parametrize.register_parametrization(conv, "weight", WeightMask(conv.weight, unit), unsafe=True)
+                self._weights[layer.name][name] = conv
+
+    def _unit(self, owner: str, learns: bool) -> Any:
+        if _safe(owner) not in self.units:
+            self.units[_safe(owner)] = Unit(learns)
+        return self.units[_safe(owner)]
+
+    def unit(self, name: str) -> Any:
+        """What an operation (or a lone layer) learns."""
+        return self.units[_safe(name)]
+
+    @property
+    def running(self) -> list[Layer]:
+        """The layers that run now."""
+        return self.upto(None)
+
+    def upto(self, last: str | None, masks: Masks | None = None) -> list[Layer]:
+        """The layers that run for one of them (None: for the last one), with other masks than its own if given."""
+        gone = set(self.operations) - (masks or self.masks).operations
+        layers = without(self.layers, gone, self.operations)
+        if last is None:
+            return layers
+        return read_only(layers[: 1 + next(i for i, layer in enumerate(layers) if layer.name == last)])
+
+    def forward(self, images: Tensor, last: str | None = None) -> Tensor:
+        """(n, c, h, w) in [0, 1] -> logits; with `last`, what that layer gives."""
+        layers = self.upto(last)
+        self.network.names = [layer.name for layer in layers]
+        self.network.inputs = {layer.name: layer.inputs for layer in layers}
+        return self.network.outputs(images, [layers[-1].name])[0]
+
+    def size_loss(self, layers: Sequence[Layer], mu: float) -> Tensor:
+        """R_size over the operations among some layers, and R_thr over their thresholds (MG-DARTS, loss).
+
+        Args:
+            layers: those that run and are searched now.
+            mu: weight of an operation's cost, in means over operations; its filters count by their strengths.
+        """
+        running = {layer.name: layer for layer in layers}
+        owners = {n: op for op in self.operations.values() if op.name in running for n in op.layers}
+        shares: dict[str, Tensor] = {}
+        costs: dict[str, Any] = {}
+        nodes: dict[str, list[str]] = {}
+        thresholds: list[Tensor] = []
+        for name in dict.fromkeys(owners[n].name if n in owners else n for n in running):
+            if _safe(name) not in self.units:
+                continue
+            unit = self.unit(name)
+            active = {"filter": unit.t_filter, "weight": unit.t_weight}
+            thresholds += [t for granularity, t in active.items() if granularity in self.granularities]
+            if unit.strength is not None:
+                thresholds.append(unit.t_operation)
+                shares[name] = torch.sigmoid(unit.strength)
+                nodes.setdefault(self._group(name), []).append(name)
+                costs[name] = sum(self._cost(running[n]) for n in self.operations[name].layers)
+        loss = torch.exp(-torch.stack(thresholds)).sum() if thresholds else torch.zeros(())
+        if shares:
+            mean = torch.stack([torch.as_tensor(c) for c in costs.values()]).mean().detach()
+            for members in nodes.values():
+                own = torch.stack([shares[n] for n in members])
+                cost = torch.stack([torch.as_tensor(costs[n]) for n in members]) / mean
+                loss = loss + (torch.log(1 + len(members) * own / own.sum()) * (1 + mu * cost)).sum()
+        return loss
+
+    def _group(self, name: str) -> str:
+        """Operations are compared within their sum; blocks with shortcuts with each other."""
+        node = self.operations[name].node
+        return "blocks" if node == name else node
+
+    def _cost(self, layer: Layer) -> Tensor:
+        gate = self._gates.get(layer.name)
+        full = torch.tensor(float(params(layer)))
+        return full if gate is None or gate.filters is None else full * 2 * torch.sigmoid(gate.filters).mean()
+
+    @torch.no_grad()
+    def margins(self, layers: Sequence[Layer]) -> Margins:
+        """How far everything that is still there is above its threshold."""
+        names = {layer.name for layer in layers}
+        found = Margins({}, {}, {})
+        for name in self.masks.operations & names:
+            unit = self.unit(name)
+            if unit.strength is not None:
+                found.operations[name] = float(torch.sigmoid(unit.strength) - unit.t_operation)
+        for name, gate in self._gates.items():
+            if name in names and gate.filters is not None:
+                own = torch.sigmoid(gate.filters) - gate._shared[0].t_filter
+                found.filters[name] = torch.where(gate.keep > 0, own, -torch.inf).cpu().numpy()
+        for name, convs in self._weights.items():
+            if name in names:
+                found.weights[name] = {k: _weight_margin(conv) for k, conv in convs.items()}
+        return found
+
+    def commit(self, masks: Masks) -> None:
+        """Switch off for good what a mask no longer has, and every channel that is dead for it."""
+        self.masks = masks
+        channels = alive(self.running, masks.filters)
+        for name, keep in (channels.out | channels.mid).items():
+            if name in self._gates:
+                self._gates[name].keep.copy_(torch.from_numpy(keep.astype(np.float32)))
+        for name, tensors in masks.weights.items():
+            for key, keep in tensors.items():
+                mask = self._weights[name][key].parametrizations.weight[0].keep
+                mask.copy_(torch.from_numpy(keep.astype(np.float32)))
+
+    def left(self) -> dict[str, dict[str, list[int]]]:
+        """Cell -> granularity -> [what is left, what there was]; filters and weights of what still runs."""
+        running = self.running
+        channels = alive(running, self.masks.filters)
+        found: dict[str, dict[str, list[int]]] = {}
+
+        def count(name: str, granularity: str, some: int, every: int) -> None:
+            row = found.setdefault(cell_of(name), {g: [0, 0] for g in GRANULARITIES})[granularity]
+            row[0] += some
+            row[1] += every
+
+        for name in self.operations:
+            count(name, "operation", int(name in self.masks.operations), 1)
+        for layer in running:
+            gate = self._gates.get(layer.name)
+            out = channels.mid.get(layer.name, channels.out[layer.name])
+            if gate is not None and gate.filters is not None:
+                count(layer.name, "filter", int(out.sum()), len(out))
+            if layer.name in self.masks.weights:
+                both = channels.into(layer), channels.out[layer.name], channels.mid.get(layer.name)
+                for name, rows, cols, kernel in matrices(layer, *both):
+                    mask = self.masks.weights[layer.name].get(name)
+                    count(layer.name, "weight", kept(rows, cols, kernel, mask), kept(rows, cols, kernel, None))
+        return found
+
+    def ratios(self) -> dict[str, float]:
+        """Share of each granularity that is left in all cells together; 1 where there was none."""
+        sums = {g: np.sum([row[g] for row in self.left().values()] or [[0, 0]], 0) for g in GRANULARITIES}
+        return {g: float(some / every) if every else 1.0 for g, (some, every) in sums.items()}
+
+    @torch.no_grad()
+    def renew(self, layer: str) -> None:
+        """Fresh weights for a layer, nothing of it masked."""
+        for module in self.network.block(layer).modules():
+            part: Any = module
+            if isinstance(module, WeightMask):
+                part.keep.fill_(1)
+            elif isinstance(module, nn.Conv2d):
+                weight = part.parametrizations.weight.original if parametrize.is_parametrized(part) else part.weight
+                nn.init.kaiming_normal_(weight, mode="fan_out")
+            elif isinstance(module, nn.BatchNorm2d):
+                part.reset_parameters()
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by how they learn: "strengths", "thresholds", "weight thresholds" and "weights"."""
+        found: dict[str, list[nn.Parameter]] = {
+            "strengths": [],
+            "thresholds": [],
+            "weight thresholds": [],
+            "weights": [],
+        }
+        for name, p in self.named_parameters():
+            last = name.rsplit(".", 1)[-1]
+            kind = {"strength": "strengths", "filters": "strengths", "t_operation": "thresholds",
+                    "t_filter": "thresholds", "t_weight": "weight thresholds"}.get(last, "weights")  # fmt: skip
+            found[kind].append(p)
+        return found
+
+
+def _weight_margin(conv: Any) -> np.ndarray:
+    mask = conv.parametrizations.weight[0]
+    own = mask.margin(conv.parametrizations.weight.original)
+    return torch.where(mask.keep > 0, own, -torch.inf).cpu().numpy()
+
+
+def convolutions(layer: Layer, module: Any) -> Iterator[tuple[str, Any]]:
+    """(name, module) of every convolution whose weights may be masked; names as in `masks.matrices`."""
+    if layer.op == "mbconv":
+        names = ["expand", "depthwise", "project"]
+    elif layer.op == "factorized":
+        names = ["even", "odd"]
+    elif layer.op == "conv":
+        names = ["1" if layer.before != "none" else "0"]
+    else:
+        return
+    for name in names:
+        conv = getattr(module, name)
+        if conv is not None:
+            yield name, conv
+
+
+def cell_of(name: str) -> str:
+    """The first two parts of a layer's name: a cell, or a block."""
+    return ".".join(name.split(".")[:2])
+
+
+def _safe(name: str) -> str:
+    return name.replace(".", "-")

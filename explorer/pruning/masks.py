@@ -1,0 +1,127 @@
+"""What is left of a network: masks as arrays, the channels still alive, and how many parameters that is. No torch.
+
+A channel is dead when it is zero whatever the image: its own gate is shut, or all that it could pass on is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from explorer.layer import Layer
+
+
+@dataclass
+class Masks:
+    """What stays, as booleans.
+
+    Attributes:
+        operations: those that run, by name.
+        filters: layer -> (channels,) of its output; of an "mbconv" its middle channels. Without an entry all stay.
+        weights: layer -> tensor name -> (out, in, k, k). A tensor without an entry keeps all.
+    """
+
+    operations: set[str]
+    filters: dict[str, np.ndarray] = field(default_factory=dict)
+    weights: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Alive:
+    """Channels that are not dead.
+
+    Attributes:
+        out: layer -> (cout,) bool.
+        mid: "mbconv" -> (mid,) bool.
+    """
+
+    out: dict[str, np.ndarray]
+    mid: dict[str, np.ndarray]
+
+    def into(self, layer: Layer) -> np.ndarray:
+        """(cin,) bool: which input channels of a layer are alive; one that reads the image has all."""
+        if not layer.inputs:
+            return np.ones(layer.cin, bool)
+        parts = [self.out[source] for source in layer.inputs]
+        return np.concatenate(parts) if layer.op == "concat" else np.logical_or.reduce(parts)
+
+
+def alive(layers: Sequence[Layer], filters: Mapping[str, np.ndarray]) -> Alive:
+    """Follow the channels from the image to the classes.
+
+    Args:
+        layers: that run.
+        filters: see `Masks`.
+    """
+    found = Alive({}, {})
+    for layer in layers:
+        own = filters.get(layer.name)
+        came = found.into(layer)
+        if layer.op in ("conv", "factorized", "linear", "mbconv") and layer.groups == 1:
+            out = np.ones(layer.cout, bool)
+            if layer.op == "mbconv":
+                found.mid[layer.name] = _middle(layer, own)
+                own = None
+        else:
+            out = came
+        found.out[layer.name] = out if own is None else out & own
+    return found
+
+
+def _middle(layer: Layer, own: np.ndarray | None) -> np.ndarray:
+    """As many middle as input channels mean that there is no expansion; a block that has one must not look so."""
+    mid = np.ones(layer.mid, bool) if own is None else own.copy()
+    if mid.sum() == layer.cin != layer.mid:
+        mid[np.flatnonzero(mid)[-1]] = False
+    return mid
+
+
+def remaining(layers: Sequence[Layer], masks: Masks) -> int:
+    """Parameters of the layers that run, dead channels and masked weights left out."""
+    channels, total = alive(layers, masks.filters), 0
+    for layer in layers:
+        total += _count(layer, masks.weights.get(layer.name, {}), channels)
+    return total
+
+
+def _count(layer: Layer, weights: Mapping[str, np.ndarray], channels: Alive) -> int:
+    came, out = channels.into(layer), channels.out[layer.name]
+    if layer.op == "linear":
+        return (int(came.sum()) + 1) * layer.cout
+    if layer.op == "norm":
+        return 2 * int(out.sum())
+    if layer.op in ("conv", "factorized"):
+        own = sum(kept(rows, cols, size, weights.get(name)) for name, rows, cols, size in matrices(layer, came, out))
+        return own + 2 * int(out.sum()) * layer.bn
+    if layer.op == "mbconv":
+        mid = channels.mid[layer.name]
+        total = sum(kept(rows, cols, size, weights.get(n)) for n, rows, cols, size in matrices(layer, came, out, mid))
+        m = int(mid.sum())
+        squeeze = 2 * m * layer.se + layer.se + m if layer.se else 0
+        return total + squeeze + 2 * m * (1 + (layer.mid != layer.cin)) + 2 * int(out.sum())
+    return 0
+
+
+def matrices(
+    layer: Layer, came: np.ndarray, out: np.ndarray, mid: np.ndarray | None = None
+) -> list[tuple[str, np.ndarray, np.ndarray | None, int]]:
+    """Every weight of a layer: its name in the built module, rows and columns alive (None: depthwise), kernel."""
+    if layer.op == "factorized":
+        first = layer.cout // 2
+        return [("even", out[:first], came, 1), ("odd", out[first:], came, 1)]
+    if layer.op == "conv":
+        name = "1" if layer.before != "none" else "0"
+        return [(name, out, None if layer.groups > 1 else came, layer.kernel)]
+    assert mid is not None
+    expand = [("expand", mid, came, 1)] if layer.mid != layer.cin else []
+    return [*expand, ("depthwise", mid, None, layer.kernel), ("project", out, mid, 1)]
+
+
+def kept(rows: np.ndarray, cols: np.ndarray | None, kernel: int, mask: np.ndarray | None) -> int:
+    """Weights in alive rows and columns that are not masked."""
+    if mask is None:
+        return int(rows.sum()) * (1 if cols is None else int(cols.sum())) * kernel**2
+    per = mask.reshape(*mask.shape[:2], -1).sum(2)
+    return int(per[rows].sum()) if cols is None else int(rows.astype(float) @ per @ cols.astype(float))

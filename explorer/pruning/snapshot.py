@@ -1,0 +1,122 @@
+"""One network of a pruned family, on disk and trained to its end (torch)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import nn
+from torch.nn.utils import prune as torch_prune
+
+from explorer.datasets import Images
+from explorer.errors import InputError
+from explorer.evaluators.shared_weights import accuracy
+from explorer.files import write_bytes
+from explorer.protocols import Progress, silent
+from explorer.pruning.masked import convolutions
+from explorer.pruning.removal import Carved, WeightMasks
+from explorer.spaces.table import TableSpace
+from explorer.supernets import TrainConfig, build, recalibrate, train_network
+from explorer.supernets.plain import initialise
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A network of the family.
+
+    Attributes:
+        share: of the parameters, as asked for.
+        carved: the network.
+        remaining: share of every granularity that is left.
+        cells: cell -> granularity -> [left, were].
+        accuracy: on validation images, NaN before it is trained to its end.
+    """
+
+    share: float
+    carved: Carved
+    remaining: dict[str, float]
+    cells: dict[str, dict[str, list[int]]]
+    accuracy: float = float("nan")
+
+    @property
+    def name(self) -> str:
+        """Of the option in the family's space."""
+        return f"{100 * self.share:g}%"
+
+
+def save_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """One whole file."""
+    carved = snapshot.carved
+    tensors = {f"network/{n}": t for n, t in carved.network.state_dict().items()}
+    tensors |= {f"mask/{n}/{k}": torch.from_numpy(m) for n, own in carved.masks.items() for k, m in own.items()}
+    about = {
+        "table": TableSpace({snapshot.name: tuple(carved.layers)}).to_json(), "share": snapshot.share,
+        "remaining": snapshot.remaining, "cells": snapshot.cells, "accuracy": snapshot.accuracy,
+    }  # fmt: skip
+    write_bytes(path, save({n: t.contiguous() for n, t in tensors.items()}, {"snapshot": json.dumps(about)}))
+
+
+def load_snapshot(path: Path) -> Snapshot:
+    """Read it back.
+
+    Raises:
+        InputError: it is none.
+    """
+    masks: WeightMasks = {}
+    state: dict[str, Any] = {}
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads(file.metadata()["snapshot"])
+            for name in file.keys():  # noqa: SIM118 - no dictionary
+                kind, *rest = name.split("/")
+                if kind == "mask":
+                    masks.setdefault(rest[0], {})[rest[1]] = file.get_tensor(name).numpy()
+                else:
+                    state["/".join(rest)] = file.get_tensor(name)
+        space = TableSpace.from_json(about["table"], str(path))
+        layers = list(space.layers([0]))
+        network = build(layers, [0.0] * layers[0].cin, [1.0] * layers[0].cin)
+        network.load_state_dict(state)
+        carved = Carved(layers, network.eval(), masks)
+        return Snapshot(about["share"], carved, about["remaining"], about["cells"], about["accuracy"])
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{str(path)!r} is no snapshot of ours: {str(error).splitlines()[0][:200]}") from error
+
+
+def finish(
+    snapshot: Snapshot, images: Images, config: TrainConfig, seed: int = 0, fresh: bool = False,
+    calibration: int = 2000, progress: Progress = silent,
+) -> Snapshot:  # fmt: skip
+    """Train a snapshot alone, its masked weights staying zero, and count on validation images.
+
+    Args:
+        fresh: from new weights, instead of those of the search.
+        calibration: training images for batch norm.
+    """
+    carved = snapshot.carved
+    network = carved.network
+    if fresh:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            initialise(network)
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.reset_parameters()
+    held = []
+    for layer in carved.layers:
+        for name, conv in convolutions(layer, network.block(layer.name)):
+            if name in carved.masks.get(layer.name, {}):
+                torch_prune.custom_from_mask(conv, "weight", torch.from_numpy(carved.masks[layer.name][name]).float())
+                held.append(conv)
+    train_network(network, images, config, seed, progress)
+    for conv in held:
+        torch_prune.remove(conv, "weight")
+    recalibrate(network, images, calibration)
+    return replace(snapshot, accuracy=accuracy(network, images.val))

@@ -1,0 +1,94 @@
+"""The network that a multi-granularity search starts from: cells in which every operation runs on every edge.
+
+Liu et al. 2025 ("MG-DARTS"), cells of Liu et al. 2019 ("DARTS"): two inputs, some nodes, seven operations an edge,
+and every cell for itself. Every operation ends in a batch norm, so that whatever scales it can be folded in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from explorer.layer import Layer
+
+STEM = 3  # the stem has so many times the width
+KINDS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")
+
+
+def cell_layers(
+    width: int | Sequence[int] = 8, depth: int = 3, nodes: int = 4, channels: int = 1, classes: int = 10,
+    size: int = 28, stem_stride: int = 1,
+) -> list[Layer]:  # fmt: skip
+    """All layers of a network of cells.
+
+    Args:
+        width: channels of a node in the first cells, doubled where a cell halves the size; or of each of the three
+            stages.
+        depth: cells, at least 3; those behind the first and the second third reduce.
+        nodes: sums in a cell; node i reads both inputs and all earlier nodes.
+        channels, classes, size: of the images.
+        stem_stride: 2 halves the size before the first cell, so that a step takes a quarter of the time.
+    """
+    widths = (width, 2 * width, 4 * width) if isinstance(width, int) else tuple(width)
+    chain = [Layer("conv", channels, STEM * widths[0], size, 3, stem_stride, name="stem")]
+    before = last = chain[0]
+    stage = 1
+    for i in range(depth):
+        reduces = i in (depth // 3, 2 * depth // 3)
+        stage += reduces
+        c = widths[stage - 1]
+        name = f"stage{stage}.{i + 1}"
+        pixels = last.size_out
+        halved = before.size_out != pixels
+        chain.append(Layer("factorized" if halved else "conv", before.cout, c, before.size_out, 1, 1 + halved,
+                           before="relu", name=f"{name}.in0", inputs=(before.name,)))  # fmt: skip
+        chain.append(Layer("conv", last.cout, c, pixels, 1, before="relu", name=f"{name}.in1", inputs=(last.name,)))
+        sources, sums = [f"{name}.in0", f"{name}.in1"], []
+        for node in range(nodes):
+            ends = []
+            for j, source in enumerate(sources):
+                stride = 2 if reduces and j < 2 else 1
+                size_in = pixels if j < 2 else (pixels - 1) // (1 + reduces) + 1
+                for kind in KINDS:
+                    made = list(_operation(kind, c, size_in, stride, f"{name}.{node + 2}.{kind}.{j}", source))
+                    chain += made
+                    ends.append(made[-1].name)
+            sums.append(f"{name}.{node + 2}")
+            out = (pixels - 1) // (1 + reduces) + 1
+            chain.append(Layer("add", c, c, out, joins=len(ends), name=sums[-1], inputs=tuple(ends)))
+            sources.append(sums[-1])
+        wide = nodes * c
+        chain.append(Layer("concat", wide, wide, out, joins=nodes, name=f"{name}.out", inputs=tuple(sums)))
+        before, last = last, chain[-1]
+    chain.append(Layer("pool", last.cout, last.cout, last.size_out, name="pool", inputs=(last.name,)))
+    chain.append(Layer("linear", last.cout, classes, 1, name="classifier", inputs=("pool",)))
+    return chain
+
+
+def stage_ends(layers: list[Layer], stages: int) -> list[str]:
+    """Names of the layers behind which a search of so many stages puts its heads; the last one is the last cell."""
+    ends = [layer.name for layer in layers if layer.op == "concat"]
+    return [ends[(i + 1) * len(ends) // stages - 1] for i in range(stages)]
+
+
+def _operation(kind: str, c: int, size: int, stride: int, name: str, source: str) -> Iterator[Layer]:
+    what, _, kernel = kind.partition("_")
+    k = int(kernel or 1)
+    if what == "skip":
+        if stride == 2:
+            yield Layer("factorized", c, c, size, 1, 2, before="relu", name=name, inputs=(source,))
+        else:
+            yield Layer("norm", c, c, size, name=name, inputs=(source,))
+    elif what in ("avg", "max"):
+        pool = Layer(f"{what}pool", c, c, size, k, stride, name=f"{name}.pool", inputs=(source,))
+        yield pool
+        yield Layer("norm", c, c, pool.size_out, name=name, inputs=(pool.name,))
+    else:
+        twice = what == "sep"
+        for i in range(1 + twice):
+            step = stride if i == 0 else 1
+            wide = Layer("conv", c, c, size, k, step, bn=False, groups=c, dilation=1 if twice else 2, before="relu",
+                         name=f"{name}.dw{i}", inputs=(source,))  # fmt: skip
+            yield wide
+            size = wide.size_out
+            source = name if i == twice else f"{name}.pw{i}"
+            yield Layer("conv", c, c, size, 1, name=source, inputs=(wide.name,))

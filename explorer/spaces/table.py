@@ -1,0 +1,151 @@
+"""A space of some given networks: one decision, which of them. What pruning leaves is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from explorer.architecture import Architecture, as_codes
+from explorer.config import Settings, parse
+from explorer.errors import InputError
+from explorer.layer import Layer
+
+NAME = "table"
+MOST = {"networks": 100, "layers": 20_000, "channels": 65_536}  # of a file; more is no table of ours
+ONE_INPUT = ("norm", "avgpool", "maxpool", "scatter", "zero", "pool", "conv", "mbconv", "factorized", "linear")
+
+
+class _Row(Settings):
+    layer: str
+    name: str
+    inputs: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
+
+
+class _Network(Settings):
+    name: str
+    layers: list[_Row]
+
+
+class _File(Settings):
+    networks: list[_Network]
+
+
+@dataclass(frozen=True)
+class TableSpace:
+    """Some networks.
+
+    Attributes:
+        networks: name -> layers, in the order of the options.
+    """
+
+    networks: Mapping[str, tuple[Layer, ...]]
+    name: str = NAME
+    limits: tuple[tuple[str, tuple[int, ...]], ...] = field(default=())  # nothing is ever narrowed
+
+    @property
+    def decisions(self) -> dict[str, tuple[str, ...]]:
+        """`network`: which one."""
+        return {"network": tuple(self.networks)}
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.networks)
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """The size of image that they compute with."""
+        return (self._first[0].size,)
+
+    @property
+    def channels(self) -> int:
+        """Of the images."""
+        return self._first[0].cin
+
+    @property
+    def classes(self) -> int:
+        """Of the images."""
+        return self._first[-1].cout
+
+    @property
+    def _first(self) -> tuple[Layer, ...]:
+        return next(iter(self.networks.values()))
+
+    def enumerate(self) -> np.ndarray:
+        """(n, 1) int8: all of them."""
+        return np.arange(self.size, dtype=np.int8)[:, None]
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """(n, 1) int8."""
+        return rng.integers(0, self.size, (n, 1)).astype(np.int8)
+
+    def canonical(self, codes: np.ndarray) -> np.ndarray:
+        """(n, 1) int8 as it is: all networks differ."""
+        return np.array(as_codes(self, codes))
+
+    def active(self, codes: np.ndarray) -> np.ndarray:
+        """(n, 1) bool: the decision always matters."""
+        return np.ones(np.shape(codes), bool)
+
+    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+        """The operators that run, in order."""
+        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
+        return self.networks[self.decisions["network"][int(choices[0])]]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        return {"networks": [
+            {"name": name, "layers": [
+                {"layer": x.signature, "name": x.name, "inputs": list(x.inputs), "places": list(x.places)}
+                for x in layers
+            ]}
+            for name, layers in self.networks.items()
+        ]}  # fmt: skip
+
+    @classmethod
+    def from_json(cls, values: Any, source: str) -> TableSpace:
+        """Read what `to_json` gave.
+
+        Raises:
+            InputError: it is none, or its layers do not fit together.
+        """
+        file = parse(_File, values, source)
+        names = [network.name for network in file.networks]
+        if not 0 < len(names) <= MOST["networks"] or len(set(names)) < len(names):
+            raise InputError(f"{source}: expected 1 to {MOST['networks']} networks with names of their own")
+        return cls({network.name: _layers(network, source) for network in file.networks})
+
+
+def _layers(network: _Network, source: str) -> tuple[Layer, ...]:
+    where = f"{source}: network {network.name!r}"
+    if not 0 < len(network.layers) <= MOST["layers"]:
+        raise InputError(f"{where} has {len(network.layers)} layers; expected 1 to {MOST['layers']}")
+    known: dict[str, Layer] = {}
+    for row in network.layers:
+        made = Layer.of_signature(row.layer)
+        layer = Layer(**{**vars(made), "name": row.name, "inputs": tuple(row.inputs), "places": tuple(row.places)})
+        if row.name in known or not row.name:
+            raise InputError(f"{where}: layer name {row.name!r} is empty or stands twice")
+        if not all(0 < n <= MOST["channels"] for n in (layer.cin, layer.cout, layer.size, layer.stride, layer.kernel)):
+            raise InputError(f"{where}: layer {row.layer!r} has an impossible shape")
+        _check_inputs(layer, known, where)
+        known[row.name] = layer
+    return tuple(known.values())
+
+
+def _check_inputs(layer: Layer, known: Mapping[str, Layer], where: str) -> None:
+    sources = [known[name] for name in layer.inputs if name in known]
+    if len(sources) < len(layer.inputs) or (known and not sources):
+        raise InputError(f"{where}: layer {layer.name!r} reads {list(layer.inputs)}, which do not all come before it")
+    wide = sum(x.cout for x in sources) if layer.op == "concat" else layer.cin
+    fits = all(x.size_out == layer.size and (layer.op == "concat" or x.cout == layer.cin) for x in sources)
+    single = layer.op not in ONE_INPUT or len(sources) <= 1
+    placed = layer.op != "scatter" or (
+        len(layer.places) == len(set(layer.places)) == layer.cin and all(0 <= p < layer.cout for p in layer.places)
+    )
+    if not (fits and single and placed and wide == layer.cin):
+        raise InputError(f"{where}: layer {layer.name!r} does not fit behind {list(layer.inputs)}")

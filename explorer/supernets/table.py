@@ -1,0 +1,42 @@
+"""The "supernet" of a table space: every network has weights of its own (needs torch)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from explorer.architecture import Architecture
+from explorer.supernets.plain import Network, build
+
+
+class TableNetworks(nn.Module):
+    """Networks side by side, asked like a supernet.
+
+    Args:
+        space: a `TableSpace`.
+        mean, std: normalisation of the images, per channel.
+        seed: of fresh weights.
+    """
+
+    def __init__(self, space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> None:
+        super().__init__()
+        self.space = space
+        self.networks = nn.ModuleList([build(layers, mean, std, seed) for layers in space.networks.values()])
+
+    def forward(self, images: Tensor, architecture: Architecture | np.ndarray | Sequence[int]) -> Tensor:
+        """(n, c, h, w) in [0, 1] -> logits (n, classes)."""
+        return self._of(architecture)(images)
+
+    def subnet(self, architecture: Architecture | np.ndarray | Sequence[int]) -> Network:
+        """A copy of one network."""
+        return copy.deepcopy(self._of(architecture))
+
+    def _of(self, architecture: Architecture | np.ndarray | Sequence[int]) -> Network:
+        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
+        network = self.networks[int(choices[0])]
+        assert isinstance(network, Network)
+        return network
