@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tomli_w
 from pydantic import Field
 
 from explorer.architecture import key_of
@@ -23,8 +24,7 @@ from explorer.errors import InputError
 from explorer.evaluators import Scored, Table
 from explorer.files import home, write_json, write_text
 from explorer.layer import Layer
-from explorer.lock import NAME as LOCK
-from explorer.lock import sole
+from explorer.lock import claim, sole
 from explorer.manifest import FORMAT
 from explorer.pipeline import seal
 from explorer.protocols import Progress, silent
@@ -120,8 +120,10 @@ def prune(
     sizes = (*(s for s in config.search.sizes if s > 1.15 * share), share)
     config = config.model_copy(update={"search": config.search.model_copy(update={"sizes": sizes})})
     search = PruneSearch(layers, images, config.search, ends, network, config.seed)
-    folder = _claim(Path(out).expanduser() if out else home() / "studies" / f"{study.name}-pruned", study,
-                    architecture or "", config, resume)  # fmt: skip
+    folder = Path(out).expanduser() if out else home() / "studies" / f"{study.name}-pruned"
+    about = {"study": study.name, "evaluations": study.manifest.files["evaluations.csv"], "architecture": architecture}
+    recipe = {"prune": {k: v for k, v in about.items() if v} | config.model_dump(exclude_none=True)}
+    claim(folder, tomli_w.dumps(recipe), resume)
     if (folder / "study.json").exists():
         return open_study(folder)
     with sole(folder):
@@ -161,26 +163,6 @@ def share_of(target: str | None, full: int) -> float:
             "200k or 25%"
         )
     return float(f"{wanted / full:.6g}")
-
-
-def _claim(folder: Path, study: Study, architecture: str, config: FamilyConfig, resume: bool) -> Path:
-    """Make the folder this run's, or refuse."""
-    import tomli_w
-
-    about = {"study": study.name, "files": study.manifest.files["evaluations.csv"], "architecture": architecture}
-    text = tomli_w.dumps({"prune": about | config.model_dump(exclude_none=True)})
-    path = folder / "recipe.toml"
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"out {str(folder)!r} is a file; expected a folder")
-    contents = (
-        [p for p in folder.iterdir() if p.name != LOCK and not p.name.endswith(".tmp")] if folder.is_dir() else []
-    )
-    if contents and not resume:
-        raise InputError(f"out folder {str(folder)!r} is not empty" + "; add --resume to go on" * path.exists())
-    if contents and (not path.exists() or path.read_text(encoding="utf-8") != text):
-        raise InputError(f"out folder {str(folder)!r} belongs to another run")
-    write_text(path, text)
-    return folder
 
 
 def _devices(study: Study, space: TableSpace) -> list[Any]:

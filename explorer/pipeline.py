@@ -31,8 +31,7 @@ from explorer.generators import ENUMERATION, by_accuracy, open_generator
 from explorer.generators.methods import TRAINERS
 from explorer.generators.sgnas import SupernetSignal
 from explorer.limits import costs_of
-from explorer.lock import NAME as LOCK
-from explorer.lock import sole
+from explorer.lock import claim, sole
 from explorer.manifest import FORMAT
 from explorer.protocols import Progress, silent
 from explorer.recipe import PUBLISHED, Recipe, load_recipe
@@ -68,7 +67,7 @@ def train(
     else:
         images = load_dataset(recipe.data, recipe.seed, _image_size(recipe))
         make = lambda: _TrainedRun(recipe, out, images.subset(recipe.train_images), progress)  # noqa: E731
-    _claim(out, recipe, resume)
+    claim(out, tomli_w.dumps(recipe.model_dump(exclude_none=True)), resume)
     if (out / "study.json").exists():
         return open_study(out)
     if os.environ.get("RANK", "0") != "0":  # the first process of a group holds the folder for all of them
@@ -405,20 +404,3 @@ def _image_size(recipe: Recipe) -> int:
     """Images of a folder come at the size that the space computes with."""
     space: Any = SPACES[recipe.space]
     return int(max(space.resolutions))
-
-
-def _claim(out: Path, recipe: Recipe, resume: bool) -> None:
-    """Make `out` this recipe's folder, or refuse."""
-    text = tomli_w.dumps(recipe.model_dump(exclude_none=True))
-    path = out / "recipe.toml"
-    if out.exists() and not out.is_dir():
-        raise InputError(f"out {str(out)!r} is a file; expected a folder")
-    contents = [p.name for p in out.iterdir() if p.name != LOCK and not p.name.endswith(".tmp")] if out.is_dir() else []
-    if contents and not resume:
-        hint = "; add --resume to go on" if "recipe.toml" in contents else ""
-        raise InputError(f"out folder {str(out)!r} is not empty{hint}")
-    if contents and not path.exists():
-        raise InputError(f"out folder {str(out)!r} holds files but no recipe.toml: it is no study to resume")
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise InputError(f"out folder {str(out)!r} belongs to another recipe (its recipe.toml differs)")
-    write_text(path, text)

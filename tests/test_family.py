@@ -103,7 +103,7 @@ def test_it_goes_on_where_it_stopped(tmp_path):
         prune("digits", tmp_path / "a", target="30%", config=TINY, progress=stopping)
     with pytest.raises(InputError, match="--resume"):
         prune("digits", tmp_path / "a", target="30%", config=TINY)
-    with pytest.raises(InputError, match="another run"):
+    with pytest.raises(InputError, match="another recipe"):
         prune("digits", tmp_path / "a", target="40%", config=TINY, resume=True)
     made = prune("digits", tmp_path / "a", target="30%", config=TINY, resume=True)
     whole = prune("digits", tmp_path / "b", target="30%", config=TINY)
