@@ -31,9 +31,10 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check $$(sh .ci/torch) -e ".[test]"
 	@rm -f $(VENV)/.ready-*; touch $@
 
-# Debian's packages for real images and a browser, where apt and root are there; tests that lack them skip with a reason
+# Debian's packages for real images, a browser and a proxy, where apt and root are there; tests that lack them skip with a reason
 images:
 	@test -e /usr/share/datasets/fashion-mnist || sh .ci/apt dataset-fashion-mnist
 
 browser:
 	@command -v chromium >/dev/null || sh .ci/apt chromium
+	@test -x /usr/sbin/nginx || command -v nginx >/dev/null || sh .ci/apt nginx-light

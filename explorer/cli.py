@@ -379,9 +379,9 @@ def demo(
     port: Port = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """The main job end to end on the digits data, then the dashboard."""
-    from explorer.serve import free_port
+    from explorer.serve import address
 
-    chosen = free_port(port) if serve else 0
+    where = address(port) if serve else None
     import explorer
     from explorer.files import home
 
@@ -415,7 +415,7 @@ def demo(
         print(json.dumps(result), flush=True)
     say(f"Finished in {seconds:.0f} s. More studies: explorer studies (yours go to {home() / 'studies'})")
     if serve:
-        _serve_page(str(study.folder), chosen, browser=False)
+        _serve_page(str(study.folder), where, browser=False)
 
 
 @app.command()
@@ -425,10 +425,13 @@ def dashboard(
     data_root: Annotated[Path | None, typer.Option(help="Let the page train on images below this folder.")] = None,
     preheat: Annotated[int, typer.Option(help="Kernels that have the page ready.", min=0, max=16)] = 1,
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    host: Annotated[str, typer.Option(help="Address to bind to; another than loopback demands a token.")] = "127.0.0.1",
+    base: Annotated[str, typer.Option(help="Path of the page behind a proxy, such as /explorer/.")] = "/",
+    token: Annotated[str | None, typer.Option(envvar="EXPLORER_TOKEN", help="A token of one's own.")] = None,
 ) -> None:  # fmt: skip
-    """Serve the page on this machine (loopback only)."""
+    """Serve the page on this machine: for this machine alone, unless a host is named."""
     from explorer.files import is_folder
-    from explorer.serve import free_port
+    from explorer.serve import address
 
     if study is not None:
         study = str(_open(study).folder.resolve())
@@ -436,21 +439,22 @@ def dashboard(
         raise InputError(f"data root {str(data_root)!r} is no folder")
     if theme not in ("light", "dark"):
         raise unknown("theme", theme, ("light", "dark"))
-    _serve_page(study, free_port(port), browser, data_root and data_root.expanduser().resolve(), preheat, theme)
+    root = data_root and data_root.expanduser().resolve()
+    _serve_page(study, address(port, host, base, token), browser, root, preheat, theme)
 
 
 def _serve_page(
-    study: str | None, port: int, browser: bool, data_root: Path | None = None, preheat: int = 0, theme: str = "light",
+    study: str | None, where: Any, browser: bool, data_root: Path | None = None, preheat: int = 0, theme: str = "light",
 ) -> None:  # fmt: skip
     import shutil
 
-    from explorer.serve import page_environment, page_folder, url, voila_command
+    from explorer.serve import page_environment, page_folder, voila_command
 
-    folder = page_folder()
-    print(f"Dashboard: {url(port)}  (Ctrl-C ends it)", flush=True)
+    folder = page_folder(where)
+    print(f"Dashboard: {where.url}  (Ctrl-C ends it)", flush=True)
     try:
         environment = page_environment(study, data_root=data_root, theme=theme)
-        _serve(voila_command(folder, port, browser, preheat, theme), folder, environment)
+        _serve(voila_command(browser, preheat, theme), folder, environment)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

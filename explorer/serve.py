@@ -1,54 +1,111 @@
 """Serving the page: Voila on a copy of the packaged notebook, and JupyterLab on the notebooks.
 
-The copy lies in a fresh private folder, so the server sees nothing else of the machine. It binds to loopback, strips
-sources and tracebacks, and ends kernels that nobody uses.
+The copy lies in a fresh private folder, so the server sees nothing else of the machine. It binds to loopback unless
+told otherwise, and then demands a token; it strips sources and tracebacks, and ends kernels that nobody uses.
 """
 
+import ipaddress
+import json
 import os
+import re
+import secrets
 import shutil
 import socket
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.errors import InputError, MissingExtra
 from explorer.files import data_folder
 
 PAGE = "explorer.ipynb"
-DOWNLOADS = (
-    r"['exports/explorer-[0-9a-f]+/[^/]+\.(onnx|pt2|py|safetensors|json|md)']"  # of sessions, under unguessable names
-)
+# exports of sessions, under unguessable names
+DOWNLOADS = r"['exports/explorer-[0-9a-f]+/[A-Za-z0-9._-]+\.(onnx|pt2|py|safetensors|json|md)']"
 
 
-def free_port(port: int | None) -> int:
+@dataclass(frozen=True)
+class Address:
+    """Where the page is served.
+
+    Attributes:
+        port: of the server.
+        host: that it binds to.
+        base: path below which the page lies, such as "/" or "/tools/explorer/", where a proxy hands it on as it is.
+        token: that a visitor must bring, or None.
+    """
+
+    port: int
+    host: str = "127.0.0.1"
+    base: str = "/"
+    token: str | None = None
+
+    @property
+    def url(self) -> str:
+        """What to type into a browser on this machine, with the token."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        query = f"?token={self.token}" if self.token else ""
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.base}{query}"
+
+
+def address(port: int | None = None, host: str = "127.0.0.1", base: str = "/", token: str | None = None) -> Address:
+    """Check where to serve; elsewhere than on loopback there is always a token.
+
+    Raises:
+        InputError: no address of this machine, a port that is taken, a path or token with other characters.
+    """
+    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", base):
+        raise InputError(f"base {base!r}: expected a path that begins and ends with /, such as /explorer/")
+    if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", token):
+        raise InputError("token: expected 16 to 200 letters, digits, - and _")
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise InputError(
+            f"host {host!r} is no address; choose from: 127.0.0.1, 0.0.0.0, an address of this machine"
+        ) from None
+    made = token or (None if local else secrets.token_urlsafe(24))
+    return Address(free_port(port, host), host, base, made)
+
+
+def free_port(port: int | None, host: str = "127.0.0.1") -> int:
     """The port asked for, or any free one.
 
     Raises:
-        InputError: out of range or taken.
+        InputError: out of range or taken, or the host is no address of this machine.
     """
     if port is not None and not 1 <= port <= 65535:
         raise InputError(f"port = {port}; choose from 1 to 65535")
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            s.bind(("127.0.0.1", port or 0))
+            s.bind((host, port or 0))
         except OSError as error:
-            raise InputError(f"port {port} is taken or not allowed: {error.strerror}") from error
+            what = f"port {port}" if port else f"host {host!r}"
+            raise InputError(f"{what} is taken or not allowed: {error.strerror}") from error
         return int(s.getsockname()[1])
 
 
-def page_folder() -> Path:
-    """A fresh private folder with a copy of the page's notebook and Voila's settings."""
+def page_folder(where: Address) -> Path:
+    """A fresh private folder with a copy of the page's notebook and Voila's settings.
+
+    The token stands there and not in the command, which other users of the machine can see.
+    """
     folder = Path(tempfile.mkdtemp(prefix="explorer-page-"))
-    for name in (PAGE, "voila.json"):
-        shutil.copyfile(data_folder("notebooks") / name, folder / name)
+    shutil.copyfile(data_folder("notebooks") / PAGE, folder / PAGE)
+    settings = json.loads((data_folder("notebooks") / "voila.json").read_text())
+    settings["Voila"] = {"ip": where.host, "port": where.port, "base_url": where.base}
+    if where.token:
+        settings["Voila"]["token"] = where.token
+    (folder / "voila.json").write_text(json.dumps(settings))
     return folder
 
 
-def voila_command(folder: Path, port: int, browser: bool, preheat: int = 0, theme: str = "light") -> list[str]:
+def voila_command(browser: bool, preheat: int = 0, theme: str = "light") -> list[str]:
     """The command that serves the page, with so many kernels that have it ready before it is asked for."""
     command = [
-        sys.executable, "-m", "voila", PAGE, f"--port={port}", "--Voila.ip=127.0.0.1",
+        sys.executable, "-m", "voila", PAGE,
         "--MappingKernelManager.cull_interval=60", "--MappingKernelManager.cull_idle_timeout=300",
         "--VoilaConfiguration.show_tracebacks=False", "--VoilaConfiguration.strip_sources=True",
         f"--VoilaConfiguration.file_allowlist={DOWNLOADS}",
@@ -72,11 +129,6 @@ def page_environment(
         "EXPLORER_THEME": theme,
     }
     return os.environ | {name: str(value) for name, value in given.items() if value}
-
-
-def url(port: int) -> str:
-    """Where the page is."""
-    return f"http://127.0.0.1:{port}/"
 
 
 def lab_command(folder: Path, port: int, browser: bool) -> list[str]:

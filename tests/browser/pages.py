@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from explorer.serve import free_port, lab_command, page_environment, page_folder, url, voila_command
+from explorer.serve import Address, address, lab_command, page_environment, page_folder, voila_command
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -60,26 +60,29 @@ def _server(command, folder, environment, address):
 
 
 @contextmanager
-def voila(study=None, notebook=None, preheat=0, **environment):
+def voila(study=None, notebook=None, preheat=0, where: Address | None = None, **environment):
     """Serve the packaged page (or another notebook) as `explorer dashboard` does; gives its address."""
-    port, folder = free_port(None), page_folder()
+    where = where or address()
+    folder = page_folder(where)
     if notebook is not None:
         (folder / "explorer.ipynb").write_text(notebook)
     theme = environment.get("EXPLORER_THEME", "light")
     given = page_environment(study, theme=theme) | environment
-    with _server(voila_command(folder, port, False, preheat, theme), folder, given, url(port)):
-        yield url(port)
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with _server(voila_command(False, preheat, theme), folder, given, where.url):
+            yield where.url
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def lab(folder: Path, study=None):
     """JupyterLab on a folder, as `explorer lab` does, without a token."""
-    port = free_port(None)
-    command = [*lab_command(folder, port, False), "--IdentityProvider.token=", "--ServerApp.password="]
+    where = address()
+    command = [*lab_command(folder, where.port, False), "--IdentityProvider.token=", "--ServerApp.password="]
     environment = page_environment(study, page=False) | {"JUPYTERLAB_WORKSPACES_DIR": str(folder / ".ws")}
-    with _server(command, folder, environment, url(port) + "api"):
-        yield url(port)
+    with _server(command, folder, environment, where.url + "api"):
+        yield where.url
 
 
 def bare_notebook() -> str:
