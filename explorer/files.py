@@ -82,17 +82,22 @@ def empty_folder(path: str | Path) -> Path:
 
 
 def hand_over(work: Path, out: Path) -> None:
-    """Copy every file of a scratch folder to where it belongs.
+    """Make a scratch folder's files the new or empty folder `out`: all of them at once, or none.
 
     Raises:
         InputError: it cannot be written there.
     """
+    fresh = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for file in sorted(work.iterdir()):
-            shutil.copyfile(file, out / file.name)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(work, fresh)
+        if out.is_dir():
+            out.rmdir()
+        fresh.rename(out)
     except OSError as error:
         raise InputError(f"cannot write to {str(out)!r}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def sha256(path: str | Path) -> str:

@@ -102,11 +102,18 @@ def page_folder(where: Address) -> Path:
     return folder
 
 
-def voila_command(browser: bool, preheat: int = 0, theme: str = "light") -> list[str]:
-    """The command that serves the page, with so many kernels that have it ready before it is asked for."""
+def voila_command(browser: bool, preheat: int = 0, theme: str = "light", idle: int = 300) -> list[str]:
+    """The command that serves the page.
+
+    Args:
+        browser: open one.
+        preheat: so many kernels have the page ready before it is asked for.
+        theme: "light" or "dark".
+        idle: seconds after which a kernel that nobody is connected to ends.
+    """
     command = [
         sys.executable, "-m", "voila", PAGE,
-        "--MappingKernelManager.cull_interval=60", "--MappingKernelManager.cull_idle_timeout=300",
+        f"--MappingKernelManager.cull_interval={max(5, idle // 5)}", f"--MappingKernelManager.cull_idle_timeout={idle}",
         "--VoilaConfiguration.show_tracebacks=False", "--VoilaConfiguration.strip_sources=True",
         f"--VoilaConfiguration.file_allowlist={DOWNLOADS}",
         "--VoilaConfiguration.allow_template_override=NO",

@@ -60,7 +60,7 @@ def _server(command, folder, environment, address):
 
 
 @contextmanager
-def voila(study=None, notebook=None, preheat=0, where: Address | None = None, **environment):
+def voila(study=None, notebook=None, preheat=0, where: Address | None = None, idle=300, **environment):
     """Serve the packaged page (or another notebook) as `explorer dashboard` does; gives its address."""
     where = where or address()
     folder = page_folder(where)
@@ -69,7 +69,7 @@ def voila(study=None, notebook=None, preheat=0, where: Address | None = None, **
     theme = environment.get("EXPLORER_THEME", "light")
     given = page_environment(study, theme=theme) | environment
     try:
-        with _server(voila_command(False, preheat, theme), folder, given, where.url):
+        with _server(voila_command(False, preheat, theme, idle), folder, given, where.url):
             yield where.url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
