@@ -10,7 +10,8 @@ demo: $(READY) images
 	$(BIN)/explorer demo
 
 test: $(READY) images browser
-	$(BIN)/python -m pytest -m "not long"
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long and not browser" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "browser and not long"
 
 lab: $(READY)
 	$(BIN)/explorer lab
