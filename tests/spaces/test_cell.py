@@ -145,7 +145,7 @@ def test_costs_of_parts_are_costs_of_layers(rng):
         assert np.allclose(device.cost(space, codes), by_hand)
 
 
-@pytest.mark.parametrize("layer", [*list(all_layers(SPACES["darts"]))[:60], *SPACE.layers([3, 0, 4, 2, 1, 3])],
+@pytest.mark.parametrize("layer", [*sorted(all_layers(SPACES["darts"]), key=lambda x: x.signature)[::2], *SPACE.layers([3, 0, 4, 2, 1, 3])],
                          ids=lambda layer: layer.signature)  # fmt: skip
 def test_a_layer_alone_can_be_timed_and_reads_back(layer):
     read = Layer.of_signature(layer.signature)
