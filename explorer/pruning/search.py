@@ -20,12 +20,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from explorer.config import Settings
 from explorer.datasets import Images
 from explorer.errors import InputError
-from explorer.files import write_text
+from explorer.files import write_bytes, write_text
 from explorer.layer import Layer
 from explorer.protocols import Progress, silent
 from explorer.pruning.cutting import cut_to, smallest
@@ -330,16 +331,12 @@ class PruneSearch:
             self.model.renew(layer)
 
     def _save(self, folder: Path) -> None:
-        from safetensors.torch import save
-
         tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
         tensors |= {f"heads.{n}": t for n, t in self.heads.state_dict().items()}
         masks = self.model.masks
         tensors |= {f"filters/{n}": torch.from_numpy(m) for n, m in masks.filters.items()}
         tensors |= {f"weights/{n}/{k}": torch.from_numpy(m) for n, own in masks.weights.items() for k, m in own.items()}
         name = f"search-{self.state.turn}.safetensors"
-        from explorer.files import write_bytes
-
         write_bytes(folder / name, save({n: t.contiguous() for n, t in tensors.items()}))
         about = asdict(self.state) | {"operations": sorted(masks.operations), "tensors": name}
         write_text(folder / "search.json", json.dumps(about, indent=1))
@@ -348,8 +345,6 @@ class PruneSearch:
                 old.unlink()
 
     def _load(self, folder: Path) -> None:
-        from safetensors.torch import load
-
         about = json.loads((folder / "search.json").read_text())
         tensors = load((folder / about["tensors"]).read_bytes())
         self.state = State(about["turn"], about["weight"], about["log"])
