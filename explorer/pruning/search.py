@@ -258,6 +258,7 @@ class PruneSearch:
         """Some steps; returns the mean loss. With a weight of 0 strengths and thresholds rest."""
         c, data = self.config, self.images.train
         self.model.train()
+        layers = self.model.upto(end)  # nothing is pruned between the steps
         groups = self.model.groups()
         heads = list(self.heads.parameters())
         parts = [{"params": [*groups["weights"], *heads], "lr": c.lr, "weight_decay": c.weight_decay}]
@@ -284,7 +285,7 @@ class PruneSearch:
                     f"pruning diverged in round {number}: the loss is {losses[-1]}; lower lr ({c.lr})"
                 )
             if weight:
-                loss = loss + weight * self.model.size_loss(self.model.upto(end), c.mu)
+                loss = loss + weight * self.model.size_loss(layers, c.mu)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(every, 5.0)
