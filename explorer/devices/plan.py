@@ -97,7 +97,8 @@ def table_from(
     A block's price is its time less that of an empty call. Two things differ for a block timed alone: a runtime
     converts its input and output to a memory layout of its own, in a network only at the ends; and its weights stay in
     the nearest cache, in a network they do not. Both costs (per block and value, per weight), one scale and one offset
-    are fitted on every other network; the rest of the networks gives the error.
+    are fitted on every other network; the rest of the networks gives the error. Where whole networks do not get
+    slower with their blocks (a busy machine, few rounds), the blocks are summed as they are.
 
     Args:
         name: of the device.
@@ -130,7 +131,9 @@ def table_from(
         alone, *each, _ = _coefficients((counts @ np.column_stack([net, paid]))[fitted], measured[fitted])
         net = np.maximum(0.0, net + paid @ each / max(alone, 1e-12))
     if len(networks) >= 4:
-        scale, offset = _coefficients((counts @ net)[fitted, None], measured[fitted])
+        scale, offset = (round(x, 6) for x in _coefficients((counts @ net)[fitted, None], measured[fitted]))
+        if not scale:  # the timings of whole networks are noise: the sum of the blocks says more than their mean
+            scale, offset = 1.0, 0.0
         error = error_of(offset + scale * (counts @ net)[~fitted], measured[~fitted])
     prices = {name: round(float(ms), 6) for name, ms in zip(names, net)}
     note = f"error on {(~fitted).sum()} unseen whole networks timed in the same run" if error else "error unknown"
@@ -143,7 +146,7 @@ def table_from(
         else f"{len(prices)} blocks timed one by one; scale and offset fitted on {fitted.sum()} whole networks"
     )
     about = provenance.model_copy(update={"source": source, "error": error, "note": note})
-    return BlockTable(name, about, prices, round(scale, 6), round(offset, 6), interpolates)
+    return BlockTable(name, about, prices, scale, offset, interpolates)
 
 
 def _coefficients(columns: np.ndarray, measured: np.ndarray) -> list[float]:

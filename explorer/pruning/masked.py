@@ -191,8 +191,9 @@ class MaskedNetwork(nn.Module):
             row[0] += some
             row[1] += every
 
+        names = {layer.name for layer in running}  # what nobody reads does not run, whatever its mask says
         for name in self.operations:
-            count(name, "operation", int(name in self.masks.operations), 1)
+            count(name, "operation", int(name in names), 1)
         for layer in running:
             gate = self._gates.get(layer.name)
             out = channels.mid.get(layer.name, channels.out[layer.name])

@@ -1,6 +1,6 @@
 """Seconds a network against rank correlation: what ranks networks, and what only counts channels.
 
-    python -m tests.benchmarks.ladder truth docs/truth.csv [--jobs 2]
+    python -m tests.benchmarks.ladder truth docs/truth.csv [--jobs 2] [--spaces darts]
     python -m tests.benchmarks.ladder scores docs/truth.csv docs/ladder.csv
     python -m tests.benchmarks.ladder report docs/truth.csv docs/ladder.csv
 
@@ -90,14 +90,14 @@ def append(path: Path, row: dict) -> None:
         writer.writerow(row)
 
 
-def truth(out: Path, jobs: int) -> None:
+def truth(out: Path, jobs: int, spaces: list[str]) -> None:
     """Train what is not in the table yet."""
     from joblib import Parallel, delayed
 
     from explorer.architecture import Architecture
     from explorer.devices import load_device
 
-    for name in TRUTH:
+    for name in spaces:
         space, codes = space_of(name), networks_of(name)
         done = {row["key"] for row in rows_of(out) if row["space"] == name}
         todo = [row for row in codes if Architecture(space, row).key not in done]
@@ -174,8 +174,9 @@ if __name__ == "__main__":
     parser.add_argument("truth", type=Path)
     parser.add_argument("ladder", type=Path, nargs="?")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--spaces", nargs="+", choices=list(TRUTH), default=list(TRUTH))
     given = parser.parse_args()
     if given.what == "truth":
-        truth(given.truth, given.jobs)
+        truth(given.truth, given.jobs, given.spaces)
     else:
         {"scores": scores, "report": report}[given.what](given.truth, given.ladder)

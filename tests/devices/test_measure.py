@@ -113,6 +113,17 @@ def test_scale_and_offset_are_what_blocks_miss():
         table_from("t", 0.1, blocks, [([c], 1.0)] * 4, Provenance(kind="measured"))
 
 
+@pytest.mark.parametrize("networks", [8, 20])
+def test_whole_networks_timed_as_noise_leave_the_blocks(networks):
+    a, b = (Layer("linear", n, 10, 1).signature for n in (1, 2))
+    timed = [([a] * n + [b], 30.0 - n) for n in range(1, networks + 1)]  # the longer, the faster
+    table = table_from("t", 0.0, {a: 1.0, b: 2.0}, timed, Provenance(kind="measured"))
+    assert table.scale > 0
+    assert table.provenance.error["kendall_tau"] <= 0
+    again = device_from(device_json(table), "again")
+    assert again.blocks == table.blocks
+
+
 def test_what_only_blocks_timed_alone_pay_is_taken_off():
     """They convert their values to another layout, and their weights stay in the nearest cache."""
     layers = [Layer("conv", 8 * n, 16, 28, 3, 1 + n % 2, act="relu") for n in range(1, 7)]

@@ -13,7 +13,7 @@ from explorer.pruning import GRANULARITIES, MaskedNetwork, carve, cell_layers, o
 from explorer.pruning.cutting import cut_to, smallest
 from explorer.pruning.gates import step
 from explorer.pruning.graph import prefix, read_only
-from explorer.pruning.masks import remaining
+from explorer.pruning.masks import Masks, remaining
 from explorer.spaces import SPACES
 from explorer.supernets import build
 from explorer.testing import _check_layers
@@ -111,7 +111,8 @@ def test_the_carved_network_is_the_masked_one_and_smaller(layers, at, seed):
     assert carved.params == remaining(model.running, model.masks)
     assert sum(p.numel() for p in carved.network.parameters()) == sum(map(params, carved.layers))
     assert sum(map(macs, carved.layers)) <= sum(map(macs, layers))  # masked weights alone save none
-    assert {n for n in model.masks.operations} <= {layer.name for layer in carved.layers}
+    assert {layer.name for layer in model.running} <= {layer.name for layer in carved.layers}
+    assert sum(row["operation"][0] for row in model.left().values()) == len(operations_of(model.running))
 
 
 @pytest.mark.parametrize("granularities", [*((g,) for g in GRANULARITIES), GRANULARITIES])
@@ -140,6 +141,18 @@ def test_sizes_are_met_and_guards_hold(granularities):
     assert all(layer.joins >= 1 for layer in model.upto(None, everything) if layer.op == "add")
     assert all(mask.any() for mask in everything.filters.values())
     assert all(mask.any() for own in everything.weights.values() for mask in own.values())
+
+
+def test_a_cell_that_nobody_reads_is_gone():
+    model, x = _masked(_cells())
+    first = {name for name, op in model.operations.items() if name.startswith("stage3.3.") and name[-1] == "1"}
+    assert first
+    model.commit(Masks(set(model.operations) - first))
+    assert not any(layer.name.startswith("stage2.2") for layer in model.running)
+    assert model.left()["stage2.2"]["operation"][0] == 0
+    assert model.left()["stage1.1"]["operation"][0] == model.left()["stage1.1"]["operation"][1]
+    with torch.no_grad():
+        assert (carve(model).network(x) - model(x)).abs().max() <= 1e-5
 
 
 def test_scattered_channels_are_timed_and_run():
