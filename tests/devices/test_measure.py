@@ -192,7 +192,7 @@ def test_a_measured_device_becomes_a_slider(quick_study, command, tmp_path):
     from explorer.study import open_study
     from explorer.widgets import Dashboard
 
-    device = measure_table("pi", [quick_study.space], rounds=2, networks=8)
+    device = measure_table("pi", [quick_study.space], rounds=15, networks=8)
     (tmp_path / "pi.json").write_text(json.dumps(device_json(device)))
     done = command("device", "add", quick_study.folder, tmp_path / "pi.json", "--out", tmp_path / "with pi", "--json")
     assert done.returncode == 0, done.stderr
