@@ -79,11 +79,13 @@ class RandomScore:
         error: validation error, mean over seeds.
         stderr: its standard error; from the seeds, of a single one from the number of images.
         seconds: that it took, 0 where it was known.
+        slowness: 1 - exp(-mean loss over the steps of the training), mean over seeds; None where only a head is fitted.
     """
 
     error: float
     stderr: float
     seconds: float
+    slowness: float | None = None
 
 
 class RandomWeights:
@@ -120,8 +122,9 @@ class RandomWeights:
         ])  # fmt: skip
 
     def evaluate(self, codes: np.ndarray | Sequence) -> np.ndarray:
-        """(n, d) int8 -> (n,) accuracy in [0, 1]; one less the error."""
-        return 1 - np.array([score.error for score in self.scores(codes)])
+        """(n, d) int8 -> (n,) in [0, 1], higher is better: one less the error, or less the slowness."""
+        by = "error" if self.config.score == "error" else "slowness"
+        return 1 - np.array([getattr(score, by) for score in self.scores(codes)])
 
     def scores(self, codes: np.ndarray | Sequence) -> list[RandomScore]:
         """The same with standard errors and seconds."""
@@ -151,13 +154,17 @@ class RandomWeights:
             return None
         try:
             known = json.loads(path.read_text())
-            return RandomScore(float(known["error"]), float(known["stderr"]), 0.0)
+            slowness = known["slowness"]
+            return RandomScore(
+                float(known["error"]), float(known["stderr"]), 0.0, None if slowness is None else float(slowness)
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{str(path)!r} is no score of ours ({error}); delete it") from error
 
     def _write(self, name: str, score: RandomScore) -> None:
         if self.cache is not None:
-            write_text(self.cache / f"{name}.json", json.dumps({"error": score.error, "stderr": score.stderr}))
+            known = {"error": score.error, "stderr": score.stderr, "slowness": score.slowness}
+            write_text(self.cache / f"{name}.json", json.dumps(known))
 
 
 def score_network(
@@ -166,33 +173,33 @@ def score_network(
 ) -> RandomScore:  # fmt: skip
     """One network's score."""
     start = time.perf_counter()
-    errors = [_error(layers, train, val, mean, std, classes, config, seed) for seed in range(config.seeds)]
-    error = float(np.mean(errors))
+    found = [_once(layers, train, val, mean, std, classes, config, seed) for seed in range(config.seeds)]
+    errors, losses = [error for error, _ in found], [loss for _, loss in found if loss is not None]
+    error, slowness = float(np.mean(errors)), float(np.mean([1 - math.exp(-x) for x in losses])) if losses else None
     spread = float(np.std(errors, ddof=1)) if len(errors) > 1 else (error * (1 - error) / len(val) * len(errors)) ** 0.5
-    return RandomScore(error, spread / len(errors) ** 0.5, time.perf_counter() - start)
+    return RandomScore(error, spread / len(errors) ** 0.5, time.perf_counter() - start, slowness)
 
 
-def _error(
+def _once(
     layers: Sequence[Layer], train: Split, val: Split, mean: Sequence[float], std: Sequence[float], classes: int,
     config: RandomWeightsConfig, seed: int,
-) -> float:  # fmt: skip
+) -> tuple[float, float | None]:  # fmt: skip
+    """Validation error and mean training loss with one seed."""
     network = build(layers, mean, std, seed)
     if config.train == "head":
         names = feature_layers(layers, config.features)
         predict = fit_head(pooled(network, names, train.images), train.labels, classes, config.head)
-        return float((predict(pooled(network, names, val.images)) != val.labels).double().mean())
+        return float((predict(pooled(network, names, val.images)) != val.labels).double().mean()), None
     if config.train == "bn":
         _freeze_all_but_norms(network, layers)
     images = Images("", tuple(str(i) for i in range(classes)), train, val, val, tuple(mean), tuple(std))
     schedule = TrainConfig(epochs=config.epochs, batch=config.batch, lr=config.lr, label_smoothing=0.0)
     losses: list[float] = []
     train_network(network, images, schedule, seed, losses=losses)
-    if config.score == "loss":
-        return 1 - math.exp(-float(np.mean(losses)))
     with torch.no_grad():
         network.train()
         chosen = torch.cat([network(to_float(x)).argmax(1) for x in val.images.split(BATCH)])
-    return float((chosen != val.labels).double().mean())
+    return float((chosen != val.labels).double().mean()), float(np.mean(losses))
 
 
 def _freeze_all_but_norms(network: Network, layers: Sequence[Layer]) -> None:
