@@ -30,11 +30,14 @@ def test_a_family_is_a_study(family):
     assert list(family.space.decisions["network"]) == ["100%", "50%", "30%"]
     assert family.targets == ["params_m", "mobile", "cpu", "gpu"]
     again = ex.open_study(family.folder)
-    low, high = again.budget_range("params_m")
-    found = again.generate({"params_m": 0.6 * high})
+    sizes = again.devices["params_m"].cost(again.space, again.space.enumerate())
+    assert (np.diff(sizes) < 0).all()
+    budget = 1.2 * sizes[1]  # holds the second and the third
+    found = again.generate({"params_m": budget})
     assert found.feasible
-    assert found.costs["params_m"] <= 0.6 * high
-    assert not again.generate({"params_m": 0.5 * low}).feasible
+    assert found.costs["params_m"] <= budget
+    assert found.accuracy == again.scored.accuracy[1:].max()
+    assert not again.generate({"params_m": 0.5 * sizes[-1]}).feasible
     measured = again.evaluate([found.architecture])[0]
     assert measured == pytest.approx(found.accuracy, abs=0.02)  # batch norm is calibrated on other images
     assert not (family.folder / ".pruning").exists()

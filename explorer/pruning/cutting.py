@@ -1,17 +1,21 @@
 """How much is pruned now: the margin below which everything goes, so that a size is met. No torch.
 
-What was learned says what goes first, and how much of each granularity; the size says how far.
+What was learned to go goes first. Where the size asks for more, the same share of what is left of each
+granularity goes, the weakest first: margins of operations, filters and weights have different spreads, and are not
+compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from explorer.layer import Layer
 from explorer.pruning.masks import Masks, remaining
 
+K = TypeVar("K", bound=Hashable)
 CLOSE = 0.02  # relative distance to the size that is good enough
 HALVINGS = 24
 
@@ -29,6 +33,16 @@ class Margins:
         self, operations: dict[str, float], filters: dict[str, np.ndarray], weights: dict[str, dict[str, np.ndarray]]
     ) -> None:
         self.operations, self.filters, self.weights = operations, filters, weights
+
+    def ranked(self) -> Margins:
+        """The same with every margin above 0 replaced by its rank within its granularity, in (0, 1]."""
+        operations = _ranks(np.array(list(self.operations.values()), float))
+        filters = _ranks_of(self.filters)
+        flat = {(layer, key): margin for layer, own in self.weights.items() for key, margin in own.items()}
+        weights: dict[str, dict[str, np.ndarray]] = {layer: {} for layer in self.weights}
+        for (layer, key), ranks in _ranks_of(flat).items():
+            weights[layer][key] = ranks
+        return Margins(dict(zip(self.operations, operations.tolist())), filters, weights)
 
     def cut(self, masks: Masks, nodes: dict[str, str], at: float, spared: frozenset[str] = frozenset()) -> Masks:
         """Masks without what is at most `at` above its threshold (0 is what was learned).
@@ -58,6 +72,21 @@ class Margins:
         return Masks(stay, filters, weights)
 
 
+def _ranks(margin: np.ndarray) -> np.ndarray:
+    found, above = margin.astype(float), margin > 0
+    found[above] = (np.argsort(np.argsort(margin[above], kind="stable"), kind="stable") + 1) / max(1, above.sum())
+    return found
+
+
+def _ranks_of(margins: dict[K, np.ndarray]) -> dict[K, np.ndarray]:
+    """Ranks among all arrays together."""
+    if not margins:
+        return {}
+    ranks = _ranks(np.concatenate([margin.ravel() for margin in margins.values()]))
+    parts = np.split(ranks, np.cumsum([margin.size for margin in margins.values()])[:-1])
+    return {key: part.reshape(margin.shape) for (key, margin), part in zip(margins.items(), parts)}
+
+
 def _above(margin: np.ndarray, at: float) -> np.ndarray:
     keep = margin > at
     if not keep.any():
@@ -68,7 +97,9 @@ def _above(margin: np.ndarray, at: float) -> np.ndarray:
 def cut_to(
     size: float, margins: Margins, masks: Masks, nodes: dict[str, str], layers_of: Callable[[Masks], Sequence[Layer]]
 ) -> tuple[Masks, float]:
-    """The masks whose remaining parameters are nearest to a size, and the margin at which they were cut.
+    """The masks whose remaining parameters are nearest to a size, and where they were cut.
+
+    Up to 0 only what was learned to go went; above 0 that share of everything else as well.
 
     Where one operation is a large step, it is spared and smaller things go instead.
 
@@ -77,10 +108,11 @@ def cut_to(
         margins, masks, nodes: see `Margins.cut`.
         layers_of: masks -> the layers that count.
     """
+    margins = margins.ranked()
     best: tuple[float, Masks, float] | None = None
     spared: frozenset[str] = frozenset()
     for _ in range(8):
-        low, high = -1.0, 4.0
+        low, high = -1.0, 1.0  # as ranks end at 1
         ends: dict[float, Masks] = {}
         for _ in range(HALVINGS):
             middle = (low + high) / 2

@@ -1,6 +1,6 @@
 """Operations, filters and weights together against operations alone and against narrower networks, at equal size.
 
-    python -m tests.benchmarks.pruning sizes docs/pruning.csv [--seeds 3]
+    python -m tests.benchmarks.pruning sizes docs/pruning.csv [--seeds 0 1 2] [--methods width]
     python -m tests.benchmarks.pruning memory
     python -m tests.benchmarks.pruning latency FAMILY
     python -m tests.benchmarks.pruning report docs/pruning.csv
@@ -11,6 +11,7 @@ against one that searches all at once. `latency` times a family's networks in on
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -53,14 +54,14 @@ def narrower(images, size: float):
     return best[1]
 
 
-def sizes(out: Path, seeds: int) -> None:
+def sizes(out: Path, seeds: list[int], methods: list[str]) -> None:
     """Fill the table."""
     from explorer.datasets import load_dataset
     from explorer.terminal import progress
 
     images = load_dataset("fashion-mnist")
-    for seed in range(seeds):
-        for method, changes in METHODS.items():
+    for seed, (method, changes) in itertools.product(seeds, METHODS.items()):
+        if method in methods:
             done = {float(r["size"]) for r in rows_of(out) if (r["method"], r["seed"]) == (method, str(seed))}
             if done >= set(SIZES):
                 continue
@@ -174,10 +175,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["sizes", "memory", "peak", "latency", "report"])
     parser.add_argument("about", nargs="?")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     given = parser.parse_args()
     if given.what == "sizes":
-        sizes(Path(given.about), given.seeds)
+        sizes(Path(given.about), given.seeds, given.methods)
     else:
         work = {"memory": lambda _: memory(), "peak": lambda a: peak(int(a)), "latency": latency,
                 "report": lambda a: report(Path(a))}  # fmt: skip

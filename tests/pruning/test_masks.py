@@ -10,7 +10,7 @@ from explorer.devices.counts import macs, params
 from explorer.layer import Layer
 from explorer.onnx_session import open_session
 from explorer.pruning import GRANULARITIES, MaskedNetwork, carve, cell_layers, operations_of, without
-from explorer.pruning.cutting import cut_to, smallest
+from explorer.pruning.cutting import Margins, cut_to, smallest
 from explorer.pruning.gates import step
 from explorer.pruning.graph import prefix, read_only
 from explorer.pruning.masks import Masks, remaining
@@ -170,3 +170,22 @@ def test_scattered_channels_are_timed_and_run():
     shape = session.run(None, {session.get_inputs()[0].name: x[:1].numpy()})[0].shape
     assert shape == (1, 5, 4, 4)
     assert Layer.of_signature(layer.signature) == layer
+
+
+def test_beyond_what_was_learned_every_granularity_gives_the_same_share():
+    rng = np.random.default_rng(0)
+    operations = {"a": -0.1, **{f"b{i}": 0.5 + 1e-4 * i for i in range(19)}}  # nearly equal: no cliff
+    filters = {"x": rng.random(60), "y": np.r_[-np.inf, 5 * rng.random(39)]}
+    weights = {"x": {"0": 9 * rng.random((20, 5, 1, 1))}}
+    ranked = Margins(operations, filters, weights).ranked()
+    masks = Masks(set(operations))
+    learned = ranked.cut(masks, dict.fromkeys(operations, ""), 0)
+    assert masks.operations - learned.operations == {"a"}
+    assert sum((~keep).sum() for keep in learned.filters.values()) == 1
+    half = ranked.cut(masks, dict.fromkeys(operations, ""), 0.5)
+    assert len(half.operations) == 10
+    assert "b18" in half.operations
+    assert sum(keep.sum() for keep in half.filters.values()) == pytest.approx(50, abs=1)
+    assert half.weights["x"]["0"].sum() == 50
+    kept = filters["y"][half.filters["y"]].min()
+    assert kept > filters["y"][~half.filters["y"]].max()  # the weakest went
