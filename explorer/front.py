@@ -122,9 +122,8 @@ def make_front(
 
 
 def kendall_tau(a: np.ndarray, b: np.ndarray) -> float:
-    """Kendall's rank correlation (tau-b); 0 where it is not defined."""
-    a, b = np.asarray(a, float), np.asarray(b, float)
+    """Kendall's rank correlation (tau-b); 0 where it is not defined. Infinite values are ranked like others."""
     i, j = np.triu_indices(len(a), 1)
-    x, y = np.sign(a[i] - a[j]), np.sign(b[i] - b[j])
+    x, y = (np.greater(v[i], v[j]) * 1.0 - np.less(v[i], v[j]) for v in (np.asarray(a, float), np.asarray(b, float)))
     norm = np.sqrt(float(np.abs(x).sum()) * float(np.abs(y).sum()))
     return float((x * y).sum() / norm) if norm else 0.0

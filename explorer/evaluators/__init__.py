@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from explorer.evaluators.agreement import agreement
+from explorer.evaluators.agreement import agreement, mean_rank
+from explorer.evaluators.ladder import ladder
 from explorer.evaluators.predictor import Predictor, PredictorConfig
 from explorer.evaluators.published import read_published
 from explorer.evaluators.scoring import ScoreConfig, Scored, append_scores, read_scores, score, spread_sample
@@ -10,8 +11,8 @@ from explorer.evaluators.table import Table
 
 __all__ = [
     "Predictor", "PredictorConfig", "RandomWeights", "ScoreConfig", "Scored",
-    "SharedWeights", "Table", "agreement", "append_scores", "read_published",
-    "read_scores", "score", "spread_sample",
+    "SharedWeights", "Table", "agreement", "append_scores", "ladder", "mean_rank", "probe_layers",
+    "read_published", "read_scores", "score", "spread_sample",
 ]  # fmt: skip
 
 
@@ -24,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from explorer.evaluators.random_weights import RandomWeights
 
         return RandomWeights
+    if name == "probe_layers":
+        from explorer.evaluators.probe import probe_layers
+
+        return probe_layers
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

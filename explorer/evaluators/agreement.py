@@ -51,6 +51,17 @@ def agreement(
     return pd.DataFrame(rows, index=pd.Index(scores, name="score"))
 
 
+def mean_rank(*scores: np.ndarray) -> np.ndarray:
+    """(n,) each, higher is better -> (n,) in (0, 1]: the mean of their ranks, ties in the middle.
+
+    Scores that err in different ways, such as a network's size and how fast it learns, rank better together; no weight
+    is fitted.
+    """
+    ranks = [pd.Series(np.asarray(values, float)).rank(pct=True) for values in scores]
+    mean: np.ndarray = np.mean(ranks, axis=0)
+    return mean
+
+
 def _tau(score: np.ndarray, truth: np.ndarray, group: str, draws: int, level: float) -> dict[str, float]:
     """{group: tau, and the ends of its interval}."""
     rng = np.random.default_rng(0)

@@ -1,12 +1,14 @@
 """Seconds a network against rank correlation: what ranks networks, and what only counts channels.
 
-    python -m tests.benchmarks.ladder truth docs/truth.csv [--jobs 2] [--spaces darts]
-    python -m tests.benchmarks.ladder scores docs/truth.csv docs/ladder.csv
-    python -m tests.benchmarks.ladder report docs/truth.csv docs/ladder.csv
+    python -m tests.benchmarks.ladder truth data/ladder [--jobs 2] [--spaces darts]
+    python -m tests.benchmarks.ladder scores data/ladder [--spaces darts]
+    python -m tests.benchmarks.ladder times data/ladder
+    python -m tests.benchmarks.ladder report data/ladder
 
 `truth` trains networks of three spaces alone on fashion-mnist, on one fixed schedule a space (at most 60 s each on one core);
-`scores` judges the same networks by every rung; `report` prints Kendall's tau overall and inside terciles of MACs, with
-bootstrap intervals. Rows are appended, so a stopped run goes on.
+`scores` judges the same networks by every rung; `times` times every rung again on five networks of each space (run it alone);
+`report` prints Kendall's tau overall and inside terciles of MACs, with bootstrap intervals. Rows are appended, so a stopped run
+goes on.
 """
 
 import argparse
@@ -17,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 # space -> width, depth, networks, training images, epochs
 TRUTH = {
@@ -90,8 +91,9 @@ def append(path: Path, row: dict) -> None:
         writer.writerow(row)
 
 
-def truth(out: Path, jobs: int, spaces: list[str]) -> None:
+def truth(folder: Path, jobs: int, spaces: list[str]) -> None:
     """Train what is not in the table yet."""
+    out = folder / "truth.csv"
     from joblib import Parallel, delayed
 
     from explorer.architecture import Architecture
@@ -111,26 +113,56 @@ def truth(out: Path, jobs: int, spaces: list[str]) -> None:
             print(name, key, f"{value:.4f}", f"{seconds:.0f} s", flush=True)
 
 
-def scores(table: Path, out: Path, spaces: list[str]) -> None:
+def scores(folder: Path, spaces: list[str]) -> None:
     """Judge the networks of the truth by every rung that is not in the table yet."""
     from explorer.architecture import Architecture
     from explorer.datasets import load_dataset
     from explorer.evaluators.zero_cost import SCORES
 
+    table, out = folder / "truth.csv", folder / "scores.csv"
     images = load_dataset("fashion-mnist")
-    done = {(row["space"], row["rung"]) for row in rows_of(out)}
     for name in spaces:
         space = space_of(name).for_images(images.channels, len(images.classes), images.size)
         keys = [row["key"] for row in rows_of(table) if row["space"] == name]
-        codes = np.array([Architecture.from_key(space, key).choices for key in keys], np.int8)
         for rung in [*SCORES, *RUNGS]:
-            if (name, rung) in done:
+            done = {row["key"] for row in rows_of(out) if (row["space"], row["rung"]) == (name, rung)}
+            todo = [key for key in keys if key not in done]
+            if not todo:
                 continue
-            for rung_, values, each in score_by(rung, space, images, codes):
-                for key, value in zip(keys, values):
-                    row = {"space": name, "key": key, "rung": rung_, "score": f"{value:.6g}", "seconds": f"{each:.3f}"}
+            codes = np.array([Architecture.from_key(space, key).choices for key in todo], np.int8)
+            for own, values, each in score_by(rung, space, images, codes):
+                for key, value in zip(todo, values):
+                    row = {"space": name, "key": key, "rung": own, "score": f"{value:.6g}", "seconds": f"{each:.3f}"}
                     append(out, row)
-                print(name, rung_, f"{each:.2f} s a network", flush=True)
+                print(name, own, f"{each:.2f} s a network", flush=True)
+
+
+def times(folder: Path, spaces: list[str], networks: int = 5) -> None:
+    """Put seconds a network, from networks spread over the cost, in the place of those that were noted."""
+    import torch
+
+    from explorer.architecture import Architecture
+    from explorer.datasets import load_dataset
+    from explorer.evaluators.zero_cost import SCORES
+
+    torch.set_num_threads(1)
+    images, out = load_dataset("fashion-mnist"), folder / "scores.csv"
+    rows = rows_of(out)
+    for name in spaces:
+        space = space_of(name).for_images(images.channels, len(images.classes), images.size)
+        own = sorted((r for r in rows_of(folder / "truth.csv") if r["space"] == name), key=lambda r: float(r["macs_m"]))
+        chosen = [own[i]["key"] for i in np.linspace(0, len(own) - 1, networks).astype(int)]
+        codes = np.array([Architecture.from_key(space, key).choices for key in chosen], np.int8)
+        for rung in [*SCORES, *RUNGS]:
+            for known, _, each in score_by(rung, space, images, codes):
+                for row in rows:
+                    if (row["space"], row["rung"]) == (name, known):
+                        row["seconds"] = f"{each:.3f}"
+                print(name, known, f"{each:.2f} s a network", flush=True)
+    temporary = out.with_suffix(".part")
+    for row in rows:
+        append(temporary, row)
+    temporary.replace(out)
 
 
 def score_by(rung: str, space, images, codes: np.ndarray) -> Iterator[tuple[str, list[float], float]]:
@@ -151,39 +183,26 @@ def score_by(rung: str, space, images, codes: np.ndarray) -> Iterator[tuple[str,
         yield f"{rung}, its loss", [1 - score.slowness for score in found], each
 
 
-def report(table: Path, out: Path) -> None:
+def report(folder: Path) -> None:
     """Print one JSON document: space -> rung -> seconds a network, taus and their intervals."""
-    from explorer.evaluators import agreement
+    from explorer.evaluators import ladder
 
-    found: dict = {}
-    for name in TRUTH:
-        rows = [row for row in rows_of(table) if row["space"] == name]
-        if not rows:
-            continue
-        accuracy, macs, params = (np.array([float(row[c]) for row in rows]) for c in ("accuracy", "macs_m", "params_m"))
-        scores, seconds = {"MACs": macs, "parameters": params}, {"MACs": 0.0, "parameters": 0.0}
-        for row in rows_of(out):
-            if row["space"] == name:
-                scores.setdefault(row["rung"], {})[row["key"]] = float(row["score"])
-                seconds[row["rung"]] = float(row["seconds"])
-        values = {k: np.array([v[row["key"]] for row in rows]) if isinstance(v, dict) else v for k, v in scores.items()}
-        taus = agreement(values, accuracy, macs)
-        taus.insert(0, "seconds", pd.Series(seconds))
-        found[name] = taus.round(4).to_dict("index")
-    print(json.dumps(found, indent=1))
+    spaces = dict.fromkeys(row["space"] for row in rows_of(folder / "scores.csv"))
+    print(json.dumps({name: ladder(name, folder).round(4).to_dict("index") for name in spaces}, indent=1))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["truth", "scores", "report"])
-    parser.add_argument("truth", type=Path)
-    parser.add_argument("ladder", type=Path, nargs="?")
+    parser.add_argument("what", choices=["truth", "scores", "times", "report"])
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--spaces", nargs="+", choices=list(TRUTH), default=list(TRUTH))
     given = parser.parse_args()
     if given.what == "truth":
-        truth(given.truth, given.jobs, given.spaces)
+        truth(given.folder, given.jobs, given.spaces)
     elif given.what == "scores":
-        scores(given.truth, given.ladder, given.spaces)
+        scores(given.folder, given.spaces)
+    elif given.what == "times":
+        times(given.folder, given.spaces)
     else:
-        report(given.truth, given.ladder)
+        report(given.folder)

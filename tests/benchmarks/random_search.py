@@ -1,6 +1,10 @@
-"""What a search without any training is worth: NSGA-II on (random-weight error, MACs), its networks then trained alone.
+"""What a search without any training is worth: NSGA-II on random-weight error and MACs, its networks then trained alone.
 
-    python -m tests.benchmarks.random_search darts docs/random_search.csv [--evaluations 800] [--jobs 2]
+    python -m tests.benchmarks.random_search darts docs/random_search.csv [--evaluations 300] [--jobs 2]
+
+Random weights like small networks best, so that a search for a low error and few MACs ends with a handful of the smallest (--down shows
+it). What they can say is which of equally large networks to take: the search is for a low error and *many* MACs, and its front has the
+best network of every size.
 
 Networks of the front, evenly over its MACs, are paired with random ones of the same MACs (the nearest of 2,000); all are trained on
 the schedule of the ladder's truth, with two seeds. Rows are appended, so a stopped run goes on.
@@ -8,7 +12,9 @@ the schedule of the ladder's truth, with two seeds. Rows are appended, so a stop
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,30 +23,46 @@ from tests.benchmarks.ladder import RUNGS, append, rows_of, space_of, train_one
 PAIRS, SEEDS = 10, (0, 1)
 
 
-def pairs_of(name: str, evaluations: int, jobs: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
+@dataclass(frozen=True)
+class Spare:
+    """A device whose cost is how many MACs a network has less than the largest one."""
+
+    macs: Any
+    most: float
+    name: str = "spare_macs_m"
+    unit: str = "M"
+
+    def cost(self, space, codes: np.ndarray) -> np.ndarray:
+        """(n, d) -> (n,), above 0."""
+        return self.most - self.macs.cost(space, codes)
+
+
+def pairs_of(name: str, evaluations: int, jobs: int, down: bool) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
     """(searched, random) networks of equal MACs, and the seconds of the search."""
     from explorer.datasets import load_dataset
     from explorer.devices import load_device
     from explorer.evaluators import RandomWeights
+    from explorer.files import home
     from explorer.search import search
     from explorer.terminal import progress
 
     images, macs = load_dataset("fashion-mnist"), load_device("macs_m")
     space = space_of(name).for_images(images.channels, len(images.classes), images.size)
     start = time.perf_counter()
-    judge = RandomWeights(space, images, jobs=jobs, **RUNGS["RWE"])
-    front = search(space, judge, [macs], "nsga2", evaluations, 0, progress=progress)
+    judge = RandomWeights(space, images, jobs=jobs, cache=home() / "cache" / "random_search", **RUNGS["RWE"])
+    drawn = space.sample(2000, np.random.default_rng(47))
+    priced = macs.cost(space, drawn)
+    device = macs if down else Spare(macs, 1.2 * float(priced.max()))
+    front = search(space, judge, [device], "nsga2", evaluations, 0, progress=progress)
     seconds = time.perf_counter() - start
     costs = macs.cost(space, front.codes)
     low, high = np.quantile(macs.cost(space, space.sample(500, np.random.default_rng(0))), [0.02, 0.98])
     wanted = np.geomspace(max(costs.min(), low), min(costs.max(), high), PAIRS)
     rows = list(dict.fromkeys(int(np.abs(np.log(costs / target)).argmin()) for target in wanted))
-    drawn = space.sample(2000, np.random.default_rng(47))
-    priced = macs.cost(space, drawn)
     return [(front.codes[row], drawn[np.abs(priced - costs[row]).argmin()]) for row in rows], seconds
 
 
-def main(name: str, out: Path, evaluations: int, jobs: int) -> None:
+def main(name: str, out: Path, evaluations: int, jobs: int, down: bool) -> None:
     """Fill the table and print the differences."""
     from joblib import Parallel, delayed
 
@@ -49,7 +71,7 @@ def main(name: str, out: Path, evaluations: int, jobs: int) -> None:
 
     space = space_of(name).for_images(1, 10, 28)
     if not rows_of(out):
-        pairs, seconds = pairs_of(name, evaluations, jobs)
+        pairs, seconds = pairs_of(name, evaluations, jobs, down)
         print(f"{evaluations} evaluations in {seconds:.0f} s, {len(pairs)} pairs", flush=True)
         for i, pair in enumerate(pairs):
             for kind, row in zip(("searched", "random"), pair):
@@ -89,7 +111,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("space")
     parser.add_argument("table", type=Path)
-    parser.add_argument("--evaluations", type=int, default=800)
+    parser.add_argument("--evaluations", type=int, default=300)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--down", action="store_true", help="few MACs instead of many")
     given = parser.parse_args()
-    main(given.space, given.table, given.evaluations, given.jobs)
+    main(given.space, given.table, given.evaluations, given.jobs, given.down)

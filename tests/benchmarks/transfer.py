@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from explorer.layer import Layer
-from tests.benchmarks.ladder import RUNGS, append, rows_of, score_by
+from tests.benchmarks.ladder import append, rows_of, score_by
 from tests.conftest import REFERENCE
 
 NETWORKS = 40
+OWN = {"nasbench201": ("RWE", "bn", "all"), "nasbench_macro": ("RWE", "all")}  # of the rungs of the ladder
 # name -> width, depth of the cells that are judged; the published training is the same for all
 PROXIES = {"nasbench201": (16, 1), "nasbench_macro": (None, None)}
 
@@ -108,7 +109,7 @@ def scores(out: Path, spaces: list[str]) -> None:
     for name in spaces:
         table = published(name)
         space, codes = space_and_codes(name, list(table["arch"]))
-        for rung in [*SCORES, *RUNGS]:
+        for rung in [*SCORES, *OWN[name]]:
             if (name, rung) in done:
                 continue
             for own, values, each in score_by(rung, space, images, codes):
@@ -121,13 +122,15 @@ def scores(out: Path, spaces: list[str]) -> None:
 
 def report(out: Path) -> dict:
     """space -> rung -> seconds a network, taus and their intervals."""
-    from explorer.evaluators import agreement
+    from explorer.evaluators import agreement, mean_rank
+    from explorer.evaluators.ladder import TOGETHER
 
     table, found = pd.read_csv(out), {}
     for name, own in table.groupby("space", sort=False):
         first = own[own["rung"] == own["rung"].iloc[0]]
         scores = {"MACs": first["macs"].to_numpy(), "parameters": first["params"].to_numpy()}
         scores |= {rung: rows["score"].to_numpy() for rung, rows in own.groupby("rung", sort=False)}
+        scores |= {" + ".join(names): mean_rank(*(scores[n] for n in names)) for names in TOGETHER}
         taus = agreement(scores, first["published"].to_numpy(), first["macs"].to_numpy())
         taus.insert(0, "seconds", own.groupby("rung")["seconds"].first())
         found[name] = taus.fillna(0.0).round(4).to_dict("index")

@@ -104,3 +104,22 @@ def test_the_head_finds_what_is_linear(kind):
     y = (x @ torch.randn(12, 4, dtype=torch.float64)).argmax(1)
     predict = fit_head(x[:400], y[:400], 4, kind)
     assert (predict(x[400:]) == y[400:]).double().mean() > 0.8
+
+
+def test_training_shows_in_every_layer_after_the_first(digits):
+    from explorer.evaluators import probe_layers
+    from explorer.study import open_study
+    from explorer.supernets import build
+
+    study = open_study("digits")
+    chosen = study.architecture(study.evaluations.sort_values("macs_m")["key"].iloc[-1])
+    layers = study.space.layers(chosen)
+    trained, before = study.network(chosen), study.network(chosen)
+    seen = probe_layers(trained, layers, digits)
+    fresh = probe_layers(build(layers, digits.mean, digits.std, 0), layers, digits)
+    assert list(seen) == list(fresh) == [layer.name for layer in layers[:-2]]
+    last = list(seen)[-1]
+    assert seen[last] > 0.9 > fresh[last]
+    assert seen[last] - seen["stem"] > fresh[last] - fresh["stem"] + 0.1
+    for a, b in zip(trained.state_dict().values(), before.state_dict().values()):
+        assert torch.equal(a, b)  # the network that was handed in is as it was

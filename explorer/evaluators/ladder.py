@@ -1,0 +1,53 @@
+"""What every score of a network is worth and costs, as measured: tables that ship with the package. No torch.
+
+Networks of three spaces were trained alone on fashion-mnist (the truth) and judged by zero-cost scores, random weights
+and short trainings (`python -m tests.benchmarks.ladder`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from explorer.errors import InputError, unknown
+from explorer.evaluators.agreement import TERCILES, agreement, mean_rank
+from explorer.files import data_folder
+
+TOGETHER = (("parameters", "all, its loss"), ("naswot", "all, its loss"))  # mean ranks, see `mean_rank`
+
+
+def ladder(space: str, folder: str | Path | None = None) -> pd.DataFrame:
+    """Kendall's tau of every score with accuracy of networks trained alone, and seconds a network on one core.
+
+    Args:
+        space: "mobile-32", "nasbench201" or "darts".
+        folder: with `truth.csv` and `scores.csv`; the shipped tables without one.
+
+    Returns:
+        A row per score, see `agreement`; with "seconds", and "inside", the mean of tau in the terciles of MACs.
+
+    Raises:
+        InputError: a space that was not measured; a table that is not there.
+    """
+    home = data_folder("ladder") if folder is None else Path(folder)
+    try:
+        truth, scores = (pd.read_csv(home / f"{name}.csv", dtype={"key": str}) for name in ("truth", "scores"))
+    except OSError as error:
+        raise InputError(f"{error.filename!r}: {error.strerror}") from error
+    known = list(dict.fromkeys(scores["space"]))
+    if space not in known:
+        raise unknown("measured space", space, known)
+    truth = truth[truth["space"] == space].set_index("key")
+    scores = scores[scores["space"] == space]
+    values = {"MACs": truth["macs_m"].to_numpy(), "parameters": truth["params_m"].to_numpy()}
+    for name, rows in scores.groupby("rung", sort=False):
+        values[str(name)] = rows.set_index("key")["score"].reindex(truth.index).to_numpy()
+    together = {" + ".join(names): names for names in TOGETHER if set(names) <= set(values)}
+    values |= {name: mean_rank(*(values[part] for part in parts)) for name, parts in together.items()}
+    found = agreement(values, truth["accuracy"].to_numpy(), truth["macs_m"].to_numpy())
+    seconds = scores.groupby("rung")["seconds"].first()
+    cost = {name: sum(float(seconds.get(part, 0.0)) for part in together.get(name, (name,))) for name in found.index}
+    found.insert(0, "seconds", pd.Series(cost))
+    found.insert(5, "inside", found[list(TERCILES)].mean(axis=1))
+    return found

@@ -1,0 +1,35 @@
+"""Seconds a network against rank correlation: what a score costs and what it is worth."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.plots.front import figure_layout
+
+CHEAPEST = 1e-3  # seconds: where counts stand, which take none
+
+
+def ladder_figure(table: pd.DataFrame, title: str = "") -> go.Figure:
+    """Per score, Kendall's tau with the truth: over all networks with its interval, and inside thirds of equal cost.
+
+    Args:
+        table: of `evaluators.ladder`.
+        title: such as the name of the space.
+    """
+    figure = go.Figure(layout=figure_layout("seconds a network", "Kendall's tau with accuracy"))
+    seconds = table["seconds"].clip(lower=CHEAPEST)
+    figure.add_scatter(
+        x=seconds, y=table["tau"], mode="markers", name="all networks", marker={"size": 10}, text=table.index,
+        error_y={"type": "data", "array": table["hi"] - table["tau"], "arrayminus": table["tau"] - table["lo"],
+                 "thickness": 1, "width": 3},
+        hovertemplate="%{text}<br>%{x:.2f} s a network<br>tau %{y:.2f}<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=seconds, y=table["inside"], mode="markers", name="among equal costs", text=table.index,
+        marker={"size": 9, "symbol": "diamond-open"},
+        hovertemplate="%{text}, among equal costs<br>tau %{y:.2f}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(type="log")
+    figure.update_layout(title=title)
+    return figure
