@@ -30,7 +30,7 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {str(path)!r}: {_why(error)}") from error
     return path
 
 
@@ -95,9 +95,16 @@ def hand_over(work: Path, out: Path) -> None:
             out.rmdir()
         fresh.rename(out)
     except OSError as error:
-        raise InputError(f"cannot write to {str(out)!r}: {error.strerror}") from error
+        raise InputError(f"cannot write to {str(out)!r}: {_why(error)}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _why(error: OSError) -> str:
+    """The system's words; of a copied tree, those about its first file."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
 
 
 def sha256(path: str | Path) -> str:

@@ -29,6 +29,7 @@ from explorer.errors import InputError
 from explorer.evaluators.linear_head import fit_head
 from explorer.files import write_text
 from explorer.layer import Layer
+from explorer.parallel import spread
 from explorer.protocols import Progress, SearchSpace, silent
 from explorer.supernets.augment import to_float
 from explorer.supernets.plain import Network, build
@@ -128,17 +129,13 @@ class RandomWeights:
 
     def scores(self, codes: np.ndarray | Sequence) -> list[RandomScore]:
         """The same with standard errors and seconds."""
-        from joblib import Parallel, delayed
-
         rows = self.space.canonical(as_codes(self.space, codes))
         networks = [tuple(self.space.layers(row)) for row in rows]
         names = [self.name_of(layers) for layers in networks]
         found = {name: score for name in set(names) if (score := self._read(name)) is not None}
         todo = {name: layers for name, layers in zip(names, networks) if name not in found}
         data = (self.train, self.val, self.images.mean, self.images.std, len(self.images.classes))
-        work = Parallel(self.jobs, return_as="generator")(
-            delayed(score_network)(layers, *data, self.config) for layers in todo.values()
-        )
+        work = spread(score_network, list(todo.values()), *data, self.config, jobs=self.jobs)
         for name, score in zip(todo, self.progress(work, len(todo), "ranking")):
             found[name] = score
             self._write(name, score)

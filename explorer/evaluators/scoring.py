@@ -17,6 +17,7 @@ from pydantic import Field
 from explorer.architecture import Architecture, key_of
 from explorer.config import Settings
 from explorer.errors import InputError
+from explorer.parallel import spread
 from explorer.protocols import Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import option_counts, unique
 
@@ -86,24 +87,34 @@ def score(
 
 def evaluate_one_by_one(evaluator: Evaluator, codes: np.ndarray, progress: Progress) -> np.ndarray:
     """(n,) accuracies with progress."""
-    rows = [evaluator.evaluate(codes[i : i + 1])[0] for i in progress(range(len(codes)), len(codes), "scoring")]
-    return np.array(rows, float)
+    return np.array(list(progress(spread(_evaluate, list(codes), evaluator), len(codes), "scoring")), float)
+
+
+def _evaluate(row: np.ndarray, evaluator: Evaluator) -> float:
+    return float(evaluator.evaluate(row[None])[0])
 
 
 def append_scores(
     path: Path, space: SearchSpace, codes: np.ndarray, evaluator: Any, source: str, progress: Progress = silent
 ) -> Scored:
-    """Score what the file does not hold yet, appending line by line; returns the whole file."""
+    """Score what the file does not hold yet, appending line by line; returns the whole file.
+
+    Raises:
+        InputError: the file cannot be written, or a worker was killed; what is in the file stays.
+    """
     done = _recover(path)
     todo = [row for row in unique(codes) if key_of(space, row) not in done]
-    with open(path, "a", encoding="utf-8", newline="") as file:
-        if file.tell() == 0:
-            file.write(HEADER)
-        for row in progress(todo, len(todo), "scoring"):
-            value = float(evaluator.evaluate(row[None])[0])
-            file.write(f"{key_of(space, row)},{value:.6f},{source}\n")
-            file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(path, "a", encoding="utf-8", newline="") as file:
+            if file.tell() == 0:
+                file.write(HEADER)
+            values = progress(spread(_evaluate, todo, evaluator), len(todo), "scoring")
+            for row, value in zip(todo, values):
+                file.write(f"{key_of(space, row)},{value:.6f},{source}\n")
+                file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
     return read_scores(path, space)
 
 

@@ -5,7 +5,6 @@ as a plain network with the same outputs. What runs is read from `space.layers`,
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from explorer.architecture import Architecture
 from explorer.layer import Layer
 from explorer.supernets.elastic import ElasticClassifier, ElasticConv, ElasticPool
 from explorer.supernets.plain import Network, Preprocess, initialise
+
+KNOWN = 4096  # architectures whose layers are remembered
 
 
 class Supernet(nn.Module):
@@ -37,7 +38,7 @@ class Supernet(nn.Module):
             self.blocks = nn.ModuleDict({layer.name.replace(".", "-"): self.make(layer) for layer in largest})
             initialise(self)
         self.to(memory_format=torch.channels_last)
-        self._layers = lru_cache(4096)(space.layers)
+        self._known: dict[tuple[int, ...], Any] = {}  # a dictionary goes to other processes, `lru_cache` does not
 
     def make(self, layer: Layer) -> nn.Module:
         """The shared weights of a layer, given at its largest; subclasses know the searched blocks."""
@@ -48,7 +49,12 @@ class Supernet(nn.Module):
     def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
         """`space.layers`, remembered by choices."""
         choices = architecture.choices if isinstance(architecture, Architecture) else architecture
-        return self._layers(tuple(int(c) for c in choices))
+        key = tuple(int(c) for c in choices)
+        if key not in self._known:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            self._known[key] = self.space.layers(key)
+        return self._known[key]
 
     def block(self, name: str) -> nn.Module:
         """The elastic module of a layer's name."""

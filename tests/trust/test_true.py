@@ -1,0 +1,112 @@
+"""Numbers that stay true: what a shipped card says is computed again from the study's files, and studies are rebuilt."""
+
+import numpy as np
+import pytest
+
+from explorer.config import read_toml
+from explorer.front import kendall_tau
+from explorer.generators.ranking import by_accuracy
+from explorer.study import open_study
+
+MEASURED = ["digits", "fashion-mnist", pytest.param("fashion-mnist-unified", marks=pytest.mark.long)]
+SHIPPED = ["digits", "fashion-mnist", "fashion-mnist-unified", "imagenet-mobilenetv3"]
+
+
+def _card(study):
+    return (study.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_accuracies_of_a_card_are_measured_again(name):
+    study = open_study(name)
+    assert len(study.manifest.reported) == 3
+    for reported in study.manifest.reported:
+        chosen = study.architecture(reported.key)
+        for split, value in (("val", reported.val), ("test", reported.test)):
+            images = len(study.images.split(split))
+            # another processor may round an image or two to another class
+            assert study.evaluate([chosen], split)[0] == pytest.approx(value, abs=2.5 / images)
+        row = f"| {reported.role} | `{reported.key}` | {reported.val:.2%} | {reported.test:.2%} |"
+        assert row in _card(study)
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion-mnist"])
+def test_rows_of_the_evaluations_are_measured_again(name):
+    study = open_study(name)
+    rows = study.evaluations.sample(4, random_state=1)
+    recipe = read_toml(study.folder / "recipe.toml")["scores"]
+    if recipe.get("val_images"):  # scored on a part of the images
+        pytest.skip(f"the evaluations of {name} are of {recipe['val_images']} images")
+    found = study.evaluate([study.architecture(key) for key in rows["key"]])
+    assert found == pytest.approx(rows["accuracy"].to_numpy(), abs=2.5 / len(study.images.val))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_predictor_is_as_good_as_its_card_says(name):
+    study, quality = open_study(name), open_study(name).predictor.quality
+    if name == "imagenet-mobilenetv3":  # fitted to published rows that are not part of the study
+        assert quality["held_out"] > 200
+    else:
+        scored = study.scored
+        rows = np.flatnonzero(scored.source == "sample")
+        held = np.random.default_rng(study.manifest.seed).permutation(len(rows))[: quality["held_out"]]
+        codes, accuracy = scored.codes[rows][held], scored.accuracy[rows][held]
+        predicted = study.predictor.evaluate(codes)
+        assert kendall_tau(predicted, accuracy) == pytest.approx(quality["kendall_tau"], abs=2e-3)
+        assert np.abs(predicted - accuracy).mean() == pytest.approx(quality["mae"], abs=1e-5)
+        low, high = study.predictor.band(predicted)
+        assert ((low <= accuracy) & (accuracy <= high)).mean() >= quality["coverage"]
+    assert f"Kendall's tau {quality['kendall_tau']:.3f} and mean absolute error {quality['mae']:.2%}" in _card(study)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_generators_give_what_the_card_says(name):
+    study = open_study(name)
+    devices = list(study.devices.values())
+    for generator, mean in by_accuracy(study.space, [study.generator(n) for n in study.generators], devices):
+        row = (f"| {generator.method} | {generator.parameters:,} | {generator.margin:.1%} | "
+               f"{generator.about['raw_feasible']:.1%} | {mean:.3%} |")  # fmt: skip
+        assert row in _card(study), row
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_errors_of_devices_are_those_of_their_files(name):
+    study = open_study(name)
+    for device in study.devices.values():
+        error = device.provenance.error
+        assert f"| {device.name} | {device.unit} | {device.provenance} |" in _card(study)
+        if "mape" in error:
+            assert f"| {error['mape']:.1%} mean" in _card(study)
+
+
+REDUCED = {
+    "digits": {"supernet": {"epochs": 3}, "scores": {"architectures": 40, "front_architectures": 10}},
+    "fashion-mnist": {"supernet": {"epochs": 0.02}, "scores": {"architectures": 24, "front_architectures": 4,
+                      "val_images": 200, "calibration_images": 200}},
+    "fashion-mnist-unified": {"supernet": {"epochs": 0.02}, "scores": {"architectures": 24, "front_architectures": 4,
+                              "val_images": 200, "calibration_images": 200}, "sgnas": {"steps": 20}},
+}  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", list(REDUCED))
+def test_every_recipe_still_makes_its_study(name, tmp_path):
+    """The shipped recipe on a reduced schedule: twice the same files, and the same kinds of files as the shipped study."""
+    import tomli_w
+
+    import explorer
+    from tests.test_pipeline import hashes
+
+    recipe = dict(read_toml(open_study(name).folder / "recipe.toml"))
+    for section, changes in REDUCED[name].items():
+        recipe[section] = dict(recipe.get(section, {})) | changes
+    for section in ("pnag", "expert", "search"):
+        if section in recipe or section == "search":
+            small = {"search": {"evaluations": 2000}, "expert": {"budgets": 256, "rounds": 10}, "pnag": {"steps": 100}}
+            recipe[section] = dict(recipe.get(section, {})) | small[section]
+    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe))
+    made = [explorer.train(tmp_path / "recipe.toml", tmp_path / str(i)) for i in range(2)]
+    assert hashes(made[0].folder) == hashes(made[1].folder)
+    assert set(made[0].manifest.files) == set(open_study(name).manifest.files)
+    low, high = made[0].budget_range("mobile")
+    assert made[0].generate({"mobile": (low * high) ** 0.5}).feasible
