@@ -21,6 +21,7 @@ import numpy as np
 from tests.benchmarks.ladder import RUNGS, append, rows_of, space_of, train_one
 
 PAIRS, SEEDS = 10, (0, 1)
+CLOSE = 0.03  # relative difference in MACs of a pair
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,8 @@ def pairs_of(name: str, evaluations: int, jobs: int, down: bool) -> tuple[list[t
     front = search(space, judge, [device], "nsga2", evaluations, 0, progress=progress)
     seconds = time.perf_counter() - start
     costs = macs.cost(space, front.codes)
-    low, high = np.quantile(macs.cost(space, space.sample(500, np.random.default_rng(0))), [0.02, 0.98])
-    wanted = np.geomspace(max(costs.min(), low), min(costs.max(), high), PAIRS)
-    rows = list(dict.fromkeys(int(np.abs(np.log(costs / target)).argmin()) for target in wanted))
+    near = [row for row in np.argsort(costs) if np.abs(priced / costs[row] - 1).min() < CLOSE]
+    rows = [near[i] for i in np.unique(np.linspace(0, len(near) - 1, PAIRS).astype(int))]
     return [(front.codes[row], drawn[np.abs(priced - costs[row]).argmin()]) for row in rows], seconds
 
 
