@@ -51,7 +51,10 @@ def rank(
         for key, s in zip(keys, scores)
     ]
     shown = [row | {"macs_m": float(cost)} for row, cost in sorted(zip(rows, macs), key=lambda pair: pair[0]["error"])]
-    note = "Wide networks look better than they are to random weights; compare networks of similar MACs."
+    note = (
+        "Wide networks look better than they are to random weights, deep ones worse. Compare networks of similar MACs, "
+        "or let everything learn for some seconds: --train all."
+    )
     answer({"scores": rows}, as_json, f"{table(shown)}\n{note}")
 
 
