@@ -21,7 +21,7 @@ from typer.exceptions import TyperException
 
 from explorer import cli_device, cli_networks
 from explorer.errors import InputError, unknown
-from explorer.terminal import Json, answer, progress, table
+from explorer.terminal import Json, answer, interruptible, progress, table
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train one supernet and one generator; then a network for any budget.")  # fmt: skip
@@ -50,7 +50,8 @@ def run(arguments: list[str]) -> int:
     global _resume_hint
     _resume_hint = ""
     try:
-        code = int(app(arguments, standalone_mode=False) or 0)
+        with interruptible():
+            code = int(app(arguments, standalone_mode=False) or 0)
     except InputError as error:
         return _fail(str(error))
     except TyperException as error:

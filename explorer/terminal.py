@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -18,8 +21,41 @@ def answer(value: Any, as_json: bool, text: str) -> None:
     print(json.dumps(value, allow_nan=False) if as_json else text)
 
 
+_stop = threading.Event()
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is kept in mind: where a library swallows it (some do while they are imported), the next step stops."""
+
+    def stop(*_: Any) -> None:
+        _stop.set()
+        raise KeyboardInterrupt
+
+    _stop.clear()
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be taken
+        yield
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    """A bar with time left on a terminal, a line now and then elsewhere; always stderr."""
+    """A bar with time left on a terminal, a line now and then elsewhere; always stderr.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed Ctrl-C since the command began.
+    """
+    for item in _shown(items, total, what):
+        if _stop.is_set():
+            raise KeyboardInterrupt
+        yield item
+
+
+def _shown(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track

@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import pytest
@@ -181,6 +182,26 @@ def test_ctrl_c_says_how_to_resume(quick_recipe, tmp_path):
     assert process.returncode == 130
     assert "--resume" in stderr
     assert "Traceback" not in stderr
+
+
+def test_a_ctrl_c_that_a_library_swallowed_stops_the_next_step():
+    import signal
+
+    from explorer.terminal import interruptible, progress
+
+    seen = []
+
+    def work():
+        for i in progress(range(5), 5, "testing"):
+            seen.append(i)
+            with contextlib.suppress(BaseException):
+                signal.raise_signal(signal.SIGINT)
+
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        work()
+    assert seen == [0]
+    with interruptible():
+        assert list(progress(range(3), 3, "testing")) == [0, 1, 2]  # the next command knows nothing of it
 
 
 def test_ranking_and_training_alone(command, tmp_path):

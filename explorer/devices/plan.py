@@ -18,6 +18,7 @@ from explorer.devices.table import BlockTable
 from explorer.errors import InputError
 from explorer.layer import Layer
 
+LEAST = 0.05  # of a network's time that its blocks, timed alone, have to explain
 ENOUGH = 20  # whole networks from which on more than scale and offset are fitted
 NOTHING = Layer("pool", 1, 1, 1, name="call")  # what a call costs that computes nothing
 
@@ -129,7 +130,8 @@ def table_from(
         weights = np.array([params(x) for x in layers]) / 1e6
         paid = np.stack([-np.ones(len(names)), -values, weights], 1)
         alone, *each, _ = _coefficients((counts @ np.column_stack([net, paid]))[fitted], measured[fitted])
-        net = np.maximum(0.0, net + paid @ each / max(alone, 1e-12))
+        if alone > LEAST:  # else the timings are noise, and the costs would be blown up
+            net = np.maximum(0.0, net + paid @ each / alone)
     if len(networks) >= 4:
         scale, offset = (round(x, 6) for x in _coefficients((counts @ net)[fitted, None], measured[fitted]))
         if not scale:  # the timings of whole networks are noise: the sum of the blocks says more than their mean

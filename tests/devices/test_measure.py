@@ -120,6 +120,7 @@ def test_whole_networks_timed_as_noise_leave_the_blocks(networks):
     table = table_from("t", 0.0, {a: 1.0, b: 2.0}, timed, Provenance(kind="measured"))
     assert table.scale > 0
     assert table.provenance.error["kendall_tau"] <= 0
+    assert table.blocks == {a: 1.0, b: 2.0}
     again = device_from(device_json(table), "again")
     assert again.blocks == table.blocks
 
