@@ -126,6 +126,18 @@ def test_whole_networks_timed_as_noise_leave_the_blocks(networks, wrong):
     assert again.blocks == table.blocks
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_random_times_blow_up_no_block(seed):
+    draw = np.random.default_rng(seed)
+    layers = [Layer("conv", c, 16, size, 3, 1, act="relu") for c, size in ((8, 28), (16, 14), (24, 7))]
+    names = [layer.signature for layer in layers]
+    blocks = dict(zip(names, 0.001 + 0.02 * draw.random(3)))
+    timed = [([names[i] for i in draw.integers(0, 3, 6)], 0.1 + 0.05 * draw.random()) for _ in range(20)]
+    table = table_from("t", 0.005, blocks, timed, Provenance(kind="measured"))
+    assert max(table.blocks.values()) < 1
+    assert table.scale > 0
+
+
 def test_what_only_blocks_timed_alone_pay_is_taken_off():
     """They convert their values to another layout, and their weights stay in the nearest cache."""
     layers = [Layer("conv", 8 * n, 16, 28, 3, 1 + n % 2, act="relu") for n in range(1, 7)]
