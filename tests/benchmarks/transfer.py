@@ -130,7 +130,8 @@ def report(out: Path) -> dict:
         first = own[own["rung"] == own["rung"].iloc[0]]
         scores = {"MACs": first["macs"].to_numpy(), "parameters": first["params"].to_numpy()}
         scores |= {rung: rows["score"].to_numpy() for rung, rows in own.groupby("rung", sort=False)}
-        scores |= {" + ".join(names): mean_rank(*(scores[n] for n in names)) for names in TOGETHER}
+        pairs = [names for names in TOGETHER if set(names) <= set(scores)]
+        scores |= {" + ".join(names): mean_rank(*(scores[n] for n in names)) for names in pairs}
         taus = agreement(scores, first["published"].to_numpy(), first["macs"].to_numpy())
         taus.insert(0, "seconds", own.groupby("rung")["seconds"].first())
         found[name] = taus.fillna(0.0).round(4).to_dict("index")
