@@ -153,6 +153,7 @@ def times(folder: Path, spaces: list[str], networks: int = 5) -> None:
         own = sorted((r for r in rows_of(folder / "truth.csv") if r["space"] == name), key=lambda r: float(r["macs_m"]))
         chosen = [own[i]["key"] for i in np.linspace(0, len(own) - 1, networks).astype(int)]
         codes = np.array([Architecture.from_key(space, key).choices for key in chosen], np.int8)
+        list(score_by("grad_norm", space, images, codes[:1]))  # what is compiled once is compiled here
         for rung in [*SCORES, *RUNGS]:
             for known, _, each in score_by(rung, space, images, codes):
                 for row in rows:
