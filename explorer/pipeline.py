@@ -56,9 +56,14 @@ def train(
         resume: go on where a run stopped; on an empty folder it starts.
         progress: reports every stage.
 
+    Under `torchrun` all processes train the supernet together; the first one holds `out`, which all of them can read,
+    and does the rest alone, and the others then end (`SystemExit`).
+
     Raises:
         InputError: bad recipe, unreadable images, `out` in use by another recipe or process.
     """
+    first = os.environ.get("RANK", "0") == "0"
+    progress = progress if first else silent
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data)
     out = Path(out).expanduser()
     if recipe.data.startswith(PUBLISHED):
@@ -67,11 +72,13 @@ def train(
     else:
         images = load_dataset(recipe.data, recipe.seed, _image_size(recipe))
         make = lambda: _TrainedRun(recipe, out, images.subset(recipe.train_images), progress)  # noqa: E731
+    if not first:
+        if not (out / "study.json").exists():
+            make().join()
+        raise SystemExit(0)
     claim(out, tomli_w.dumps(recipe.model_dump(exclude_none=True)), resume)
     if (out / "study.json").exists():
         return open_study(out)
-    if os.environ.get("RANK", "0") != "0":  # the first process of a group holds the folder for all of them
-        return make().finish()
     with sole(out):
         return make().finish()
 
@@ -88,6 +95,9 @@ class _Run:
 
     def finish(self) -> Study:
         raise TypeError(f"{type(self).__name__} has no stages")
+
+    def join(self) -> None:
+        """What another process than the first one does: nothing, unless the run trains weights."""
 
     def _once(self, name: str, make: Callable[[Path], Any]) -> Path:
         path = self.out / name
@@ -201,8 +211,6 @@ class _TrainedRun(_Run):
     def finish(self) -> Study:
         self.copy_devices()
         supernet = self.supernet()
-        if os.environ.get("RANK", "0") != "0":  # under torchrun, the first process does the rest alone
-            raise SystemExit(0)
         evaluator = SharedWeights(
             supernet, self.images, "val", self.recipe.scores.val_images, self.recipe.scores.calibration_images
         )
@@ -222,17 +230,18 @@ class _TrainedRun(_Run):
         (self.out / "checkpoint.safetensors").unlink(missing_ok=True)
         return study
 
+    def join(self) -> None:
+        if not (self.out / SUPERNET).exists():
+            self._train()
+
+    def _train(self) -> Supernet:
+        return train_supernet(
+            self.recipe.search_space, self.weight_images(), self.recipe.supernet, self.recipe.seed,
+            self.out / "checkpoint.safetensors", self.progress,
+        )  # fmt: skip
+
     def supernet(self) -> Supernet:
-        checkpoint = self.out / "checkpoint.safetensors"
-
-        def make(path: Path) -> None:
-            trained = train_supernet(
-                self.recipe.search_space, self.weight_images(), self.recipe.supernet, self.recipe.seed, checkpoint,
-                self.progress,
-            )  # fmt: skip
-            save_tensors(path, trained.state_dict())
-
-        path = self._once("supernet.safetensors", make)
+        path = self._once(SUPERNET, lambda path: save_tensors(path, self._train().state_dict()))
         supernet = make_supernet(self.space, self.images.mean, self.images.std)
         supernet.load_state_dict(load_tensors(path))
         return supernet.eval()
@@ -389,6 +398,7 @@ def _worst_corner(space: Any, devices: Sequence[Any], predictor: Predictor, poin
     return np.asarray(objectives(predictor.evaluate(codes), costs_of(space, devices, codes)).max(0))
 
 
+SUPERNET = "supernet.safetensors"
 ENUMERABLE = 5000
 SEARCHED = 60_000  # evaluations of the front that an added device gets
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and spread that every published network was trained with

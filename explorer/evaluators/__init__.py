@@ -11,7 +11,7 @@ from explorer.evaluators.table import Table
 
 __all__ = [
     "Predictor", "PredictorConfig", "RandomWeights", "ScoreConfig", "Scored",
-    "SharedWeights", "Table", "agreement", "append_scores", "ladder", "mean_rank", "probe_layers",
+    "SharedWeights", "Table", "TrainedAlone", "agreement", "append_scores", "ladder", "mean_rank", "probe_layers",
     "read_published", "read_scores", "score", "spread_sample",
 ]  # fmt: skip
 
@@ -25,6 +25,10 @@ def __getattr__(name: str) -> Any:
         from explorer.evaluators.random_weights import RandomWeights
 
         return RandomWeights
+    if name == "TrainedAlone":
+        from explorer.evaluators.alone import TrainedAlone
+
+        return TrainedAlone
     if name == "probe_layers":
         from explorer.evaluators.probe import probe_layers
 

@@ -194,6 +194,10 @@ def _fit(
     if checkpoint is not None and checkpoint.exists():
         start = load_checkpoint(checkpoint, model, optimizer)
         model.to(fabric.device)
+    if fabric.all_reduce(torch.tensor(float(start)), reduce_op="mean") != start:
+        raise InputError(
+            f"one process goes on at step {start}, others do not: all need the folder of {str(checkpoint)!r}"
+        )
     per_epoch, total = steps_of(config, len(data))
     model.train()
     for step in progress(range(start, total), total - start, "training"):
@@ -243,11 +247,21 @@ def _batch(n: int, batch: int, seed: int, step: int, per_epoch: int) -> np.ndarr
 
 
 def _average_gradients(model: nn.Module, fabric: lightning_fabric.Fabric) -> None:
-    """Average over processes; parameters that no subnet of this step used count as zero."""
+    """Average over processes; parameters that no subnet of this step used count as zero.
+
+    Raises:
+        InputError: another process of the group has ended.
+    """
     if fabric.world_size == 1:
         return
     trained = [p for p in model.parameters() if p.requires_grad]
     grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-    flat = fabric.all_reduce(torch.cat([g.flatten() for g in grads]), reduce_op="mean")
+    try:
+        flat = fabric.all_reduce(torch.cat([g.flatten() for g in grads]), reduce_op="mean")
+    except RuntimeError as error:
+        raise InputError(
+            f"a process of the group was lost ({str(error).splitlines()[0][-200:]}); start the job again with --resume, "
+            "and it goes on from its last checkpoint"
+        ) from error
     for p, g in zip(trained, flat.split([g.numel() for g in grads])):
         p.grad = g.view_as(p)

@@ -13,6 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from explorer.architecture import Architecture
+from explorer.front import kendall_tau
+from explorer.parallel import spread
+from explorer.study import open_study
+
 NETWORKS, EPOCHS = 20, 4
 
 
@@ -22,32 +27,21 @@ def chosen(study):
     return table.iloc[np.linspace(0, len(table) - 1, NETWORKS).round().astype(int)]
 
 
-def train_one(name: str, key: str, epochs: int) -> float:
+def train_one(key: str, judge) -> float:
     """Validation accuracy of one network trained alone."""
-    import torch
-
-    from explorer.evaluators.shared_weights import accuracy
-    from explorer.study import open_study
-    from explorer.supernets import TrainConfig, build, train_network
-
-    torch.set_num_threads(1)
-    study = open_study(name)
-    images = study.images
-    network = build(study.space.layers(study.architecture(key)), images.mean, images.std, seed=0)
-    config = TrainConfig(epochs=epochs, batch=128, lr=0.1, flip=True, shift=2, label_smoothing=0.1)
-    train_network(network, images, config)
-    return accuracy(network, images.val)
+    return float(judge.evaluate([Architecture.from_key(judge.space, key).choices])[0])
 
 
 def main(name: str, out: Path, epochs: int = EPOCHS) -> None:
     """Fill the table and print Kendall's tau."""
     os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    from joblib import Parallel, delayed
+    from explorer.evaluators import TrainedAlone
+    from explorer.supernets import TrainConfig
 
-    from explorer.front import kendall_tau
-    from explorer.study import open_study
-
-    rows = chosen(open_study(name))
+    study = open_study(name)
+    rows = chosen(study)
+    config = TrainConfig(epochs=epochs, batch=128, lr=0.1, flip=True, shift=2, label_smoothing=0.1)
+    judge = TrainedAlone(study.space, study.images, config)
     done = {r["key"]: float(r["alone"]) for r in csv.DictReader(out.open())} if out.exists() else {}
     todo = [key for key in rows["key"] if key not in done]
 
@@ -58,9 +52,7 @@ def main(name: str, out: Path, epochs: int = EPOCHS) -> None:
                 if r.key in done:
                     file.write(f"{r.key},{r.macs_m:.4f},{r.accuracy:.4f},{done[r.key]:.4f}\n")
 
-    for key, value in zip(
-        todo, Parallel(2, return_as="generator")(delayed(train_one)(name, key, epochs) for key in todo)
-    ):
+    for key, value in zip(todo, spread(train_one, todo, judge, jobs=2)):
         done[key] = value
         print(key, f"{value:.4f}", flush=True)
         write()

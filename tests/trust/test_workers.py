@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from explorer.errors import InputError
-from explorer.evaluators import RandomWeights, append_scores, read_scores
+from explorer.evaluators import RandomWeights, TrainedAlone, append_scores, read_scores
 from explorer.parallel import spread
+from explorer.supernets import TrainConfig
+from explorer.testing import check_evaluator
 
 SMALL = {"seeds": 1, "train_images": 200, "val_images": 200}
 
@@ -54,6 +56,19 @@ def test_scores_are_the_same_in_processes_and_a_killed_one_loses_none(quick_stud
     assert len(kept.codes) < len(alone.codes)
 
 
+def test_networks_trained_alone_are_the_same_in_processes_and_on_disk(quick_study, tmp_path):
+    space, images = quick_study.space, quick_study.images
+    codes = space.sample(3, np.random.default_rng(5))
+    judge = TrainedAlone(space, images, TrainConfig(epochs=1, batch=64, lr=0.1))
+    check_evaluator(judge, space, 2)
+    alone = judge.evaluate([*codes, codes[0]])
+    assert alone[0] == alone[3]
+    assert alone.min() > 0.2
+    with joblib.parallel_config(n_jobs=2):
+        kept = append_scores(tmp_path / "alone.csv", space, codes, judge, "alone")
+    assert sorted(kept.accuracy) == pytest.approx(sorted(alone[:3]), abs=1e-6)
+
+
 class _Dies:
     """An evaluator whose process is killed once, at the n-th network."""
 
@@ -86,8 +101,11 @@ def test_a_dask_cluster_gives_the_same_scores(cluster, quick_study):
     digits = quick_study.images
     codes = quick_study.space.sample(4, np.random.default_rng(0))
     alone = RandomWeights(quick_study.space, digits, **SMALL).evaluate(codes)
+    trained = TrainedAlone(quick_study.space, digits, TrainConfig(epochs=0.5, batch=64, lr=0.1))
+    by_itself = trained.evaluate(codes[:2])
     with joblib.parallel_config("dask"):
         assert (RandomWeights(quick_study.space, digits, **SMALL).evaluate(codes) == alone).all()
+        assert (trained.evaluate(codes[:2]) == by_itself).all()
 
 
 def test_a_killed_dask_worker_loses_nothing(cluster, tmp_path):
