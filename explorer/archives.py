@@ -7,7 +7,7 @@ import os
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from explorer.errors import InputError
@@ -15,6 +15,8 @@ from explorer.files import home, is_file
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 LIMIT = 4_000_000_000  # bytes unpacked
+RATIO, FREE = 200, 100_000_000  # beyond so many bytes, at most so many times the archive's own size
+MEMBERS = 2_000_000
 
 
 def is_archive(path: Path) -> bool:
@@ -47,7 +49,7 @@ def unpacked(path: Path) -> Path:
 
 def _zip(path: Path, out: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        _check(sum(m.file_size for m in archive.infolist()), path)
+        _check((m.file_size for m in archive.infolist()), path)
         for member in archive.infolist():  # extract() drops drives, roots and ".."
             _inside(member.filename, path)
         archive.extractall(out)
@@ -55,14 +57,19 @@ def _zip(path: Path, out: Path) -> None:
 
 def _tar(path: Path, out: Path) -> None:
     with tarfile.open(path) as archive:
-        _check(sum(m.size for m in archive.getmembers()), path)
+        _check((m.size for m in archive), path)  # a member's size is read before its contents
         extract: Callable[..., None] = archive.extractall
         extract(out, filter="data")  # refuses links and paths that leave, devices, and owners
 
 
-def _check(size: int, path: Path) -> None:
-    if size > LIMIT:
-        raise InputError(f"archive {str(path)!r} holds {size:,} bytes; at most {LIMIT:,} are unpacked")
+def _check(sizes: Iterable[int], path: Path) -> None:
+    total, most = 0, min(LIMIT, max(FREE, RATIO * path.stat().st_size))
+    for i, size in enumerate(sizes):
+        total += size
+        if total > most:
+            raise InputError(f"archive {str(path)!r} holds {total:,} bytes or more; at most {most:,} are unpacked")
+        if i >= MEMBERS:
+            raise InputError(f"archive {str(path)!r} holds more than {MEMBERS:,} files")
 
 
 def _inside(name: str, path: Path) -> None:

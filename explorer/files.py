@@ -12,6 +12,8 @@ from typing import Any
 
 from explorer.errors import InputError
 
+LARGEST = 100_000_000  # bytes of one text file
+
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
     """Write a file atomically.
@@ -44,17 +46,32 @@ def write_json(path: str | Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_limited(path: str | Path) -> str:
+    """UTF-8 text of a file of at most 100 MB.
+
+    Raises:
+        InputError: absent, too large, or no text; names the file.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{str(path)!r} has {path.stat().st_size:,} bytes; at most {LARGEST:,} are read")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{str(path)!r} is not UTF-8 text") from error
+
+
 def read_json(path: str | Path) -> Any:
     """Read JSON.
 
     Raises:
-        InputError: absent, or not JSON; names the file.
+        InputError: absent, too large, or not JSON; names the file.
     """
-    path = Path(path)
+    text = read_limited(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{str(path)!r} is not valid JSON: {error}") from error
 

@@ -9,24 +9,7 @@ from typing import Any
 
 from explorer.architecture import Architecture
 from explorer.errors import InputError
-
-LARGEST = 100_000_000  # bytes of one file
-
-
-def read_limited(path: Path) -> str:
-    """UTF-8 text of a file of at most 100 MB.
-
-    Raises:
-        InputError: absent, too large, or no text; names the file.
-    """
-    try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{str(path)!r} has {path.stat().st_size:,} bytes; at most {LARGEST:,} are read")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{str(path)!r} is not UTF-8 text") from error
+from explorer.files import read_limited
 
 
 def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:

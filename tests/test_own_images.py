@@ -70,7 +70,7 @@ def test_damaged_and_huge_archives_are_refused_and_leave_nothing(tmp_path, monke
     monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("explorer.archives.LIMIT", 1000)
     for name, content in (("big.zip", b"\0" * 2000), ("big.tar.gz", b"\0" * 2000)):
-        with pytest.raises(InputError, match="holds 2,000 bytes; at most 1,000"):
+        with pytest.raises(InputError, match="holds 2,000 bytes or more; at most 1,000"):
             unpacked(archive(tmp_path / name, {"a": content}))
     (tmp_path / "bad.zip").write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"bad\.zip.*cannot be unpacked"):

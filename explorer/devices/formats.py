@@ -19,8 +19,9 @@ import yaml
 from explorer.devices.base import Provenance
 from explorer.devices.table import BlockTable, block_key
 from explorer.errors import InputError, unknown
+from explorer.files import read_limited
 from explorer.layer import ACTIVATIONS, OPERATORS, Layer, round_width
-from explorer.tables import csv_rows, network_rows, read_limited
+from explorer.tables import csv_rows, network_rows
 
 UNITS = {"ms": 1.0, "us": 1e-3, "s": 1e3}
 OFA_KINDS = (

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from explorer.architecture import as_codes
 from explorer.datasets import Images
 from explorer.evaluators.shared_weights import accuracy
 from explorer.layer import Layer
 from explorer.parallel import spread
 from explorer.protocols import Progress, SearchSpace, silent
-from explorer.spaces.operators import as_codes
 from explorer.supernets import TrainConfig, build, train_network
 
 

@@ -17,6 +17,7 @@ from pydantic import Field
 from explorer.architecture import Architecture, key_of
 from explorer.config import Settings
 from explorer.errors import InputError
+from explorer.files import read_limited
 from explorer.parallel import spread
 from explorer.protocols import Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import option_counts, unique
@@ -137,10 +138,7 @@ def read_scores(path: Path, space: SearchSpace) -> Scored:
         InputError: names the file and the first bad line.
     """
     codes, accuracy, source = [], [], []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {str(path)!r}: {error}") from error
+    lines = read_limited(path).splitlines()
     if not lines or lines[0] + "\n" != HEADER:
         raise InputError(f"{str(path)!r}: the first line must be {HEADER.strip()!r}")
     for number, line in enumerate(lines[1:], 2):

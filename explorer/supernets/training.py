@@ -259,9 +259,10 @@ def _average_gradients(model: nn.Module, fabric: lightning_fabric.Fabric) -> Non
     try:
         flat = fabric.all_reduce(torch.cat([g.flatten() for g in grads]), reduce_op="mean")
     except RuntimeError as error:
+        why = str(error).splitlines()[0][-200:]
         raise InputError(
-            f"a process of the group was lost ({str(error).splitlines()[0][-200:]}); start the job again with --resume, "
-            "and it goes on from its last checkpoint"
+            f"a process of the group was lost ({why}); start the job again with --resume, and it goes on from its last "
+            "checkpoint"
         ) from error
     for p, g in zip(trained, flat.split([g.numel() for g in grads])):
         p.grad = g.view_as(p)

@@ -4,9 +4,12 @@ python -m tests.trust.reliability docs/reliability.json docs/reliability.md
 """
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 from explorer.files import read_json, write_json, write_text
+
+TRIED: Counter = Counter()  # what tests count while they run: faults and inputs
 
 HEAD = """# Reliability
 

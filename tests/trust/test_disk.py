@@ -9,6 +9,7 @@ import pytest
 import explorer as ex
 from explorer.errors import InputError
 from explorer.files import write_text
+from tests.trust.reliability import TRIED
 
 
 @contextlib.contextmanager
@@ -32,6 +33,7 @@ def _remount(folder, options):
 @pytest.fixture
 def disk(tmp_path):
     """A disk of 200 kB."""
+    TRIED["disks"] += 1
     with _mounted(tmp_path / "disk", "200k") as folder:
         yield folder
 

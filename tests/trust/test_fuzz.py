@@ -27,6 +27,7 @@ from explorer.recipe import load_recipe
 from explorer.spaces import SPACES
 from explorer.study import open_study
 from explorer.widgets import DashboardState
+from tests.trust.reliability import TRIED
 
 fuzz = settings(
     max_examples=int(os.environ.get("EXPLORER_FUZZ", "25")),
@@ -95,6 +96,7 @@ def bent_values(draw, value):
 
 def said(run) -> None:
     """It answers, or refuses in one plain line."""
+    TRIED["inputs"] += 1
     line = "fine"
     try:
         run()

@@ -1,19 +1,28 @@
 """Input that is made to do harm: it opens nothing outside, runs nothing, fills no memory, and is shown as text."""
 
+import io
 import json
+import resource
 import shutil
 import struct
+import tarfile
 import time
+import zipfile
 import zlib
 
+import ipywidgets
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
 
+from explorer.archives import unpacked
 from explorer.datasets import load_dataset
+from explorer.devices import load_device
+from explorer.devices.formats import read_blocks
 from explorer.errors import InputError
 from explorer.files import data_folder, sha256
+from explorer.recipe import load_recipe
 from explorer.study import open_study
 from explorer.widgets import Dashboard
 
@@ -94,3 +103,58 @@ def test_a_network_reads_no_file_outside_its_study(copied, tmp_path):
     study = open_study(manifest_with(copied, files=files))
     with pytest.raises(InputError, match=r"predictor\.onnx"):
         study.predict(study.space.sample(2, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("name", ["bomb.zip", "bomb.tar.gz"])
+def test_archives_that_unpack_to_gigabytes_are_refused_at_once(name, tmp_path, monkeypatch):
+    """A megabyte that would become a gigabyte; and many members that are small each."""
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    block = b"\0" * 50_000_000
+    members = {f"{i}.png": block for i in range(6)}
+    path = tmp_path / name
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
+            for member, content in members.items():
+                out.writestr(member, content)
+    else:
+        with tarfile.open(path, "w:gz", compresslevel=1) as out:
+            for member, content in members.items():
+                about = tarfile.TarInfo(member)
+                about.size = len(content)
+                out.addfile(about, io.BytesIO(content))
+    start = time.monotonic()
+    with pytest.raises(InputError, match="holds .* bytes or more; at most"):
+        unpacked(path)
+    assert time.monotonic() - start < 10
+    assert not list((tmp_path / "home" / "images").iterdir())
+    monkeypatch.setattr("explorer.archives.MEMBERS", 3)
+    monkeypatch.setattr("explorer.archives.FREE", 10**10)
+    with pytest.raises(InputError, match="more than 3 files"):
+        unpacked(path)
+
+
+def test_files_that_claim_a_gigabyte_are_not_read(tmp_path):
+    for name, read in (("table.csv", read_blocks), ("table.yaml", read_blocks), ("device.json", load_device),
+                       ("recipe.toml", load_recipe)):  # fmt: skip
+        with open(tmp_path / name, "wb") as file:
+            file.truncate(2**30)  # takes no room on the disk
+        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(InputError):
+            read(tmp_path / name)
+        assert time.monotonic() - start < 5
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000, name  # kB
+
+
+def test_a_name_on_the_disk_is_text_on_the_page(tmp_path, monkeypatch):
+    from explorer.widgets.own_images import OwnImages
+
+    name = "<img src=x onerror=alert(1)>"
+    for part in ("a", "b"):
+        (tmp_path / name / part).mkdir(parents=True)
+    monkeypatch.setenv("EXPLORER_DATA_ROOT", str(tmp_path))
+    panel = OwnImages(lambda _: None, lambda _: None)
+    assert name in panel.source.options
+    panel.row.say_text(str(tmp_path / name))
+    texts = [w.value for w in _all(panel) if isinstance(w, ipywidgets.HTML)]
+    assert any("&lt;img" in text for text in texts)
+    assert not any("<img" in text for text in texts)

@@ -12,6 +12,7 @@ from explorer.cli import run
 from explorer.errors import InputError
 from explorer.serve import address, page_folder
 from tests.browser.pages import chart, chromium, ready, voila
+from tests.trust.reliability import TRIED
 
 TOKEN = "a-token-of-ones-own-0123"
 
@@ -23,6 +24,7 @@ def _get(url):
         def redirect_request(self, *_):
             return None
 
+    TRIED["requests"] += 1
     try:
         with urllib.request.build_opener(_Stay).open(url, timeout=60) as answer:
             return answer.status, answer.read().decode(errors="replace")

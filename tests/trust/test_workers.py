@@ -1,4 +1,4 @@
-"""Work in processes, on a Dask cluster and under torchrun: the same results, and nothing lost with a worker."""
+"""Work in processes and on a Dask cluster: the same results, and nothing lost with a worker."""
 
 import os
 import signal
