@@ -1,14 +1,18 @@
 """What grows with what: seconds and memory against sizes, and the slope on logarithmic axes (1: proportional).
 
-    python -m tests.benchmarks.scaling > docs/scaling.json
+    python -m tests.benchmarks.scaling docs/scaling.json [--parts users]
+    python -m tests.benchmarks.scaling docs/scaling.json --table
 
-Slopes are of the upper half of the sizes, where fixed costs no longer matter. Medians of a few runs.
+Slopes are of the upper half of the sizes, where fixed costs no longer matter. Medians of a few runs, on one thread.
 """
 
-import json
+import argparse
 import time
+from pathlib import Path
 
 import numpy as np
+
+from explorer.files import read_json, write_json
 
 
 def timed(run, repeats: int = 3) -> float:
@@ -101,17 +105,53 @@ def processes(study) -> dict:
     return {"rank 16 networks in n processes": row("s", sizes, found)}
 
 
-def main() -> dict:
-    """Everything."""
+def users(_) -> dict:
+    """So many tabs that move a slider every second."""
+    from tests.trust.load import crowd
+
+    sizes = [2, 6, 18]
+    found = [crowd(n, 20) for n in sizes]
+    return {
+        "n visitors, kernels in all": row("MB", sizes, [n * one["kernel_mb"] for n, one in zip(sizes, found)]),
+        "n visitors, slider to chart, p95": row("ms", sizes, [one["p95_ms"] for one in found]),
+    }
+
+
+PARTS = {"architectures": architectures, "budgets": budgets, "spaces": lambda _: spaces(), "devices": devices,
+         "images": images, "processes": processes, "users": users}  # fmt: skip
+
+
+def main(out: Path, parts: list[str]) -> None:
+    """Measure parts; what stands in the file of others stays."""
     import torch
 
     from explorer.study import open_study
 
     torch.set_num_threads(1)
     study = open_study("fashion-mnist")
-    parts = (architectures(study), budgets(study), spaces(), devices(study), images(study), processes(study))
-    return {name: found for part in parts for name, found in part.items()}
+    found = read_json(out) if out.exists() else {}
+    for name in parts:
+        found |= PARTS[name](study)
+        write_json(out, found)
+
+
+def table(out: Path) -> str:
+    """The rows as markdown."""
+    lines = ["| | n | | slope |", "|---|---|---|---|"]
+    for name, r in read_json(out).items():
+        sizes = ", ".join(f"{n:,}" for n in r["sizes"])
+        values = ", ".join(f"{v:.3g}" for v in r["values"])
+        lines.append(f"| {name} | {sizes} | {values} {r['unit']} | {r['slope']:.2f} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(), indent=1))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args()
+    if given.table:
+        print(table(given.out))
+    else:
+        main(given.out, given.parts)
