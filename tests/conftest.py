@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +109,26 @@ def command():
         return subprocess.run(line, capture_output=True, text=True, timeout=300, **named)
 
     return run
+
+
+@dataclass(frozen=True)
+class OtherPython:
+    """An interpreter and the folder of its packages."""
+
+    python: str
+    packages: Path
+
+
+@pytest.fixture
+def other_python(tmp_path):
+    """A fresh environment that sees the installed packages, but not this one."""
+    where = tmp_path / "venv"
+    venv.create(where, with_pip=False, symlinks=True)
+    site = next(where.glob("lib/python*/site-packages"))
+    linked = where / "linked"  # torch is not downloaded again
+    linked.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not entry.name.startswith(("__editable__", "explorer", "pareto_explorer")) and entry.suffix != ".pth":
+            (linked / entry.name).symlink_to(entry)
+    (site / "linked.pth").write_text(str(linked))
+    return OtherPython(str(where / "bin" / "python"), linked)

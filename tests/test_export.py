@@ -1,4 +1,5 @@
 import json
+import subprocess
 
 import numpy as np
 import onnx
@@ -95,25 +96,8 @@ def test_int8_has_eight_bits_and_its_drop_is_said(every, digits_study):
     assert found["drop"] < 5
 
 
-def test_plain_source_runs_where_this_package_is_not(every, digits_study, tmp_path):
+def test_plain_source_runs_where_this_package_is_not(every, digits_study, tmp_path, other_python):
     """A fresh environment that sees torch and safetensors, and nothing of ours."""
-    import subprocess
-    import sys
-    import sysconfig
-
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    where = subprocess.run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
-    # torch is not downloaded again: its packages are linked one by one, ours is not among them
-    site, here = sysconfig.get_path("purelib"), tmp_path / "venv" / "linked"
-    here.mkdir()
-    from pathlib import Path
-
-    for entry in Path(site).iterdir():
-        if not entry.name.startswith(("__editable__", "explorer", "pareto_explorer")) and entry.suffix != ".pth":
-            (here / entry.name).symlink_to(entry)
-    (Path(where) / "linked.pth").write_text(str(here))
     data = digits_study.images.test
     np.save(tmp_path / "images.npy", to_float(data.images).numpy())
     code = f"""
@@ -126,7 +110,7 @@ with torch.no_grad():
     numpy.save("logits.npy", network(torch.from_numpy(numpy.load("images.npy"))).numpy())
 assert "explorer" not in sys.modules
 """
-    subprocess.run([str(python), "-c", code], cwd=tmp_path, check=True, env={})
+    subprocess.run([other_python.python, "-c", code], cwd=tmp_path, check=True, env={})
     logits = np.load(tmp_path / "logits.npy")
     assert (logits.argmax(1) == data.labels.numpy()).mean() == pytest.approx(every.check["test_accuracy"])
 
