@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lab dashboard bench lint images browser
+.PHONY: demo test lab dashboard bench lint audit images browser
 
 demo: $(READY) images
 	$(BIN)/explorer demo
@@ -24,6 +24,10 @@ bench: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
+
+audit: $(READY)
+	@test -x $(VENV)/audit/bin/pip-audit || ($(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/pip install --quiet "pip-audit>=2.9")
+	$(VENV)/audit/bin/pip-audit --path $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
 # torch and torchvision are named together with the project, so that pip finds one matching pair
 $(READY): pyproject.toml
