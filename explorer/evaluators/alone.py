@@ -14,10 +14,13 @@ from explorer.layer import Layer
 from explorer.parallel import spread
 from explorer.protocols import Progress, SearchSpace, silent
 from explorer.supernets import TrainConfig, build, train_network
+from explorer.supernets.threads import one_thread
 
 
 class TrainedAlone:
     """An evaluator without shared weights.
+
+    Every network is trained on one thread, so that it comes out the same wherever that happens; use `jobs` for more.
 
     Args:
         space: any.
@@ -48,5 +51,6 @@ class TrainedAlone:
 
 def trained_alone(layers: Sequence[Layer], images: Images, config: TrainConfig, seed: int) -> float:
     """Validation accuracy of one network."""
-    network = build(layers, images.mean, images.std, seed)
-    return accuracy(train_network(network, images, config, seed), images.val)
+    with one_thread():
+        network = build(layers, images.mean, images.std, seed)
+        return accuracy(train_network(network, images, config, seed), images.val)

@@ -4,7 +4,11 @@ Starting and joining threads costs more than a small loop takes; where another p
 slice of the system each time. So small arrays stay on one thread. Sums do not depend on it: their chunks are fixed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numba
+import torch
 
 LARGE = 1 << 17  # operations from which a second thread pays
 
@@ -12,3 +16,14 @@ LARGE = 1 << 17  # operations from which a second thread pays
 def spread(work: int) -> None:
     """Set the threads of the loops that follow in this thread, by their number of operations."""
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS if work >= LARGE else 1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread: its sums depend on how many there are, and a worker process has one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

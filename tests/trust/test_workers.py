@@ -59,7 +59,7 @@ def test_scores_are_the_same_in_processes_and_a_killed_one_loses_none(quick_stud
 def test_networks_trained_alone_are_the_same_in_processes_and_on_disk(quick_study, tmp_path):
     space, images = quick_study.space, quick_study.images
     codes = space.sample(3, np.random.default_rng(5))
-    judge = TrainedAlone(space, images, TrainConfig(epochs=1, batch=64, lr=0.1))
+    judge = TrainedAlone(space, images, TrainConfig(epochs=4, batch=64, lr=0.1))
     check_evaluator(judge, space, 2)
     alone = judge.evaluate([*codes, codes[0]])
     assert alone[0] == alone[3]
