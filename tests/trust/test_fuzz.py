@@ -14,10 +14,12 @@ import pytest
 import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import explorer
 from explorer.architecture import Architecture
 from explorer.cli import parse_budget
+from explorer.datasets import load_dataset
 from explorer.devices import load_device
 from explorer.devices.formats import read_blocks, read_measurements
 from explorer.errors import InputError
@@ -227,6 +229,30 @@ def test_files_of_a_study_that_are_bent(name, data, copied):
     finally:
         (folder / name).write_bytes(files[name])
         (folder / "study.json").write_bytes(files["study.json"])
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of images, and what one of each format was."""
+    folder = tmp_path_factory.mktemp("pictures")
+    pixels = np.random.default_rng(0).integers(0, 255, (24, 9, 9, 3), np.uint8)
+    for i, one in enumerate(pixels):
+        path = folder / "ab"[i % 2] / f"{i}.{('png', 'jpg', 'gif', 'bmp', 'tiff', 'webp')[i % 6]}"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(one).save(path)
+    return folder, Files({p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*.*"))[:12]})
+
+
+@fuzz
+@given(data=st.data())
+def test_images_that_are_bent(data, pictures):
+    folder, files = pictures
+    name = data.draw(st.sampled_from(sorted(files)))
+    (folder / name).write_bytes(data.draw(bent(files[name])))
+    try:
+        said(lambda: load_dataset(f"folder:{folder}", size=8))
+    finally:
+        (folder / name).write_bytes(files[name])
 
 
 text = st.one_of(st.text(max_size=80), st.from_regex(r"a[0-9]{5,30}"), st.sampled_from([str(v) for v in ODD]))
