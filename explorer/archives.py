@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from explorer.errors import InputError
+from explorer.errors import STUMBLES, InputError, first_line
 from explorer.files import home, is_file
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
+BROKEN = (OSError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 LIMIT = 4_000_000_000  # bytes unpacked
 RATIO, FREE = 200, 100_000_000  # beyond so many bytes, at most so many times the archive's own size
 MEMBERS = 2_000_000
+LONGEST_HEADER = 100_000  # bytes
 
 
 def is_archive(path: Path) -> bool:
@@ -39,8 +43,16 @@ def unpacked(path: Path) -> Path:
         try:
             (_zip if path.name.lower().endswith(".zip") else _tar)(path, work)
             work.rename(folder)
-        except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError, ValueError) as error:
-            raise InputError(f"archive {str(path)!r} cannot be unpacked: {str(error).splitlines()[0]}") from error
+        except (
+            OSError,
+            tarfile.TarError,
+            zipfile.BadZipFile,
+            zlib.error,
+            lzma.LZMAError,
+            RuntimeError,
+            *STUMBLES,
+        ) as error:
+            raise InputError(f"archive {str(path)!r} cannot be unpacked: {first_line(error)}") from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
     inside = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]
@@ -56,10 +68,19 @@ def _zip(path: Path, out: Path) -> None:
 
 
 def _tar(path: Path, out: Path) -> None:
-    with tarfile.open(path) as archive:
+    with tarfile.open(path, tarinfo=_Member) as archive:
         _check((m.size for m in archive), path)  # a member's size is read before its contents
         extract: Callable[..., None] = archive.extractall
         extract(out, filter="data")  # refuses links and paths that leave, devices, and owners
+
+
+class _Member(tarfile.TarInfo):
+    """A header whose name, or whose own headers, may not be longer than any path: they are read into memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and self.size > LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
 
 
 def _check(sizes: Iterable[int], path: Path) -> None:

@@ -21,7 +21,8 @@ from typer.exceptions import TyperException
 
 from explorer import cli_device, cli_networks
 from explorer.errors import InputError, unknown
-from explorer.terminal import Json, answer, interruptible, progress, table
+from explorer.files import expanded
+from explorer.terminal import Json, Seed, answer, interruptible, plain, progress, table
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train one supernet and one generator; then a network for any budget.")  # fmt: skip
@@ -68,7 +69,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(message: str) -> int:
-    print("explorer: " + " ".join(message.split()), file=sys.stderr)
+    print("explorer: " + plain(" ".join(message.split())), file=sys.stderr)
     return 2
 
 
@@ -234,7 +235,7 @@ def search(
                                                              "constrained.")] = "memetic",
     device: Annotated[list[str] | None, typer.Option("--device", help="Repeatable; all targets unless given.")] = None,
     budget: Budgets = None, evaluations: Annotated[int, typer.Option(help="Distinct networks.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Seed = 0,
     patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a gain.")] = None,
     file: Annotated[Path | None, typer.Option(help="Results are saved there; where it exists, go on.")] = None,
     as_json: Json = False,
@@ -436,11 +437,11 @@ def dashboard(
 
     if study is not None:
         study = str(_open(study).folder.resolve())
-    if data_root is not None and not is_folder(data_root.expanduser()):
+    if data_root is not None and not is_folder(expanded(data_root)):
         raise InputError(f"data root {str(data_root)!r} is no folder")
     if theme not in ("light", "dark"):
         raise unknown("theme", theme, ("light", "dark"))
-    root = data_root and data_root.expanduser().resolve()
+    root = data_root and expanded(data_root).resolve()
     _serve_page(study, address(port, host, base, token), browser, root, preheat, theme)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from explorer.errors import InputError
-from explorer.terminal import Json, answer, progress
+from explorer.terminal import Json, Seed, answer, progress
 
 app = typer.Typer(no_args_is_help=True, help="Measure, import, fit and check devices; add one to a study.")
 
@@ -17,14 +17,14 @@ Name = Annotated[str, typer.Option("--name", help="What budgets and sliders call
 SpaceNames = Annotated[list[str], typer.Option("--space", help="A search space, repeatable.")]
 Threads = Annotated[int, typer.Option(help="Of the runtime.")]
 Unit = Annotated[str | None, typer.Option(help="ms, us or s, where the file does not say.")]
-Networks = Annotated[int, typer.Option(help="Whole networks to check the sums with.")]
+Networks = Annotated[int, typer.Option(help="Whole networks to check the sums with.", min=0, max=10_000)]
 Source = Annotated[str, typer.Argument(help="A file or folder.")]
 
 
 @app.command()
 def measure(
     space: SpaceNames, out: OutFile, name: Name = "mine", threads: Threads = 1, networks: Networks = 100,
-    rounds: Annotated[int, typer.Option(help="Interleaved passes.")] = 60, as_json: Json = False,
+    rounds: Annotated[int, typer.Option(help="Interleaved passes.", min=1, max=1_000_000)] = 60, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Time every block of a space on this machine; half of the networks, unseen, give the error."""
     from explorer.devices.measure import measure_table
@@ -105,9 +105,10 @@ def fit(
 @app.command()
 def check(
     device: Annotated[str, typer.Argument(help="A device's name or file.")], space: SpaceNames,
-    networks: Annotated[int, typer.Option(help="Fresh networks to time.")] = 30, threads: Threads = 1,
+    networks: Annotated[int, typer.Option(help="Fresh networks to time.", min=2, max=10_000)] = 30,
+    threads: Threads = 1,
     plot: Annotated[Path | None, typer.Option(help="An HTML file with the chart.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the networks.")] = 1, as_json: Json = False,
+    seed: Seed = 1, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Predict and time fresh networks on this machine: do they agree?"""
     import numpy as np
@@ -187,7 +188,8 @@ def _written(device: Any, out: Path, as_json: bool) -> None:
 
     write_json(out, device_json(device))
     error = device.provenance.error
-    said = f"{error['mape']:.1%} mean error, tau {error['kendall_tau']:.3f}" if error else "error unknown"
+    known = {"mape", "kendall_tau"} <= set(error)
+    said = f"{error['mape']:.1%} mean error, tau {error['kendall_tau']:.3f}" if known else "error unknown"
     value = {
         "device": device.name, "file": str(out), "provenance": device.provenance.model_dump(), "error": error,
         "blocks": len(getattr(device, "blocks", ())), "features": len(getattr(device, "weights", ())),

@@ -11,7 +11,7 @@ import typer
 from explorer.architecture import Architecture
 from explorer.errors import InputError, require_torch, unknown
 from explorer.files import read_json
-from explorer.terminal import Json, answer, progress, table
+from explorer.terminal import Json, Seed, answer, progress, table
 
 Where = Annotated[str, typer.Argument(metavar="STUDY|SPACE", help="A study's name or folder, or a space.")]
 Data = Annotated[str | None, typer.Option(help="digits, fashion-mnist, cifar10 or folder:PATH.")]
@@ -20,13 +20,13 @@ Data = Annotated[str | None, typer.Option(help="digits, fashion-mnist, cifar10 o
 def rank(
     where: Where, data: Data = None,
     architecture: Annotated[list[str] | None, typer.Option(help="A key, or a cell string; repeatable.")] = None,
-    sample: Annotated[int, typer.Option(help="So many random networks.", min=0)] = 0,
+    sample: Annotated[int, typer.Option(help="So many random networks.", min=0, max=1_000_000)] = 0,
     train: Annotated[str, typer.Option(help="head (random-weight evaluation), bn or all.")] = "head",
     seeds: Annotated[int, typer.Option(help="Random weights per network.")] = 2,
     images: Annotated[int, typer.Option(help="Training images.")] = 2000,
     epochs: Annotated[float, typer.Option(help="Of bn and all.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
-    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    seed: Seed = 0,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1, max=1000)] = 1,
     cache: Annotated[Path | None, typer.Option(help="A folder that keeps scores.")] = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Rank networks by random weights: only the last layer is trained, in seconds."""
@@ -64,7 +64,7 @@ def train_network(
     epochs: Annotated[float, typer.Option(help="Passes over the training images.")] = 10,
     lr: Annotated[float, typer.Option(help="Of the highest step.")] = 0.1,
     batch: Annotated[int, typer.Option(help="Images of a step.")] = 128,
-    seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0, as_json: Json = False,
+    seed: Seed = 0, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Train one network from scratch, alone, and write it as checked ONNX."""
     space, usual = _space(where)
@@ -88,7 +88,7 @@ def prune(
     quick: Annotated[bool, typer.Option("--quick", help="A small search of two minutes.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="An empty or new folder; else in $EXPLORER_HOME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0, as_json: Json = False,
+    seed: Seed = 0, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Prune operations, filters and weights together, down to a size; every size on the way is kept, as one study."""
     require_torch("explorer prune")

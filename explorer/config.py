@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from explorer.errors import InputError
+from explorer.errors import InputError, first_line
 
 M = TypeVar("M", bound="Settings")
 
@@ -35,7 +35,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot read recipe {str(path)!r}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"recipe {str(path)!r} is not valid TOML: {str(error).splitlines()[0]}") from error
+        raise InputError(f"recipe {str(path)!r} is not valid TOML: {first_line(error)}") from error
 
 
 def parse(model: type[M], values: dict[str, Any], source: str) -> M:
@@ -57,4 +57,8 @@ def parse(model: type[M], values: dict[str, Any], source: str) -> M:
             known = ", ".join(inner.model_fields) if hasattr(inner, "model_fields") else "(see the recipes shipped)"
             raise InputError(f"{source}: unknown key {where!r}; choose from: {known}") from error
         message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{source}: {where} = {str(first['input'])[:80]!r}: {message}") from error
+        try:
+            value = str(first["input"])[:80]
+        except ValueError:  # an integer of more digits than Python writes
+            value = "a number without end"
+        raise InputError(f"{source}: {where} = {value!r}: {message}") from error

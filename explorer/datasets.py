@@ -17,7 +17,7 @@ import torch
 
 from explorer.archives import is_archive, unpacked
 from explorer.errors import InputError, unknown
-from explorer.files import is_folder
+from explorer.files import expanded, is_folder
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 FOLDER_LIMIT = 50_000_000  # pixels of one image file: more is refused before it is decoded
@@ -92,7 +92,7 @@ def load_dataset(name: str, seed: int = 0, size: int | None = None) -> Images:
         InputError: unknown name, absent files, an image that cannot be read, fewer than two classes.
     """
     if name.startswith("folder:"):
-        return _folder(Path(name.removeprefix("folder:")).expanduser(), seed, size or 32, name)
+        return _folder(expanded(name.removeprefix("folder:")), seed, size or 32, name)
     if name not in DATASETS:
         raise unknown("data set", name, [*DATASETS, "folder:PATH"])
     return DATASETS[name](seed)
@@ -160,6 +160,8 @@ def _idx(path: Path) -> np.ndarray:
         data = gzip.decompress(path.read_bytes())
         dims = data[3]
         shape = np.frombuffer(data, ">i4", dims, 4)
+        if dims not in (1, 3):
+            raise ValueError(f"{dims} dimensions")
         return np.frombuffer(data, np.uint8, offset=4 + 4 * dims).reshape(shape)
     except (OSError, ValueError, IndexError, EOFError) as error:
         raise InputError(f"{str(path)!r} is damaged: {error}") from error
@@ -179,7 +181,7 @@ def image_files(path: Path) -> list[Path]:
     if not is_folder(path):
         raise InputError(f"image folder {str(path)!r} does not exist")
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return [f for c in classes for f in sorted(c.rglob("*")) if f.suffix.lower() in ENDINGS]
+    return [f for c in classes for f in sorted(c.rglob("*")) if f.suffix.lower() in ENDINGS and f.is_file()]
 
 
 def _folder(path: Path, seed: int, size: int, name: str) -> Images:
@@ -189,6 +191,9 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
     found = image_files(path)
     path = unpacked(path) if is_archive(path) else path
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    for c in classes:
+        if not c.name.isprintable():  # and so it is in UTF-8, too
+            raise InputError(f"image folder {str(path)!r}: {c.name!r} cannot be the name of a class; rename it")
     place = {c.name: i for i, c in enumerate(classes)}
     files = [(f, place[f.relative_to(path).parts[0]]) for f in found]
     filled = sorted({classes[i].name for _, i in files})

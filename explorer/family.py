@@ -22,7 +22,7 @@ from explorer.devices import COUNTS, device_json, load_device
 from explorer.devices.counts import params
 from explorer.errors import InputError
 from explorer.evaluators import Scored, Table
-from explorer.files import home, write_json, write_text
+from explorer.files import expanded, home, write_json, write_text
 from explorer.layer import Layer
 from explorer.lock import claim, sole
 from explorer.manifest import FORMAT
@@ -61,11 +61,11 @@ class FamilyConfig(Settings):
     """
 
     width: int | tuple[int, int, int] = 16
-    depth: int = Field(3, ge=3)
-    nodes: int = Field(2, ge=1)
+    depth: int = Field(3, ge=3, le=100)
+    nodes: int = Field(2, ge=1, le=16)
     stem_stride: int | None = Field(None, ge=1, le=2)
     search: PruneConfig = Field(default_factory=PruneConfig)
-    steps: int = Field(1500, ge=1)
+    steps: int = Field(1500, ge=1, le=100_000_000)
     training: TrainConfig = Field(default_factory=lambda: TrainConfig(batch=64, lr=0.05))
     fresh: bool = False
     seed: int = Field(0, ge=0)
@@ -120,7 +120,7 @@ def prune(
     sizes = (*(s for s in config.search.sizes if s > 1.15 * share), share)
     config = config.model_copy(update={"search": config.search.model_copy(update={"sizes": sizes})})
     search = PruneSearch(layers, images, config.search, ends, network, config.seed)
-    folder = Path(out).expanduser() if out else home() / "studies" / f"{study.name}-pruned"
+    folder = expanded(out) if out else home() / "studies" / f"{study.name}-pruned"
     about = {"study": study.name, "evaluations": study.manifest.files["evaluations.csv"], "architecture": architecture}
     recipe = {"prune": {k: v for k, v in about.items() if v} | config.model_dump(exclude_none=True)}
     claim(folder, tomli_w.dumps(recipe), resume)

@@ -54,9 +54,11 @@ def read_limited(path: str | Path) -> str:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{str(path)!r} has {path.stat().st_size:,} bytes; at most {LARGEST:,} are read")
-        return path.read_text(encoding="utf-8")
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1) if path.stat().st_size <= LARGEST else b""
+        if len(data) > LARGEST or path.stat().st_size > LARGEST:  # a device file has no size and no end
+            raise InputError(f"{str(path)!r} has more than {LARGEST:,} bytes, which is all that is read")
+        return data.decode().replace("\r\n", "\n")
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -92,7 +94,7 @@ def empty_folder(path: str | Path) -> Path:
     Raises:
         InputError: it is a file, or not empty.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise InputError(f"out folder {str(path)!r} is not empty")
     return path
@@ -126,7 +128,20 @@ def _why(error: OSError) -> str:
 
 def sha256(path: str | Path) -> str:
     """Hex digest of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with `~` replaced.
+
+    Raises:
+        InputError: it names a user that this machine does not have.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"path {str(path)!r}: there is no such user on this machine") from error
 
 
 def data_folder(kind: str) -> Path:
@@ -142,7 +157,7 @@ def data_folder(kind: str) -> Path:
 def home() -> Path:
     """The user's own folder: `$EXPLORER_HOME`, else the platform's data folder."""
     if os.environ.get("EXPLORER_HOME"):
-        return Path(os.environ["EXPLORER_HOME"]).expanduser()
+        return expanded(os.environ["EXPLORER_HOME"])
     import platformdirs
 
     return Path(platformdirs.user_data_dir("pareto-explorer"))

@@ -110,10 +110,14 @@ class Layer:
         found = SIGNATURE.fullmatch(signature)
         if found is None:
             raise InputError(f"{signature!r} is no layer; expected for example 'conv 3-16 32px k3 s2 relu'")
+        if any(number.strip("0") == "" for number in re.findall(r"\d+", signature)):
+            raise InputError(f"{signature!r} is no layer: one of its numbers is 0")
         op, kernels, act = found["op"], found["kernels"] or "1", found["act"] or "none"
         cin, cout, size, mid, stride, se, groups_of, dilation, joins = (int(found[n] or d) for n, d in NUMBERS)
         groups = [(int(k), int(n)) for k, n in (part.split("x") for part in kernels.split("+") if "x" in part)]
         unit = math.gcd(*(n for _, n in groups)) if groups else 1
+        if sum(n // unit for _, n in groups) > GROUPS:
+            raise InputError(f"{signature!r} is no layer: it has more than {GROUPS} groups of kernels")
         mixed = tuple(k for k, n in groups for _ in range(n // unit))
         kernel = max((k for k, _ in groups), default=0) or int(kernels)
         return cls(
@@ -122,10 +126,12 @@ class Layer:
         )  # fmt: skip
 
 
+GROUPS = 64  # of kernels in one block
+N = r"\d{1,6}"  # no number of a layer is longer
 SIGNATURE = re.compile(
-    rf"(?P<op>{'|'.join(OPERATORS)}) (?P<cin>\d+)-(?P<cout>\d+) (?P<size>\d+)px(?: m(?P<mid>\d+))?"
-    r"(?: k(?P<kernels>[\dx+]+) s(?P<stride>\d+) (?P<act>none|relu|hswish))?(?P<nobn> nobn)?(?: g(?P<groups>\d+))?"
-    r"(?: d(?P<dilation>\d+))?(?: x(?P<joins>\d+))?(?: se(?P<se>\d+))?(?P<skip> skip)?"
+    rf"(?P<op>{'|'.join(OPERATORS)}) (?P<cin>{N})-(?P<cout>{N}) (?P<size>{N})px(?: m(?P<mid>{N}))?"
+    rf"(?: k(?P<kernels>{N}|{N}x{N}(?:\+{N}x{N})*) s(?P<stride>{N}) (?P<act>none|relu|hswish))?(?P<nobn> nobn)?"
+    rf"(?: g(?P<groups>{N}))?(?: d(?P<dilation>{N}))?(?: x(?P<joins>{N}))?(?: se(?P<se>{N}))?(?P<skip> skip)?"
     r"(?: after-(?P<before>relu|hswish))?"
 )
 NUMBERS = (

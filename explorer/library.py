@@ -38,6 +38,8 @@ def rename_study(old: str, new: str) -> None:
     folder = home() / "studies" / _own(old)
     target = home() / "studies" / checked_name(new)
     manifest = read_json(folder / "study.json")
+    if not isinstance(manifest, dict):
+        raise InputError(f"{str(folder / 'study.json')!r} is no study's; it is left as it is")
     folder.rename(target)
     write_json(target / "study.json", manifest | {"name": new})
 
@@ -49,6 +51,9 @@ def delete_study(name: str) -> None:
         InputError: no such study.
     """
     folder = home() / "studies" / _own(name)
+    if folder.is_symlink():  # what it points to is somebody else's
+        folder.unlink()
+        return
     (folder / "study.json").unlink()
     shutil.rmtree(folder)
 

@@ -5,7 +5,14 @@ Threads that spin between calls make a slider callback fast on an idle machine a
 
 import os
 
+import onnx
 import onnxruntime as ort
+
+# what predictors and generators are made of: nothing that loops, or makes large things of small ones
+OPERATORS = frozenset(
+    ("Add", "Concat", "Conv", "Flatten", "Gather", "Gemm", "MatMul", "Mul", "Relu", "Sigmoid", "Split", "Tanh")
+) | {"Unsqueeze"}
+LARGEST = 10_000  # number in an attribute, such as a padding
 
 
 def cores() -> int:
@@ -20,3 +27,21 @@ def open_session(model: bytes | str) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def open_graph(model: bytes) -> ort.InferenceSession:
+    """A session of a graph from outside, of `OPERATORS` alone.
+
+    Raises:
+        ValueError: another operator, a function, or an attribute that is out of all bounds. Whatever else onnx and
+            onnxruntime raise is theirs.
+    """
+    graph = onnx.load_from_string(model)
+    foreign = {node.op_type for node in graph.graph.node} - OPERATORS
+    if foreign or graph.functions or any(node.domain for node in graph.graph.node):
+        raise ValueError(f"operators {sorted(foreign)} are not among {sorted(OPERATORS)}")
+    for node in graph.graph.node:
+        for attribute in node.attribute:
+            if any(abs(n) > LARGEST for n in (attribute.i, *attribute.ints)):
+                raise ValueError(f"attribute {attribute.name} of a {node.op_type} is out of bounds")
+    return open_session(model)

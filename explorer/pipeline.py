@@ -25,7 +25,7 @@ from explorer.devices import COUNTS, device_json, load_device
 from explorer.errors import InputError
 from explorer.evaluators import Predictor, Scored, SharedWeights, append_scores, read_published
 from explorer.evaluators.scoring import spread_sample
-from explorer.files import empty_folder, sha256, write_json, write_text
+from explorer.files import empty_folder, expanded, sha256, write_json, write_text
 from explorer.front import Front, nondominated, objectives
 from explorer.generators import ENUMERATION, by_accuracy, open_generator
 from explorer.generators.methods import TRAINERS
@@ -65,7 +65,7 @@ def train(
     first = os.environ.get("RANK", "0") == "0"
     progress = progress if first else silent
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data)
-    out = Path(out).expanduser()
+    out = expanded(out)
     if recipe.data.startswith(PUBLISHED):
         rows = read_published(recipe.data.removeprefix(PUBLISHED), recipe.search_space)
         make: Callable[[], _Run] = lambda: _PublishedRun(recipe, out, rows, progress)  # noqa: E731
@@ -173,7 +173,7 @@ class _Run:
     def _name(self) -> str:
         published = self.recipe.data.startswith(PUBLISHED)
         data = self.recipe.title.lower() if published else self.recipe.data.split("/")[-1]
-        cleaned = "".join(c if c.isalnum() or c in "._-" else "-" for c in data)
+        cleaned = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in data)
         return cleaned.replace("folder-", "").strip("-._")[:64] or "study"
 
 

@@ -24,7 +24,7 @@ PUBLISHED = "published:"
 class SearchConfig(Settings):
     """The search whose fronts are measured, and shown to the generator; `evaluations` for each front."""
 
-    evaluations: int = Field(20_000, ge=100)
+    evaluations: int = Field(20_000, ge=100, le=1_000_000_000)
 
 
 class Recipe(Settings):
@@ -44,8 +44,8 @@ class Recipe(Settings):
     space: str
     restrict: dict[str, list[int]] = Field(default_factory=dict)
     devices: list[str] = Field(default_factory=lambda: ["mobile", "cpu", "gpu", *COUNTS])
-    seed: int = Field(0, ge=0)
-    train_images: int | None = Field(None, ge=16)
+    seed: int = Field(0, ge=0, lt=2**31)
+    train_images: int | None = Field(None, ge=16, le=1_000_000_000)
     supernet: TrainConfig = Field(default_factory=TrainConfig)
     scores: ScoreConfig = Field(default_factory=ScoreConfig)
     predictor: PredictorConfig = Field(default_factory=PredictorConfig)
@@ -86,7 +86,10 @@ def load_recipe(recipe: str | Path, data: str | None = None) -> Recipe:
         values["title"] = data
     checked = parse(Recipe, values, str(recipe))
     _ = checked.search_space
-    names = [load_device(source).name for source in checked.devices]
+    devices = [load_device(source) for source in checked.devices]
+    names = [device.name for device in devices]
+    if not any(device.unit == "ms" for device in devices):
+        raise InputError(f"{recipe}: devices = {names}: at least one must have a latency, such as 'mobile'")
     if len(set(names)) != len(names):
         raise InputError(f"{recipe}: devices = {checked.devices}: a device is named twice")
     return checked

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.errors import InputError
-from explorer.files import is_folder, write_text
+from explorer.files import is_folder, read_limited, write_text
 from explorer.plots import CONFIG, architecture_svg, describe, front_figure, front_info
 
 BUDGETS = 60  # per target
@@ -106,8 +106,9 @@ def _drawing(study: Any, candidate: Any, target: str) -> str:
 
 
 def _card(study: Any) -> str:
-    path = study.folder / "README.md" if study.folder is not None else None
-    return path.read_text(encoding="utf-8") if path is not None and path.exists() else "This study has no card."
+    return (
+        read_limited(study.folder / "README.md") if "README.md" in study.manifest.files else "This study has no card."
+    )
 
 
 def _embedded(data: dict[str, Any]) -> str:

@@ -21,9 +21,10 @@ import pandas as pd
 from explorer.architecture import Architecture, as_codes, key_of
 from explorer.config import parse, read_toml
 from explorer.devices import COUNTS, LayerDevice, device_from, load_device
-from explorer.errors import InputError, require_torch, unknown
+from explorer.devices.counts import params
+from explorer.errors import InputError, first_line, require_torch, unknown
 from explorer.evaluators import Predictor, Scored, Table, read_scores
-from explorer.files import data_folder, home, is_file, read_json, sha256
+from explorer.files import data_folder, expanded, home, is_file, read_json, sha256
 from explorer.front import Candidate, Front, make_front, nondominated
 from explorer.generators import ENUMERATION, BudgetGenerator, Enumeration, open_generator, side_by_side
 from explorer.limits import cheapest
@@ -143,7 +144,7 @@ class Study:
                 raise ValueError("a value is no number")
             return table[["key"]].astype(str).join(numbers)
         except (ValueError, KeyError) as error:
-            raise InputError(f"{str(self.folder / name)!r} is damaged: {str(error).splitlines()[0][:200]}") from error
+            raise InputError(f"{str(self.folder / name)!r} is damaged: {first_line(error)}") from error
 
     def knee(self, device: str) -> float:
         """The budget behind which accuracy gets expensive: the inner point of the front farthest above its chord."""
@@ -370,12 +371,20 @@ class Study:
         from explorer.supernets.checkpoint import load_tensors
 
         path = self.folder / "supernet.safetensors"
+        if self._weights() > path.stat().st_size:  # 4 bytes each: no file of all of them is as small
+            raise InputError(f"{str(path)!r} does not fit space {self.space.name!r}: it is too small")
         supernet = make_supernet(self.space, self.manifest.data.mean, self.manifest.data.std)
         try:
             supernet.load_state_dict(load_tensors(path))
         except RuntimeError as error:
             raise InputError(f"{str(path)!r} does not fit space {self.space.name!r}") from error
         return supernet.eval()
+
+    def _weights(self) -> int:
+        """Parameters of the largest network; of a table, of all of them."""
+        last = [len(options) - 1 for options in self.space.decisions.values()]
+        rows = self.space.enumerate() if self.is_table else [last]
+        return sum(params(layer) for row in rows for layer in self.space.layers(row))
 
     def network(self, architecture: Architecture) -> Any:
         """The recalibrated plain network of an architecture, with inherited weights."""
@@ -429,6 +438,8 @@ def open_study(study: str | Path | Study) -> Study:
         if not re.fullmatch(r"(devices/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise InputError(f"{source}: file name {name!r} leaves the study")
         path = folder / name
+        if path.is_symlink() or path.parent.is_symlink():
+            raise InputError(f"study {str(folder)!r}: {name} is a link; a study holds its files itself")
         if not path.is_file():
             raise InputError(f"study {str(folder)!r} is damaged: {name} is missing")
         if sha256(path) != digest:
@@ -448,7 +459,7 @@ def open_study(study: str | Path | Study) -> Study:
 
 def find_study(study: str | Path) -> Path:
     """The folder of a study's name or path."""
-    path = Path(study).expanduser()
+    path = expanded(study)
     if is_file(path / "study.json"):
         return path
     if is_file(path / "recipe.toml"):

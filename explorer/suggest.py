@@ -8,7 +8,6 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from explorer.datasets import Images, load_dataset
 from explorer.errors import InputError
 from explorer.evaluators import ScoreConfig, SharedWeights
+from explorer.files import expanded
 from explorer.generators.expert import ExpertConfig
 from explorer.protocols import Progress, SearchSpace, silent
 from explorer.recipe import Recipe, SearchConfig
@@ -76,7 +76,7 @@ def suggest(data: str, minutes: float = 15, seed: int = 0, progress: Progress = 
     scoring = evaluation * (scores.architectures + scores.front_architectures)
     epochs = int(np.clip((60 * minutes - scoring - rest) / per_epoch, *EPOCHS))
     recipe = Recipe(
-        title=data.split("/")[-1], data=data, space=space, seed=seed, generators=["expert"], scores=scores,
+        title=data.split("/")[-1][:200], data=data, space=space, seed=seed, generators=["expert"], scores=scores,
         supernet=base.model_copy(update={"epochs": epochs}), search=SearchConfig(evaluations=SEARCHES),
     )  # fmt: skip
     parts = {"training": epochs * per_epoch, "scoring": scoring, "search and generator": rest}
@@ -92,7 +92,7 @@ def original_size(data: str) -> int:
 
     from explorer.datasets import image_files
 
-    files = image_files(Path(data.removeprefix("folder:")).expanduser())
+    files = image_files(expanded(data.removeprefix("folder:")))
     sides = []
     for file in files[:: max(1, len(files) // 50)]:
         try:

@@ -15,9 +15,19 @@ from explorer.files import read_limited
 def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
     """Columns, and every row with the words that name its line."""
     reader = csv.DictReader(read_limited(path).splitlines())
-    columns = [str(c).strip() for c in reader.fieldnames or []]
+
+    def rows() -> Iterator[tuple[str, dict[str, str]]]:
+        try:
+            yield from ((f"{str(path)!r}, line {number}", row) for number, row in enumerate(reader, 2))
+        except csv.Error as error:
+            raise InputError(f"{str(path)!r}, line {reader.line_num + 1}: {error}") from error
+
+    try:
+        columns = [str(c).strip() for c in reader.fieldnames or []]
+    except csv.Error as error:
+        raise InputError(f"{str(path)!r}, line 1: {error}") from error
     reader.fieldnames = columns
-    return columns, ((f"{str(path)!r}, line {number}", row) for number, row in enumerate(reader, 2))
+    return columns, rows()
 
 
 def network_rows(path: Path, space: Any) -> tuple[list[str], Iterator[tuple[str, Architecture, dict[str, str]]]]:

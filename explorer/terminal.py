@@ -13,12 +13,18 @@ from typing import Annotated, Any
 
 import typer
 
+Seed = Annotated[int, typer.Option(help="Of everything random.", min=0, max=2**31 - 1)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def answer(value: Any, as_json: bool, text: str) -> None:
     """Print a result; with `--json` stdout holds nothing else."""
-    print(json.dumps(value, allow_nan=False) if as_json else text)
+    print(json.dumps(value, allow_nan=False) if as_json else plain(text))
+
+
+def plain(text: str) -> str:
+    """Text in which nothing commands a terminal: whatever is neither printable nor a line's end is written out."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 _stop = threading.Event()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from explorer.architecture import as_codes
 from explorer.config import Settings
 from explorer.devices.compiled import CompiledCost, compile_parts, price_population
 from explorer.layer import Layer
+
+LONGEST = 1e9  # ms: no block takes eleven days
 
 
 class Provenance(Settings):
@@ -31,7 +33,7 @@ class Provenance(Settings):
     threads: int | None = None
     batch: int | None = None
     source: str = ""
-    error: dict[str, float] = Field(default_factory=dict)
+    error: dict[str, FiniteFloat] = Field(default_factory=dict)
     licence: str = ""
     note: str = ""
 

@@ -7,13 +7,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from explorer.config import Settings, parse
-from explorer.devices.base import LayerDevice, Provenance
+from explorer.devices.base import LONGEST, LayerDevice, Provenance
 from explorer.devices.counts import CountDevice
 from explorer.devices.formats import read_block_table
 from explorer.devices.layer_model import LayerModel
 from explorer.devices.table import BlockTable
 from explorer.errors import InputError, unknown
-from explorer.files import data_folder, is_file, is_folder, read_json
+from explorer.files import data_folder, expanded, is_file, is_folder, read_json
 
 COUNTS = ("macs_m", "params_m")
 NAME = "[A-Za-z][A-Za-z0-9_.-]{0,39}"
@@ -28,8 +28,8 @@ class DeviceFile(Settings):
     unit: Literal["ms"]
     provenance: Provenance
     blocks: dict[str, float] = Field(default_factory=dict)
-    scale: float = Field(1.0, gt=0)
-    offset: float = Field(0.0, ge=0)
+    scale: float = Field(1.0, gt=0, le=1e9)
+    offset: float = Field(0.0, ge=0, le=LONGEST)
     interpolates: bool = False
     uncounted: list[str] = Field(default_factory=list)
     weights: dict[str, float] = Field(default_factory=dict)
@@ -52,7 +52,7 @@ def load_device(source: str | Path) -> LayerDevice:
         return renamed(load_device(rest), alias)
     if name in COUNTS:
         return CountDevice(name)
-    path = Path(source).expanduser()
+    path = expanded(source)
     if path.suffix.lower() in (".yaml", ".yml", ".csv") or is_folder(path):
         return read_block_table(path, re.sub(r"[^A-Za-z0-9_.-]+", "-", f"table-{path.stem}")[:40])
     if not (path.suffix == ".json" and is_file(path)):

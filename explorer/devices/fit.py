@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.devices.base import Provenance
+from explorer.devices.base import LONGEST, Provenance
 from explorer.devices.features import FEATURES, design
 from explorer.devices.layer_model import LayerModel
 from explorer.errors import InputError, require
@@ -41,7 +41,7 @@ def fit_layer_model(
     latency = np.asarray(latency_ms, float)
     if len(latency) < FEWEST:
         raise InputError(f"a device needs at least {FEWEST} measurements to be fitted, not {len(latency)}")
-    bad = ~(np.isfinite(latency) & (latency > 0))
+    bad = ~((latency >= 1e-9) & (latency <= LONGEST))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(f"measurement {row + 1} is {latency[row]} ms; expected a number above 0")
@@ -52,7 +52,7 @@ def fit_layer_model(
     kept = {f: float(f"{w:.7g}") for f, w in zip(FEATURES, weights) if w > 0}
     # a classifier or a stem is the only one of its kind in a block table, so it cannot be left out
     scored = np.array([len(network) > 1 or network[0].op == "mbconv" for network in networks])
-    error = held_out(x, latency, scored, seed)
+    error = held_out(x, latency, scored if scored.any() else ~scored, seed)
     return LayerModel(name, provenance.model_copy(update={"error": error}), kept, domain)
 
 

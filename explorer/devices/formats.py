@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import yaml
 
-from explorer.devices.base import Provenance
+from explorer.devices.base import LONGEST, Provenance
 from explorer.devices.table import BlockTable, block_key
-from explorer.errors import InputError, unknown
+from explorer.errors import InputError, first_line, unknown
 from explorer.files import read_limited
 from explorer.layer import ACTIVATIONS, OPERATORS, Layer, round_width
 from explorer.tables import csv_rows, network_rows
 
+SIZE = 1_000_000  # no number of a layer is as large
 UNITS = {"ms": 1.0, "us": 1e-3, "s": 1e3}
 OFA_KINDS = (
     "Conv", "expanded_conv", "Conv_1", "AvgPool2D", "Conv_2", "Logits", "first_conv", "MBConv", "final_expand_layer",
@@ -147,7 +148,7 @@ def ofa_layers(key: str, source: str = "table") -> list[Layer]:
             return [Layer("pool", cin, cout, size, name=key)]
         if op in ("Logits", "classifier"):
             return [Layer("linear", cin, cout, 1, name=key)]
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, IndexError, OverflowError) as error:
         raise InputError(f"{source}: layer {key[:120]!r} lacks or garbles a field ({error})") from error
     raise InputError(f"{source}: layer {key[:120]!r} is of no known kind; choose from: {', '.join(OFA_KINDS)}")
 
@@ -164,10 +165,10 @@ def _ofa_block(values: Mapping[str, str], cin: int, cout: int, size: int, act: s
 def _latency(value: Any, where: str, unit: str = "ms") -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if isinstance(value, bool) or not math.isfinite(number) or number <= 0:
-        raise InputError(f"{where}: latency {value!r} is no number of {unit} above 0")
+    if isinstance(value, bool) or not 0 < number * UNITS[unit] <= LONGEST:
+        raise InputError(f"{where}: latency {str(value)[:80]!r} is no number of {unit} above 0")
     return number * UNITS[unit]
 
 
@@ -204,9 +205,16 @@ def _csv_blocks(path: Path, unit: str | None) -> Iterator[Block]:
     if missing:
         raise InputError(f"{str(path)!r}: a block table needs columns {', '.join(LAYER_COLUMNS)}; it lacks {missing}")
     for where, row in rows:
-        layer = _csv_layer(row, where)
-        image = int(row["image"]) if row.get("image", "").isdigit() else None
+        layer, image = _csv_layer(row, where), _csv_image(row.get("image") or "", where)
         yield Block((layer,), image, _latency(row[column], f"{where}, layer {layer.signature!r}", unit))
+
+
+def _csv_image(text: str, where: str) -> int | None:
+    if not text.strip():
+        return None
+    if not re.fullmatch(r"[0-9]{1,5}", text.strip()):
+        raise InputError(f"{where}: image {text[:80]!r} is no size in pixels")
+    return int(text)
 
 
 def _csv_layer(row: Mapping[str, str], where: str) -> Layer:
@@ -215,8 +223,11 @@ def _csv_layer(row: Mapping[str, str], where: str) -> Layer:
         words = {"1": True, "0": False, "true": True, "false": False}
         flags = {c: words[row[c].lower()] for c in ("residual", "bn") if row.get(c)}
         layer = Layer(row["op"], act=row.get("act") or "none", **numbers, **flags)  # type: ignore[arg-type]
-    except (KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{where}: {row.get('op')!r} is no layer ({error})") from error
+        possible = all(0 < n < SIZE for n in (layer.cin, layer.cout, layer.size, layer.kernel, layer.stride))
+        if not possible or not 0 <= layer.mid < SIZE or not 0 <= layer.se < SIZE:
+            raise ValueError("a number is out of bounds")
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{where}: {str(row.get('op'))[:80]!r} is no layer ({first_line(error)})") from error
     if layer.op not in OPERATORS:
         raise InputError(f"{where}: unknown operator {layer.op!r}; choose from: {', '.join(OPERATORS)}")
     if layer.act not in ACTIVATIONS:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from explorer.config import Settings, parse
 from explorer.devices import kit_run
-from explorer.devices.base import Provenance
+from explorer.devices.base import LONGEST, Provenance
 from explorer.devices.graph import network_graph
 from explorer.devices.plan import make_plan, table_from
 from explorer.devices.table import BlockTable
@@ -37,9 +37,9 @@ class Timing(Settings):
 
     file: str
     kind: Literal["call", "block", "network"]
-    layers: list[str]
-    ms: float = Field(gt=0)
-    spread_ms: float = Field(0, ge=0)
+    layers: list[str] = Field(min_length=1, max_length=1000)
+    ms: float = Field(ge=1e-6, le=LONGEST)
+    spread_ms: float = Field(0, ge=0, le=LONGEST)
 
 
 class Timings(Settings):
@@ -104,6 +104,8 @@ def table_of_kit(values: Any, name: str, source: str) -> BlockTable:
     if len(call) != 1:
         raise InputError(f"{source}: graphs has {len(call)} of kind 'call'; expected one")
     blocks = {g.layers[0]: g.ms for g in graphs if g.kind == "block"}
+    if not blocks:
+        raise InputError(f"{source}: graphs has none of kind 'block'")
     networks = [(g.layers, g.ms) for g in graphs if g.kind == "network"]
     about = Provenance(
         kind="measured", hardware=timings.hardware, runtime=timings.runtime, threads=timings.threads, batch=1

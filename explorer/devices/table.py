@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from explorer.devices.base import LayerDevice, Provenance
+from explorer.devices.base import LONGEST, LayerDevice, Provenance
 from explorer.errors import InputError
 from explorer.layer import Layer
 
@@ -40,7 +40,7 @@ class BlockTable(LayerDevice):
     ) -> None:  # fmt: skip
         super().__init__(name, "ms", provenance, scale, offset)
         for key, value in blocks.items():
-            if not np.isfinite(value) or value < 0:
+            if not 0 <= value <= LONGEST:
                 raise InputError(f"device {name!r}: block {key!r} has latency {value!r}; expected ms >= 0")
         if not blocks:
             raise InputError(f"device {name!r}: blocks = {{}}: a block table needs at least one block")
@@ -77,12 +77,12 @@ class BlockTable(LayerDevice):
         """Interpolated latency, None where it would be a guess."""
         known, at = [], 0
         if layer.op == "linear":
-            pattern, at = rf"linear {layer.cin}-(\d+) 1px", layer.cout
+            pattern, at = rf"linear {layer.cin}-(\d{{1,6}}) 1px", layer.cout
             known = [(int(m[1]), ms) for key, ms in self.blocks.items() if (m := re.fullmatch(pattern, key))]
         elif self.interpolates:
             head, tail = re.escape(layer.signature).split(re.escape(f" {layer.size}px"), 1)
             at = layer.size**2
-            found = ((re.fullmatch(rf"{head} (\d+)px{tail}", key), ms) for key, ms in self.blocks.items())
+            found = ((re.fullmatch(rf"{head} (\d{{1,6}})px{tail}", key), ms) for key, ms in self.blocks.items())
             known = [(int(m[1]) ** 2, ms) for m, ms in found if m]
         known.sort()
         if not known or not known[0][0] <= at <= known[-1][0]:

@@ -17,11 +17,11 @@ import onnx
 from pydantic import Field
 
 from explorer.config import Settings
-from explorer.errors import InputError, require_torch
+from explorer.errors import InputError, first_line, require_torch
 from explorer.files import write_bytes
 from explorer.front import kendall_tau
 from explorer.onnx_mlp import mlp_graph
-from explorer.onnx_session import open_session
+from explorer.onnx_session import open_graph
 from explorer.protocols import SearchSpace
 from explorer.spaces.operators import one_hot
 
@@ -29,12 +29,12 @@ from explorer.spaces.operators import one_hot
 class PredictorConfig(Settings):
     """How the predictor is fitted (Adam, cosine; rows held out for the band are never trained on)."""
 
-    members: int = Field(4, ge=1)
-    width: int = Field(192, ge=8)
-    epochs: int = Field(120, ge=1)
-    lr: float = Field(2e-3, gt=0)
-    batch: int = Field(64, ge=8)
-    weight_decay: float = Field(1e-3, ge=0)
+    members: int = Field(4, ge=1, le=100)
+    width: int = Field(192, ge=8, le=10_000)
+    epochs: int = Field(120, ge=1, le=1_000_000)
+    lr: float = Field(2e-3, gt=0, le=1000)
+    batch: int = Field(64, ge=8, le=100_000)
+    weight_decay: float = Field(1e-3, ge=0, le=1000)
     held_out: float = Field(0.2, gt=0, lt=0.9)
     coverage: float = Field(0.9, gt=0, lt=1)
 
@@ -53,15 +53,23 @@ class Predictor:
     def __init__(self, space: SearchSpace, model: bytes) -> None:
         self.space, self.model = space, model
         try:
-            self._session = open_session(model)
+            self._session = open_graph(model)
             self.quality: dict[str, float] = json.loads(self._session.get_modelmeta().custom_metadata_map["quality"])
             self.half_width = float(self.quality["half_width"])
+            if not 0 <= self.half_width <= 1:
+                raise ValueError(f"half_width {self.half_width}")
+            width = self._session.get_inputs()[0].shape[1]
         except Exception as error:
-            raise InputError(f"predictor.onnx is no predictor of ours: {str(error).splitlines()[0]}") from error
-        width = self._session.get_inputs()[0].shape[1]
-        bits = one_hot(space, space.canonical(np.zeros((1, len(space.decisions)), np.int8))).shape[1]
+            raise InputError(f"predictor.onnx is no predictor of ours: {first_line(error)}") from error
+        first = space.canonical(np.zeros((1, len(space.decisions)), np.int8))
+        bits = one_hot(space, first).shape[1]
         if width != bits:
             raise InputError(f"predictor.onnx reads {width} bits, but space {space.name!r} has {bits}")
+        try:
+            if not np.isfinite(self.evaluate(first)).all():
+                raise ValueError("it predicts what is no number")
+        except Exception as error:
+            raise InputError(f"predictor.onnx is no predictor of ours: {first_line(error)}") from error
 
     @classmethod
     def open(cls, space: SearchSpace, path: str | Path) -> Predictor:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from explorer.errors import InputError
 from explorer.evaluators.scoring import Scored
-from explorer.files import is_file
+from explorer.files import expanded, is_file
 from explorer.tables import network_rows
 
 VARIABLE = "EXPLORER_REFERENCE"
@@ -30,8 +29,9 @@ def read_published(name: str, space: Any) -> Scored:
     root = os.environ.get(VARIABLE)
     if not root:
         raise InputError(f"published table {name!r}: set {VARIABLE} to the folder that holds it")
-    path = Path(root).expanduser() / name
-    if ".." in Path(name).parts or not is_file(path):
+    folder = expanded(root).resolve()
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder) or not is_file(path):
         raise InputError(f"published table {name!r} is not in {VARIABLE}={root}")
     columns, rows = network_rows(path, space)
     if "top1" not in columns:

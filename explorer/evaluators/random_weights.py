@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from explorer.architecture import as_codes
 from explorer.config import Settings, parse
 from explorer.datasets import Images, Split
-from explorer.errors import InputError
+from explorer.errors import STUMBLES, InputError
 from explorer.evaluators.linear_head import fit_head
-from explorer.files import write_text
+from explorer.files import expanded, read_json, write_text
 from explorer.layer import Layer
 from explorer.parallel import spread
 from explorer.protocols import Progress, SearchSpace, silent
@@ -55,14 +55,14 @@ class RandomWeightsConfig(Settings):
     """
 
     train: Literal["head", "bn", "all"] = "head"
-    seeds: int = Field(2, ge=1)
-    train_images: int = Field(2000, ge=10)
-    val_images: int = Field(1000, ge=10)
+    seeds: int = Field(2, ge=1, le=1000)
+    train_images: int = Field(2000, ge=10, le=1_000_000_000)
+    val_images: int = Field(1000, ge=10, le=1_000_000_000)
     head: Literal["ridge", "softmax"] = "ridge"
     features: Literal["last", "all"] = "last"
-    epochs: float = Field(1.0, gt=0)
-    lr: float = Field(0.1, gt=0)
-    batch: int = Field(64, ge=8)
+    epochs: float = Field(1.0, gt=0, le=1_000_000)
+    lr: float = Field(0.1, gt=0, le=1000)
+    batch: int = Field(64, ge=8, le=100_000)
     score: Literal["error", "loss"] = "error"
 
     @model_validator(mode="after")
@@ -113,7 +113,7 @@ class RandomWeights:
         configure: Any = getattr(space, "for_images", None)  # a space of one's own may fit the images as it is
         self.space = configure(images.channels, len(images.classes), images.size) if configure else space
         self.images, self.jobs, self.progress = images, jobs, progress
-        self.cache = None if cache is None else Path(cache).expanduser()
+        self.cache = None if cache is None else expanded(cache)
         self.train = images.train.take(slice(0, self.config.train_images))
         self.val = images.val.take(slice(0, self.config.val_images))
         _check(images.name, self.train, self.val)
@@ -150,12 +150,13 @@ class RandomWeights:
         if path is None or not path.is_file():
             return None
         try:
-            known = json.loads(path.read_text())
+            known = read_json(path)
             slowness = known["slowness"]
-            return RandomScore(
-                float(known["error"]), float(known["stderr"]), 0.0, None if slowness is None else float(slowness)
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            values = [float(known["error"]), float(known["stderr"]), 0.0 if slowness is None else float(slowness)]
+            if not np.isfinite(values).all():
+                raise ValueError("a value is no number")
+            return RandomScore(values[0], values[1], 0.0, None if slowness is None else values[2])
+        except STUMBLES as error:
             raise InputError(f"{str(path)!r} is no score of ours ({error}); delete it") from error
 
     def _write(self, name: str, score: RandomScore) -> None:

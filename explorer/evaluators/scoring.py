@@ -28,10 +28,10 @@ HEADER = "key,accuracy,source\n"
 class ScoreConfig(Settings):
     """How many architectures are scored, and on how many images."""
 
-    architectures: int = Field(1000, ge=20)
-    val_images: int | None = Field(None, ge=50)
-    calibration_images: int = Field(2000, ge=32)
-    front_architectures: int = Field(60, ge=0)
+    architectures: int = Field(1000, ge=20, le=1_000_000)
+    val_images: int | None = Field(None, ge=50, le=1_000_000_000)
+    calibration_images: int = Field(2000, ge=32, le=1_000_000_000)
+    front_architectures: int = Field(60, ge=0, le=1_000_000)
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,8 @@ def append_scores(
 
 def _recover(path: Path) -> set[str]:
     """Keys of the whole lines; a last line without its end is cut off."""
+    if path.is_symlink():
+        raise InputError(f"{str(path)!r} is a link; scores are appended to files only")
     if not path.exists():
         return set()
     data = path.read_bytes()

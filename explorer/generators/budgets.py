@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ANCHORS = 1000  # at most, per device
+
 
 @dataclass(frozen=True)
 class BudgetCode:
@@ -26,6 +28,17 @@ class BudgetCode:
     low: tuple[float, ...]
     high: tuple[float, ...]
     anchors: int
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            ValueError: no device, ranges that are none, or too few or too many anchors.
+        """
+        ranges = len(self.devices) == len(self.low) == len(self.high) > 0 and all(
+            0 < low < high < np.inf for low, high in zip(self.low, self.high)
+        )
+        if not ranges or not 2 <= self.anchors <= ANCHORS:
+            raise ValueError(f"{self.anchors} anchors from {self.low} to {self.high} of {self.devices} are no budgets")
 
     @property
     def width(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from explorer.errors import InputError
 from explorer.generators.selection import Selection, select
 from explorer.protocols import Device, Evaluator
 
@@ -25,6 +26,8 @@ class Enumeration:
     method, margin, parameters = NAME, 0.0, 0
 
     def __init__(self, space: Any, evaluator: Evaluator, devices: Sequence[Device]) -> None:
+        if not hasattr(space, "enumerate"):
+            raise InputError(f"space {space.name!r} cannot be enumerated: it needs a trained generator")
         self.space, self.evaluator, self.devices = space, evaluator, list(devices)
         self.codes = space.enumerate()
 

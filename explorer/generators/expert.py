@@ -42,17 +42,17 @@ class ExpertConfig(Settings):
         feasible: share of raw networks inside their budget to aim at.
     """
 
-    anchors: int = Field(16, ge=2)
-    budgets: int = Field(4096, ge=16)
-    rounds: int = Field(300, ge=1)
+    anchors: int = Field(16, ge=2, le=1000)
+    budgets: int = Field(4096, ge=16, le=1_000_000)
+    rounds: int = Field(300, ge=1, le=1_000_000)
     mutation: float = Field(0.05, gt=0, lt=1)
-    neighbours: int = Field(6, ge=1)
-    steps: int = Field(6, ge=1)
-    batch: int = Field(512, ge=8)
-    width: int = Field(384, ge=8)
-    depth: int = Field(3, ge=1)
-    lr: float = Field(2e-3, gt=0)
-    slack: float = Field(0.015, ge=0)
+    neighbours: int = Field(6, ge=1, le=1000)
+    steps: int = Field(6, ge=1, le=100_000_000)
+    batch: int = Field(512, ge=8, le=100_000)
+    width: int = Field(384, ge=8, le=10_000)
+    depth: int = Field(3, ge=1, le=100)
+    lr: float = Field(2e-3, gt=0, le=1000)
+    slack: float = Field(0.015, ge=0, le=1000)
     feasible: float = Field(0.95, gt=0, lt=1)
 
     @classmethod

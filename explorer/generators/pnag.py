@@ -41,16 +41,16 @@ class PnagConfig(Settings):
             0 is the published method.
     """
 
-    evaluations: int = Field(20_000, ge=2)
-    anchors: int = Field(10, ge=2)
-    ranker_steps: int = Field(1000, ge=1)
+    evaluations: int = Field(20_000, ge=2, le=1_000_000_000)
+    anchors: int = Field(10, ge=2, le=1000)
+    ranker_steps: int = Field(1000, ge=1, le=10_000_000)
     ranker_lr: float = Field(1e-3, gt=0)
-    iterations: int = Field(400, ge=1)
-    requests: int = Field(48, ge=2)
-    draws: int = Field(20, ge=2)
-    lr: float = Field(1e-2, gt=0)
-    entropy: float = Field(0.5, ge=0)
-    imitation: float = Field(1.0, ge=0)
+    iterations: int = Field(400, ge=1, le=10_000_000)
+    requests: int = Field(48, ge=2, le=100_000)
+    draws: int = Field(20, ge=2, le=10_000)
+    lr: float = Field(1e-2, gt=0, le=1000)
+    entropy: float = Field(0.5, ge=0, le=1e6)
+    imitation: float = Field(1.0, ge=0, le=1e6)
     feasible: float = Field(0.97, gt=0, lt=1, description="share of raw networks inside their budget to aim at")
 
 

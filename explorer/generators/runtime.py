@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from explorer.errors import InputError
+from explorer.errors import InputError, first_line
 from explorer.files import write_bytes
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.selection import Selection, select
-from explorer.onnx_session import open_session
+from explorer.onnx_session import open_graph
 from explorer.protocols import Device, Evaluator, SearchSpace
 
 BLOCK = 128  # requests at once: what they need stays in the processor's cache
@@ -65,7 +65,7 @@ class BudgetGenerator(ABC):
         self.space, self.model, self.evaluator, self.weights = space, model, evaluator, weights
         self.devices = list(devices)
         try:
-            self._session = open_session(model)
+            self._session = open_graph(model)
             about = json.loads(self._session.get_modelmeta().custom_metadata_map["generator"])
             self.method, self.margin, self.parameters = about["method"], float(about["margin"]), about["parameters"]
             self.about: dict[str, Any] = about
@@ -76,7 +76,7 @@ class BudgetGenerator(ABC):
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"not a generator of ours: {str(error).splitlines()[0]}") from error
+            raise InputError(f"not a generator of ours: {first_line(error)}") from error
         if genes != len(space.decisions):
             raise InputError(
                 f"this generator makes {genes} decisions, but space {space.name!r} has {len(space.decisions)}"
@@ -86,6 +86,10 @@ class BudgetGenerator(ABC):
         if missing:
             raise InputError(f"this generator was conditioned on {missing}, which are not among {list(by_name)}")
         self._columns = [by_name[name] for name in self.code.devices]
+        try:
+            self.draw(np.full((1, len(self.devices)), np.nan), np.random.default_rng(0), 2)
+        except Exception as error:
+            raise InputError(f"not a generator of ours: {first_line(error)}") from error
 
     @abstractmethod
     def _setup(self, about: dict[str, Any]) -> int:

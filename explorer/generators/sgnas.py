@@ -57,18 +57,18 @@ class SgnasConfig(Settings):
         images: of a step, through a supernet.
     """
 
-    anchors: int = Field(10, ge=2)
-    steps: int = Field(2000, ge=1)
-    batch: int = Field(64, ge=1)
-    lr: float = Field(2e-3, gt=0)
-    hardware: float = Field(39.0, ge=0)
-    imitation: float = Field(10.0, ge=0)
-    rise: float = Field(5.0, ge=0)
+    anchors: int = Field(10, ge=2, le=1000)
+    steps: int = Field(2000, ge=1, le=100_000_000)
+    batch: int = Field(64, ge=1, le=100_000)
+    lr: float = Field(2e-3, gt=0, le=1000)
+    hardware: float = Field(39.0, ge=0, le=1e6)
+    imitation: float = Field(10.0, ge=0, le=1e6)
+    rise: float = Field(5.0, ge=0, le=1e6)
     temperature: tuple[float, float] = (5.0, 0.3)
-    priors: int = Field(32, ge=1)
+    priors: int = Field(32, ge=1, le=10_000)
     feasible: float = Field(0.95, gt=0, lt=1)
     held_out: float = Field(0.2, gt=0, lt=0.9)
-    images: int = Field(64, ge=2)
+    images: int = Field(64, ge=2, le=100_000)
 
     @classmethod
     def of(cls, evaluations: int) -> SgnasConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -132,8 +133,8 @@ def _small_block(layer: Layer | None, name: str, x: float, base: float, tallest:
 
 
 def _colour(layer: Layer) -> str:
-    stage, dot, _ = layer.name.partition(".")
-    return STAGE_COLOURS[(int(stage.removeprefix("stage")) - 1) % len(STAGE_COLOURS)] if dot else "#BBBBBB"
+    found = re.match(r"stage(\d{1,4})\.", layer.name)
+    return STAGE_COLOURS[(int(found[1]) - 1) % len(STAGE_COLOURS)] if found else "#BBBBBB"
 
 
 def _channels(layer: Layer) -> int:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ def axis_title(info: FrontInfo) -> str:
     what, known = "latency" if info.unit == "ms" else "count", len(info.evaluated.cost)
     drawn = len(info.drawn.cost)
     note = "" if drawn == known else f"; {drawn:,} of {known:,} networks are drawn, the others lie behind them"
-    return f"{info.device}: {what} [{info.unit}]<br><sub>{info.provenance}{note}</sub>"
+    return f"{info.device}: {what} [{info.unit}]<br><sub>{escape(info.provenance)}{note}</sub>"
 
 
 def budget_line(info: FrontInfo, budget: float | None) -> tuple[list[float], list[float]]:

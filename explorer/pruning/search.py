@@ -20,13 +20,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from explorer.config import Settings
 from explorer.datasets import Images
-from explorer.errors import InputError
-from explorer.files import write_bytes, write_text
+from explorer.errors import STUMBLES, InputError, first_line
+from explorer.files import read_json, write_bytes, write_text
 from explorer.layer import Layer
 from explorer.protocols import Progress, silent
 from explorer.pruning.cutting import cut_to, smallest
@@ -35,6 +35,7 @@ from explorer.pruning.masked import GRANULARITIES, MaskedNetwork, cell_of
 from explorer.pruning.masks import Masks, remaining
 from explorer.pruning.removal import Carved, carve
 from explorer.supernets.augment import augment
+from explorer.supernets.checkpoint import load_tensors
 from explorer.supernets.memory import keep_memory
 from explorer.supernets.plain import Classifier, Network, build, initialise
 
@@ -62,20 +63,20 @@ class PruneConfig(Settings):
 
     granularities: tuple[Literal["operation", "filter", "weight"], ...] = ("operation", "filter", "weight")
     sizes: tuple[float, ...] = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15, 0.1)
-    stages: int = Field(3, ge=1)
+    stages: int = Field(3, ge=1, le=1000)
     stage_share: float = Field(0.4, gt=0, le=1)
     regrow: float = Field(0.2, ge=0, lt=1)
-    warmup: int = Field(60, ge=0)
-    rounds: int = Field(6, ge=1)
-    steps: int = Field(30, ge=1)
-    batch: int = Field(64, ge=8)
-    lr: float = Field(0.05, gt=0)
-    weight_decay: float = Field(3e-4, ge=0)
-    strength_lr: float = Field(0.5, gt=0)
-    threshold_lr: float = Field(0.05, gt=0)
-    mu: float = Field(1.0, ge=0)
+    warmup: int = Field(60, ge=0, le=10_000_000)
+    rounds: int = Field(6, ge=1, le=1_000_000)
+    steps: int = Field(30, ge=1, le=100_000_000)
+    batch: int = Field(64, ge=8, le=100_000)
+    lr: float = Field(0.05, gt=0, le=1000)
+    weight_decay: float = Field(3e-4, ge=0, le=1000)
+    strength_lr: float = Field(0.5, gt=0, le=1e6)
+    threshold_lr: float = Field(0.05, gt=0, le=1e6)
+    mu: float = Field(1.0, ge=0, le=1e6)
     flip: bool = False
-    shift: int = Field(0, ge=0)
+    shift: int = Field(0, ge=0, le=256)
 
     @field_validator("sizes")
     @classmethod
@@ -281,9 +282,7 @@ class PruneSearch:
             loss = F.cross_entropy(self._logits(x, end), data.labels[index])
             losses.append(float(loss.detach()))
             if not math.isfinite(losses[-1]):
-                raise FloatingPointError(
-                    f"pruning diverged in round {number}: the loss is {losses[-1]}; lower lr ({c.lr})"
-                )
+                raise InputError(f"pruning diverged in round {number}: the loss is {losses[-1]}; lower lr ({c.lr})")
             if weight:
                 loss = loss + weight * self.model.size_loss(layers, c.mu)
             optimizer.zero_grad(set_to_none=True)
@@ -346,8 +345,14 @@ class PruneSearch:
                 old.unlink()
 
     def _load(self, folder: Path) -> None:
-        about = json.loads((folder / "search.json").read_text())
-        tensors = load((folder / about["tensors"]).read_bytes())
+        about = read_json(folder / "search.json")
+        try:
+            self._restore(about, load_tensors(folder / Path(about["tensors"]).name))
+        except (RuntimeError, *STUMBLES) as error:
+            why = first_line(error)
+            raise InputError(f"{str(folder)!r} holds no search that could go on: {why}; delete it") from error
+
+    def _restore(self, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         self.state = State(about["turn"], about["weight"], about["log"])
         masks = Masks(set(about["operations"]))
         for name, tensor in tensors.items():

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils import prune as torch_prune
 
 from explorer.datasets import Images
-from explorer.errors import InputError
+from explorer.errors import InputError, first_line
 from explorer.evaluators.shared_weights import accuracy
 from explorer.files import write_bytes
 from explorer.protocols import Progress, silent
@@ -87,7 +87,7 @@ def load_snapshot(path: Path) -> Snapshot:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{str(path)!r} is no snapshot of ours: {str(error).splitlines()[0][:200]}") from error
+        raise InputError(f"{str(path)!r} is no snapshot of ours: {first_line(error)}") from error
 
 
 def finish(

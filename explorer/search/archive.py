@@ -10,17 +10,21 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from explorer.errors import InputError
+from explorer.architecture import as_codes
+from explorer.errors import InputError, first_line
 from explorer.files import write_bytes
 from explorer.front import hypervolume, nondominated
 from explorer.limits import costs_of, overshoot
 from explorer.protocols import Device, Evaluator, SearchSpace
 from explorer.spaces.operators import option_counts
+
+MOST = 4_000_000_000  # bytes of a saved search
 
 SAVE_SECONDS = 10.0
 CHUNK = 64  # networks evaluated at once where results are saved, since an evaluator may need seconds for each
@@ -187,16 +191,23 @@ class Archive:
 
     def _read(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         try:
+            with zipfile.ZipFile(str(self.file)) as parts:
+                if sum(part.file_size for part in parts.infolist()) > MOST:
+                    raise ValueError(f"it unpacks to more than {MOST:,} bytes")
             with np.load(str(self.file), allow_pickle=False) as saved:
                 about, codes, accuracy, costs = (saved[n] for n in ("about", "codes", "accuracy", "costs"))
         except Exception as error:
-            raise InputError(f"{str(self.file)!r} is no saved search: {str(error).splitlines()[0]}") from error
+            raise InputError(f"{str(self.file)!r} is no saved search: {first_line(error)}") from error
         if str(about) != self._about:
             raise InputError(f"{str(self.file)!r} belongs to another search: {about}, not {self._about}")
-        n = len(codes)
+        n = len(codes) if codes.ndim else 0
         expected = ((n, self.codes.shape[1]), (n,), (n, len(self.devices)))
-        if (codes.shape, accuracy.shape, costs.shape) != expected or n == 0:
+        kinds = (codes.dtype, accuracy.dtype, costs.dtype) == (np.int8, np.float64, np.float64)
+        if (codes.shape, accuracy.shape, costs.shape) != expected or n == 0 or not kinds:
             raise InputError(f"{str(self.file)!r} is no saved search of space {self.space.name!r}")
+        as_codes(self.space, codes)
+        if not (np.isfinite(accuracy).all() and np.isfinite(costs).all()):
+            raise InputError(f"{str(self.file)!r} is no saved search: a value is no number")
         self._made = [(codes, accuracy, costs)]
         names = hashes(codes)
         order = np.argsort(names, kind="stable")

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from explorer.errors import InputError
+from explorer.errors import STUMBLES, InputError, first_line
 from explorer.files import write_bytes
 
 
@@ -24,7 +24,7 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load(Path(path).read_bytes())
     except Exception as error:
-        raise InputError(f"{str(path)!r} is no readable safetensors file: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{str(path)!r} is no readable safetensors file: {first_line(error)}") from error
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
@@ -37,8 +37,19 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Restore model and momentum; returns the number of finished steps."""
+    """Restore model and momentum; returns the number of finished steps.
+
+    Raises:
+        InputError: it is another training's, or damaged.
+    """
     tensors = load_tensors(path)
+    try:
+        return _restored(tensors, model, optimizer)
+    except (RuntimeError, *STUMBLES) as error:
+        raise InputError(f"{str(path)!r} is no checkpoint of this training: {first_line(error)}; delete it") from error
+
+
+def _restored(tensors: dict[str, torch.Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     state = optimizer.state_dict()
     state["state"] = {

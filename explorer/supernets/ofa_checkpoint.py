@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explorer.errors import InputError
+from explorer.errors import InputError, first_line
 from explorer.supernets.mobile import MobileSupernet
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -90,8 +90,12 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise InputError(f"{str(path)!r} is no readable checkpoint: {str(error).splitlines()[0][:200]}") from error
+        raise InputError(f"{str(path)!r} is no readable checkpoint: {first_line(error)}") from error
     loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
-    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()) or not loaded:
+    if (
+        not isinstance(loaded, dict)
+        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items())
+        or not loaded
+    ):
         raise InputError(f"{str(path)!r} holds no state dict of tensors")
     return loaded

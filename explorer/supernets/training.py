@@ -37,17 +37,17 @@ from explorer.supernets.unified import UnifiedSupernet
 class TrainConfig(Settings):
     """How weights are trained (SGD with Nesterov momentum, cosine schedule with a short warm-up)."""
 
-    epochs: float = Field(12, gt=0)
-    batch: int = Field(128, ge=8)
-    lr: float = Field(0.2, gt=0)
-    weight_decay: float = Field(5e-5, ge=0)
+    epochs: float = Field(12, gt=0, le=1_000_000)
+    batch: int = Field(128, ge=8, le=100_000)
+    lr: float = Field(0.2, gt=0, le=1000)
+    weight_decay: float = Field(5e-5, ge=0, le=1000)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     rule: Literal["uniform", "sandwich", "forced", "progressive"] = "sandwich"
-    random_subnets: int = Field(1, ge=1)
+    random_subnets: int = Field(1, ge=1, le=1000)
     flip: bool = False
-    shift: int = Field(0, ge=0)
-    cutout: int = Field(0, ge=0)
-    checkpoint_steps: int = Field(200, ge=1)
+    shift: int = Field(0, ge=0, le=256)
+    cutout: int = Field(0, ge=0, le=1024)
+    checkpoint_steps: int = Field(200, ge=1, le=1_000_000_000)
 
 
 def make_supernet(space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> Any:
@@ -210,7 +210,7 @@ def _fit(
         y = data.labels[index].to(fabric.device)
         loss = loss_of_step(x, y, step, fabric.backward)
         if not math.isfinite(loss):
-            raise FloatingPointError(f"training diverged at step {step}: the loss is {loss}; lower lr ({config.lr})")
+            raise InputError(f"training diverged at step {step}: the loss is {loss}; lower lr ({config.lr})")
         _average_gradients(model, fabric)
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import ipywidgets as w
 
-from explorer.errors import InputError
+from explorer.errors import InputError, unknown
 from explorer.study import open_study, study_names
 from explorer.widgets.architecture_view import ArchitectureView
 from explorer.widgets.budget_panel import BudgetPanel
@@ -140,11 +140,16 @@ def cloud(study: Any) -> str:
 
 
 def study_of_page(query: str = "") -> str:
-    """The study that a notebook opens on: `?study=` of the page's address, `$EXPLORER_STUDY`, else a shipped one."""
-    asked = parse_qs(query).get("study")
+    """The study that a notebook opens on: `?study=` of the page's address, `$EXPLORER_STUDY`, else a shipped one.
+
+    An address names studies of the list only: visitors open no folder of their choice.
+    """
+    configured, asked = os.environ.get("EXPLORER_STUDY"), parse_qs(query).get("study")
+    if asked and asked[0] not in (configured, *(known := study_names())):
+        raise unknown("study", asked[0], known)
     if asked:
         return asked[0]
-    return os.environ.get("EXPLORER_STUDY") or ("fashion-mnist" if "fashion-mnist" in study_names() else "digits")
+    return configured or ("fashion-mnist" if "fashion-mnist" in study_names() else "digits")
 
 
 _heated: dict[str, Dashboard] = {}
@@ -160,8 +165,8 @@ def heat() -> None:
 def page() -> w.Widget:
     """What the page's notebook shows: the dashboard, or one plain line where the study cannot be opened."""
     query = _query()
-    study = study_of_page(query)
     try:
+        study = study_of_page(query)
         if study in _heated and set(parse_qs(query)) <= {"study"}:
             return _heated.pop(study)
         return Dashboard(study, query)
