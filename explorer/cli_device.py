@@ -115,6 +115,7 @@ def check(
 
     from explorer.devices import error_of, load_device
     from explorer.devices.measure import hardware, measure_networks
+    from explorer.files import write_text
     from explorer.plots.devices import agreement_figure, verdict
     from explorer.spaces import SPACES
 
@@ -129,7 +130,7 @@ def check(
     words = verdict(predicted, measured)
     outside = " ".join(filter(None, (opened.outside(s, codes) for s, codes in drawn)))
     if plot is not None:
-        agreement_figure(opened.name, hardware(), predicted, measured).write_html(plot)
+        write_text(plot, agreement_figure(opened.name, hardware(), predicted, measured).to_html())
     value = {
         "device": opened.name, "hardware": hardware(), "threads": threads, **error_of(predicted, measured),
         "verdict": words, "outside": outside, "predicted_ms": predicted.tolist(), "measured_ms": measured.tolist(),

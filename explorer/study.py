@@ -97,8 +97,16 @@ class Study:
 
     @cached_property
     def scored(self) -> Scored:
-        """Architectures with measured validation accuracy."""
-        return read_scores(self.folder / "evaluations.csv", self.space)
+        """Architectures with measured validation accuracy.
+
+        Raises:
+            InputError: none, or a damaged file.
+        """
+        path = self.folder / "evaluations.csv"
+        found = read_scores(path, self.space)
+        if not len(found.codes):
+            raise InputError(f"{str(path)!r} holds no evaluation")
+        return found
 
     @cached_property
     def evaluations(self) -> pd.DataFrame:
@@ -453,8 +461,10 @@ def open_study(study: str | Path | Study) -> Study:
     for name in needed:
         if name not in manifest.files:
             raise InputError(f"{source}: files lacks {name!r}")
-    devices = {name: _device(folder, name) for name in manifest.devices}
-    return Study(folder, manifest, devices)
+    opened = Study(folder, manifest, {name: _device(folder, name) for name in manifest.devices})
+    if not opened.targets:
+        raise InputError(f"{source}: devices = {manifest.devices}: none of them has a latency")
+    return opened
 
 
 def find_study(study: str | Path) -> Path:

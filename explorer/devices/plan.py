@@ -80,7 +80,16 @@ def _thinned(space: Any, step: int) -> Any:
 
 
 def all_layers(space: Any) -> set[Layer]:
-    """Every distinct layer of a space with `parts()`."""
+    """Every distinct layer of a space with `parts()`.
+
+    Raises:
+        InputError: the space has none.
+    """
+    if not hasattr(space, "parts"):
+        raise InputError(
+            f"space {space.name!r}: its networks have too many different layers to be timed one by one; choose a space "
+            "of the mobile or the unified family"
+        )
     counts = [len(options) for options in space.decisions.values()]
     found: set[Layer] = set()
     for part in space.parts():

@@ -162,11 +162,19 @@ def test_codes_of_budgets():
 
 @pytest.mark.parametrize("values", [
     {"generators": []}, {"devices": []}, {"reference": {}}, {"reference": {"mobile": [1]}}, {"seed": -1}, {"calibration_images": -1},
-    {"generators": ["nobody"]},
+    {"generators": ["nobody"]}, {"devices": ["macs_m", "params_m"], "reference": {"macs_m": [1, 1], "params_m": [1, 1]}},
 ])  # fmt: skip
 def test_manifests(values, copied):
     with pytest.raises(InputError):
         open_study(_change(copied, **values))
+
+
+def test_a_study_without_an_evaluation(copied):
+    (copied / "evaluations.csv").write_text("key,accuracy,source\n")
+    files = json.loads((copied / "study.json").read_text())["files"]
+    study = open_study(_change(copied, files=files | {"evaluations.csv": sha256(copied / "evaluations.csv")}))
+    with pytest.raises(InputError, match="holds no evaluation"):
+        study.knee("mobile")
 
 
 def test_manifests_whose_parts_disagree(copied):
@@ -319,6 +327,7 @@ def test_timings_of_a_kit():
     ["train-network", "mobile-tiny", "--data", "digits", "--architecture", "a0000000000", "--epochs", "1e308", "--out", "x"],
     ["train-network", "mobile-tiny", "--data", "digits", "--architecture", "a0000000000", "--lr", "1e30", "--out", "x"],
     ["prune", "digits", "--seed", "-1", "--out", "x"],
+    ["device", "measure", "--space", "nasbench201", "--name", "x", "--out", "x.json"],
 ])  # fmt: skip
 def test_numbers_out_of_bounds(line, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
