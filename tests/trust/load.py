@@ -10,6 +10,7 @@ need not wait for them.
 """
 
 import argparse
+import contextlib
 import json
 import re
 import sys
@@ -45,8 +46,12 @@ MOVE = """async ([every, seconds]) => {
 
 
 def kernels(server: psutil.Process) -> list[psutil.Process]:
-    """Kernels below a server."""
-    return [p for p in server.children(recursive=True) if "ipykernel" in " ".join(p.cmdline())]
+    """Kernels below a server; one that is ending is none."""
+    found = []
+    for process in server.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one of them
+            found += [process] if "ipykernel" in " ".join(process.cmdline()) else []
+    return found
 
 
 def memory_mb(processes: list[psutil.Process]) -> float:
