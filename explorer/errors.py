@@ -5,11 +5,10 @@ names the bad value and the allowed ones. The command turns it into exit code 2,
 Any other exception is a defect of ours and keeps its traceback.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 LONGEST = 1500  # characters of a message, whatever was put in
-# what reading something bent can raise
+# what reading something from outside can raise; to be caught by readers of files only: elsewhere it would hide defects
 STUMBLES = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
 
 
@@ -27,20 +26,6 @@ class MissingExtra(InputError):
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, else its kind."""
     return next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
-
-
-@contextmanager
-def blamed_on(source: str) -> Iterator[None]:
-    """What our code stumbles over while it reads something from outside is that thing's fault: one line names it.
-
-    Only for readers of files and of what is in them: anywhere else it would hide defects of ours.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except STUMBLES as error:
-        raise InputError(f"{source} is damaged, or not what it should be: {first_line(error)}") from error
 
 
 def unknown(what: str, value: object, allowed: Iterable[object]) -> InputError:

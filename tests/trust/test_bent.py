@@ -21,7 +21,7 @@ from explorer.datasets import load_dataset
 from explorer.devices import load_device
 from explorer.devices.formats import read_blocks
 from explorer.devices.kit import table_of_kit
-from explorer.errors import InputError, blamed_on, first_line
+from explorer.errors import InputError, first_line
 from explorer.evaluators import read_published
 from explorer.evaluators.scoring import append_scores
 from explorer.files import data_folder, read_json, sha256
@@ -37,6 +37,7 @@ from explorer.study import open_study
 from explorer.supernets.checkpoint import load_checkpoint, save_tensors
 from explorer.terminal import plain
 from explorer.widgets.dashboard import page
+from tests.trust.conftest import manifest_with
 
 LONG = "9" * 5000
 TINY = SPACES["mobile-tiny"]
@@ -115,20 +116,6 @@ def test_loops_are_no_part_of_a_graph():
         open_graph(_graph([helper.make_node("Loop", ["bits", ""], ["accuracy"], body=body)]))
 
 
-@pytest.fixture
-def copied(tmp_path):
-    """A study that may be changed; `change(**values)` gives its folder with another manifest."""
-    folder = tmp_path / "digits"
-    shutil.copytree(data_folder("studies") / "digits", folder)
-    return folder
-
-
-def _change(folder, **values):
-    path = folder / "study.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
-    return folder
-
-
 def _generator(folder, **values):
     """The study with other metadata in its generator."""
     path = folder / "generator-expert.onnx"
@@ -136,7 +123,9 @@ def _generator(folder, **values):
     entry = next(p for p in model.metadata_props if p.key == "generator")
     entry.value = json.dumps(json.loads(entry.value) | values)
     onnx.save(model, path)
-    return _change(folder, files=json.loads((folder / "study.json").read_text())["files"] | {path.name: sha256(path)})
+    return manifest_with(
+        folder, files=json.loads((folder / "study.json").read_text())["files"] | {path.name: sha256(path)}
+    )
 
 
 @pytest.mark.parametrize("values", [
@@ -166,13 +155,13 @@ def test_codes_of_budgets():
 ])  # fmt: skip
 def test_manifests(values, copied):
     with pytest.raises(InputError):
-        open_study(_change(copied, **values))
+        open_study(manifest_with(copied, **values))
 
 
 def test_a_study_without_an_evaluation(copied):
     (copied / "evaluations.csv").write_text("key,accuracy,source\n")
     files = json.loads((copied / "study.json").read_text())["files"]
-    study = open_study(_change(copied, files=files | {"evaluations.csv": sha256(copied / "evaluations.csv")}))
+    study = open_study(manifest_with(copied, files=files | {"evaluations.csv": sha256(copied / "evaluations.csv")}))
     with pytest.raises(InputError, match="holds no evaluation"):
         study.knee("mobile")
 
@@ -181,7 +170,7 @@ def test_manifests_whose_parts_disagree(copied):
     about = json.loads((copied / "study.json").read_text())
     for space in ({"classes": 10**400}, {"classes": 3_000_000}, {"classes": 11}, {"size": 4096}):
         with pytest.raises(InputError):
-            open_study(_change(copied, space=about["space"] | space))
+            open_study(manifest_with(copied, space=about["space"] | space))
 
 
 def test_a_link_is_no_file_of_a_study(copied, tmp_path):
@@ -192,7 +181,7 @@ def test_a_link_is_no_file_of_a_study(copied, tmp_path):
         open_study(copied)
     files = json.loads((copied / "study.json").read_text())["files"]
     del files["README.md"]
-    study = open_study(_change(copied, files=files))
+    study = open_study(manifest_with(copied, files=files))
     assert "secret" not in write_report(study, tmp_path / "report.html").read_text()
 
 
@@ -348,7 +337,7 @@ def test_recipes(line, tmp_path):
 
 def test_terminals_are_not_commanded(copied, capsys):
     title = "\x1b]0;owned\x07\x1b[2J\nfake"
-    assert run(["generate", str(_change(copied, title=title)), "--budget", "\x1b[31mred=1"]) == 2
+    assert run(["generate", str(manifest_with(copied, title=title)), "--budget", "\x1b[31mred=1"]) == 2
     assert "\x1b" not in capsys.readouterr().err
     assert plain("a\x1b[2Jé\n") == "a\\x1b[2Jé\n"
 
@@ -380,6 +369,11 @@ def test_checkpoints(tmp_path):
             load_checkpoint(path, model, optimizer)
 
 
+def test_an_error_without_words_has_a_name():
+    assert first_line(EOFError()) == "EOFError"
+    assert first_line(ValueError("one\ntwo")) == "one"
+
+
 def test_one_s_own_studies(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPLORER_HOME", str(tmp_path))
     elsewhere, studies = tmp_path / "elsewhere", tmp_path / "studies"
@@ -394,9 +388,3 @@ def test_one_s_own_studies(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="left as it is"):
         rename_study("odd", "even")
     assert (studies / "odd").exists()
-
-
-def test_who_is_to_blame():
-    with pytest.raises(InputError, match="it: KeyError|it is damaged"), blamed_on("it"):
-        raise KeyError
-    assert first_line(EOFError()) == "EOFError"

@@ -3,7 +3,6 @@
 import io
 import json
 import resource
-import shutil
 import struct
 import tarfile
 import time
@@ -21,26 +20,13 @@ from explorer.datasets import load_dataset
 from explorer.devices import load_device
 from explorer.devices.formats import read_blocks
 from explorer.errors import InputError
-from explorer.files import data_folder, sha256
+from explorer.files import sha256
 from explorer.recipe import load_recipe
 from explorer.study import open_study
 from explorer.widgets import Dashboard
+from tests.trust.conftest import manifest_with
 
 SCRIPT = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def copied(tmp_path):
-    """A study that may be changed; `write(name, change)` also writes the hash anew."""
-    folder = tmp_path / "digits"
-    shutil.copytree(data_folder("studies") / "digits", folder)
-    return folder
-
-
-def manifest_with(folder, **values):
-    path = folder / "study.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
-    return folder
 
 
 def png(width, height):
