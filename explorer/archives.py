@@ -43,15 +43,7 @@ def unpacked(path: Path) -> Path:
         try:
             (_zip if path.name.lower().endswith(".zip") else _tar)(path, work)
             work.rename(folder)
-        except (
-            OSError,
-            tarfile.TarError,
-            zipfile.BadZipFile,
-            zlib.error,
-            lzma.LZMAError,
-            RuntimeError,
-            *STUMBLES,
-        ) as error:
+        except (*BROKEN, *STUMBLES) as error:
             raise InputError(f"archive {str(path)!r} cannot be unpacked: {first_line(error)}") from error
         finally:
             shutil.rmtree(work, ignore_errors=True)

@@ -25,7 +25,7 @@ from explorer.evaluators import Scored, Table
 from explorer.files import expanded, home, write_json, write_text
 from explorer.layer import Layer
 from explorer.lock import claim, sole
-from explorer.manifest import FORMAT
+from explorer.manifest import FORMAT, SUPERNET
 from explorer.pipeline import seal
 from explorer.protocols import Progress, silent
 from explorer.pruning import (
@@ -203,7 +203,7 @@ def _write(folder: Path, study: Study, images: Any, family: list[Snapshot], sear
 
     space = TableSpace({s.name: tuple(s.carved.layers) for s in family})
     write_json(folder / TABLE_FILE, space.to_json())
-    save_tensors(folder / "supernet.safetensors", {
+    save_tensors(folder / SUPERNET, {
         f"networks.{i}.{n}": t for i, s in enumerate(family) for n, t in s.carved.network.state_dict().items()
     })  # fmt: skip
     devices = _devices(study, space)

@@ -7,6 +7,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from explorer.config import Settings
 
 FORMAT = 1
+SUPERNET = "supernet.safetensors"  # the trained weights, where a study has some
 
 
 class SpaceOfStudy(Settings):

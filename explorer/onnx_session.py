@@ -45,3 +45,8 @@ def open_graph(model: bytes) -> ort.InferenceSession:
             if any(abs(n) > LARGEST for n in (attribute.i, *attribute.ints)):
                 raise ValueError(f"attribute {attribute.name} of a {node.op_type} is out of bounds")
     return open_session(model)
+
+
+def metadata_of(model: bytes) -> dict[str, str]:
+    """What a graph says of itself, without opening it."""
+    return {entry.key: entry.value for entry in onnx.load_from_string(model).metadata_props}

@@ -32,7 +32,7 @@ from explorer.generators.methods import TRAINERS
 from explorer.generators.sgnas import SupernetSignal
 from explorer.limits import costs_of
 from explorer.lock import claim, sole
-from explorer.manifest import FORMAT
+from explorer.manifest import FORMAT, SUPERNET
 from explorer.protocols import Progress, silent
 from explorer.recipe import PUBLISHED, Recipe, load_recipe
 from explorer.search import fronts
@@ -398,7 +398,6 @@ def _worst_corner(space: Any, devices: Sequence[Any], predictor: Predictor, poin
     return np.asarray(objectives(predictor.evaluate(codes), costs_of(space, devices, codes)).max(0))
 
 
-SUPERNET = "supernet.safetensors"
 ENUMERABLE = 5000
 SEARCHED = 60_000  # evaluations of the front that an added device gets
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and spread that every published network was trained with

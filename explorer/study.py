@@ -28,7 +28,7 @@ from explorer.files import data_folder, expanded, home, is_file, read_json, sha2
 from explorer.front import Candidate, Front, make_front, nondominated
 from explorer.generators import ENUMERATION, BudgetGenerator, Enumeration, open_generator, side_by_side
 from explorer.limits import cheapest
-from explorer.manifest import FORMAT, Manifest
+from explorer.manifest import FORMAT, SUPERNET, Manifest
 from explorer.protocols import Progress, silent
 from explorer.search import fronts, search
 from explorer.spaces import SPACES
@@ -81,7 +81,7 @@ class Study:
     @property
     def has_weights(self) -> bool:
         """Whether there is a trained supernet; without one, accuracies come from published rows by the predictor."""
-        return "supernet.safetensors" in self.manifest.files
+        return SUPERNET in self.manifest.files
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, space={self.space.name!r}, devices={list(self.devices)})"
@@ -378,7 +378,7 @@ class Study:
         from explorer.supernets import make_supernet
         from explorer.supernets.checkpoint import load_tensors
 
-        path = self.folder / "supernet.safetensors"
+        path = self.folder / SUPERNET
         if self._weights() > path.stat().st_size:  # 4 bytes each: no file of all of them is as small
             raise InputError(f"{str(path)!r} does not fit space {self.space.name!r}: it is too small")
         supernet = make_supernet(self.space, self.manifest.data.mean, self.manifest.data.std)

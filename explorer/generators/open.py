@@ -10,7 +10,7 @@ from explorer.errors import InputError, first_line
 from explorer.generators.controller import ControllerGenerator
 from explorer.generators.one_pass import OnePassGenerator, PriorGenerator
 from explorer.generators.runtime import BudgetGenerator
-from explorer.onnx_session import open_graph
+from explorer.onnx_session import metadata_of
 from explorer.protocols import Device, Evaluator, SearchSpace
 
 KINDS: dict[str, type[BudgetGenerator]] = {
@@ -38,7 +38,7 @@ def open_generator(
     """
     data = model if isinstance(model, bytes) else Path(model).read_bytes()
     try:
-        about = json.loads(open_graph(data).get_modelmeta().custom_metadata_map["generator"])
+        about = json.loads(metadata_of(data)["generator"])
         kind = KINDS[about["method"]]
     except Exception as error:
         raise InputError(f"not a generator of ours: {first_line(error)}") from error
