@@ -44,9 +44,10 @@ EXPORT = """
 import sys
 from pathlib import Path
 import explorer as ex
+out = Path(sys.argv[1])
 study = ex.open_study("digits")
-if not (Path(sys.argv[1]) / "README.md").exists():
-    ex.export(study, study.generate({"mobile": study.knee("mobile")}), sys.argv[1])
+if not any(out.glob("*")):  # else it was killed after all files were handed over
+    ex.export(study, study.generate({"mobile": study.knee("mobile")}), out)
 """
 
 
