@@ -116,6 +116,7 @@ def voila_command(browser: bool, preheat: int = 0, theme: str = "light", idle: i
         f"--MappingKernelManager.cull_interval={max(5, idle // 5)}", f"--MappingKernelManager.cull_idle_timeout={idle}",
         "--VoilaConfiguration.show_tracebacks=False", "--VoilaConfiguration.strip_sources=True",
         f"--VoilaConfiguration.file_allowlist={DOWNLOADS}",
+        "--VoilaConfiguration.multi_kernel_manager_class=explorer.kernels.Kernels",
         "--VoilaConfiguration.allow_template_override=NO",
         "--VoilaConfiguration.allow_theme_override=NOTEBOOK",
     ]  # fmt: skip

@@ -21,7 +21,7 @@ def test_three_tabs_move_at_once_and_their_kernels_end():
 def test_no_kernel_is_left_by_visitors_who_go():
     found = leak(8)
     assert found["kernels_left"] == 0
-    assert found["server_mb"][1] < found["server_mb"][0] + 30
+    assert found["server_mb"][1] < found["server_mb"][0] + 15
 
 
 @pytest.mark.long
