@@ -12,6 +12,7 @@ import torch
 from explorer.errors import InputError
 from explorer.supernets.training import _average_gradients
 from tests.test_pipeline import hashes
+from tests.trust.reliability import TRIED
 
 CURVE = """
 import os, sys
@@ -99,6 +100,7 @@ def test_the_command_ends_with_a_killed_worker_and_goes_on_to_the_same_study(tmp
     line = ("-m", "explorer", "train", recipe, "--out")
     whole = _torchrun(*line, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr[-2000:]
+    TRIED["workers"] += 1
     died = _torchrun(script, recipe, tmp_path / "killed")  # ends by itself: the other process does not wait for ever
     assert died.returncode != 0
     assert (tmp_path / "killed" / "checkpoint.safetensors").exists()

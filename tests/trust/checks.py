@@ -1,6 +1,6 @@
 """Runs the tests that inject faults, and notes in the table how many there were and what became of them.
 
-    EXPLORER_FUZZ=1000 python -m tests.trust.checks inputs hostile disks workers page --out docs/reliability.json
+    EXPLORER_FUZZ=1000 python -m tests.trust.checks inputs hostile disks workers page studies --out docs/reliability.json
 
 Every kind is a set of test files; a test that fails is a fault that was not survived. Skipped tests are named.
 """
@@ -25,12 +25,14 @@ class Kind:
         files: of tests, or single tests.
         counted: name in `TRIED` of what was tried; "" counts tests.
         good: what it means that all of them passed.
+        marks: which of the tests.
     """
 
     what: str
     files: tuple[str, ...]
     counted: str
     good: str
+    marks: str = "not long"
 
 
 KINDS = {
@@ -47,10 +49,12 @@ KINDS = {
         "killed workers: joblib processes, Dask, torchrun; two processes on one study",
         ("tests/trust/test_workers.py", "tests/supernets/test_processes.py",
          "tests/test_pipeline.py::test_a_second_process_is_told"),
-        "", "0 results lost, the second process told",
+        "workers", "0 results lost, the second process told",
     ),
     "page": Kind("requests to the served page for what it must not give, with no or a wrong token", ("tests/trust/test_served.py",),
                  "requests", "0 gave a source, a traceback or a file of others; works below a path of nginx"),
+    "studies": Kind("shipped studies: figures of their cards measured again; recipes run twice on a reduced schedule",
+                    ("tests/trust/test_true.py",), "", "cards are true, the same seed gives the same files", ""),
 }  # fmt: skip
 
 
@@ -78,7 +82,7 @@ def main(names: list[str], out: Path | None) -> bool:
     for name in names:
         kind, found = KINDS[name], Outcomes()
         TRIED.clear()
-        pytest.main(["-q", "-p", "no:cacheprovider", "-m", "not long", *kind.files], plugins=[found])
+        pytest.main(["-q", "-p", "no:cacheprovider", "-m", kind.marks, *kind.files], plugins=[found])
         tried = TRIED[kind.counted] if kind.counted else found.passed + len(found.failed)
         good &= not found.failed and found.passed > 0
         detail = (

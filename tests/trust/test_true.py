@@ -76,31 +76,35 @@ def test_errors_of_devices_are_those_of_their_files(name):
             assert f"| {error['mape']:.1%} mean" in _card(study)
 
 
+SHORT = {
+    "search": {"evaluations": 2000}, "expert": {"budgets": 256, "rounds": 10},
+    "pnag": {"iterations": 20, "ranker_steps": 100},
+}  # fmt: skip
 REDUCED = {
     "digits": {"supernet": {"epochs": 3}, "scores": {"architectures": 40, "front_architectures": 10}},
     "fashion-mnist": {"supernet": {"epochs": 0.02}, "scores": {"architectures": 24, "front_architectures": 4,
                       "val_images": 200, "calibration_images": 200}},
     "fashion-mnist-unified": {"supernet": {"epochs": 0.02}, "scores": {"architectures": 24, "front_architectures": 4,
                               "val_images": 200, "calibration_images": 200}, "sgnas": {"steps": 20}},
+    "imagenet-mobilenetv3": {"scores": {"architectures": 150, "front_architectures": 30}, "predictor": {"members": 2}},
 }  # fmt: skip
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", list(REDUCED))
-def test_every_recipe_still_makes_its_study(name, tmp_path):
+def test_every_recipe_still_makes_its_study(name, tmp_path, reference):
     """The shipped recipe on a reduced schedule: twice the same files, and the same kinds of files as the shipped study."""
     import tomli_w
 
     import explorer
     from tests.test_pipeline import hashes
 
+    if name == "imagenet-mobilenetv3":
+        reference("ofa_imagenet")
     recipe = dict(read_toml(open_study(name).folder / "recipe.toml"))
-    for section, changes in REDUCED[name].items():
-        recipe[section] = dict(recipe.get(section, {})) | changes
-    for section in ("pnag", "expert", "search"):
-        if section in recipe or section == "search":
-            small = {"search": {"evaluations": 2000}, "expert": {"budgets": 256, "rounds": 10}, "pnag": {"steps": 100}}
-            recipe[section] = dict(recipe.get(section, {})) | small[section]
+    for section, changes in (SHORT | REDUCED[name]).items():
+        if section in recipe or section in ("search", "scores", "predictor"):
+            recipe[section] = dict(recipe.get(section, {})) | changes
     (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe))
     made = [explorer.train(tmp_path / "recipe.toml", tmp_path / str(i)) for i in range(2)]
     assert hashes(made[0].folder) == hashes(made[1].folder)

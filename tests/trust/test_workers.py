@@ -13,6 +13,7 @@ from explorer.evaluators import RandomWeights, TrainedAlone, append_scores, read
 from explorer.parallel import spread
 from explorer.supernets import TrainConfig
 from explorer.testing import check_evaluator
+from tests.trust.reliability import TRIED
 
 SMALL = {"seeds": 1, "train_images": 200, "val_images": 200}
 
@@ -34,6 +35,7 @@ def test_results_come_in_order_whoever_computes_them(tmp_path):
 
 
 def test_a_killed_process_is_said_in_one_line(tmp_path):
+    TRIED["workers"] += 1
     with pytest.raises(InputError, match="worker process was killed.*run the same again"):
         list(spread(_slowly, list(range(8)), tmp_path / "killed", jobs=2))
     assert list(spread(_slowly, list(range(8)), tmp_path / "killed", jobs=2)) == [10 * x for x in range(8)]
@@ -46,6 +48,7 @@ def test_scores_are_the_same_in_processes_and_a_killed_one_loses_none(quick_stud
     with joblib.parallel_config(n_jobs=2):
         append_scores(tmp_path / "two.csv", quick_study.space, codes, evaluator, "sample")
     assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()
+    TRIED["workers"] += 1
     dies = _Dies(evaluator, len(alone.codes) - 2, tmp_path / "died")
     with joblib.parallel_config(n_jobs=2), pytest.raises(InputError, match="run the same again"):
         append_scores(tmp_path / "killed.csv", quick_study.space, codes, dies, "sample")
@@ -109,6 +112,7 @@ def test_a_dask_cluster_gives_the_same_scores(cluster, quick_study):
 
 
 def test_a_killed_dask_worker_loses_nothing(cluster, tmp_path):
+    TRIED["workers"] += 1
     with joblib.parallel_config("dask"):
         assert list(spread(_slowly, list(range(12)), tmp_path / "killed")) == [10 * x for x in range(12)]
     assert (tmp_path / "killed").exists()
