@@ -16,9 +16,9 @@ LATER = 1.0  # seconds, in which the connections of an ended kernel close
 class Kernels(AsyncMappingKernelManager):
     """Jupyter's kernels; what a visit leaves is freed. `VoilaConfiguration.multi_kernel_manager_class` names it."""
 
-    def __init__(self, **kwargs: Any):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        gc.freeze()  # what the server is made of need not be looked at again
+        gc.freeze()  # so that a collection looks only at what came after the start
 
     async def shutdown_kernel(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as Jupyter's own does
         """End a kernel, and free what is left of its visitor."""

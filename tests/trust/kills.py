@@ -129,7 +129,7 @@ def main(kills: int, seed: int, out: Path | None) -> list[dict]:
     if out is not None:
         for row in rows:
             note(out, f"kill/{row['what']}", row["what"], tried=row["kills"], bad=len(row["wrong"]),
-                 detail=f"{row['runs finished']} runs went on to the same files; seed {seed}",
+                 detail=f"runs that went on to the same files: {row['runs finished']}; seed {seed}",
                  command=f"python -m tests.trust.kills --kills {kills} --seed {seed}")  # fmt: skip
     return rows
 
