@@ -22,6 +22,7 @@ from explorer.generators.budgets import BudgetCode
 from explorer.generators.controller_graph import controller_graph
 from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.known import Known
+from explorer.generators.rewards import Reward, scalar_reward
 from explorer.generators.runtime import BudgetGenerator
 from explorer.limits import cheapest, costs_of, overshoot
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
@@ -39,6 +40,8 @@ class PnagConfig(Settings):
         entropy: weight of the entropy bonus at the start; it falls to a hundredth.
         imitation: weight of learning from the best architecture known for a request, beside the policy gradient;
             0 is the published method.
+        reward: of a draw: "dominance" over the other draws of its request (the method), or for comparison the scalar
+            rewards of MnasNet and TuNAS, for which every draw is evaluated.
     """
 
     evaluations: int = Field(20_000, ge=2, le=1_000_000_000)
@@ -51,6 +54,7 @@ class PnagConfig(Settings):
     lr: float = Field(1e-2, gt=0, le=1000)
     entropy: float = Field(0.5, ge=0, le=1e6)
     imitation: float = Field(1.0, ge=0, le=1e6)
+    reward: Reward = "dominance"
     feasible: float = Field(0.97, gt=0, lt=1, description="share of raw networks inside their budget to aim at")
 
 
@@ -250,10 +254,7 @@ class _Trainer:
         limits = self.code.sample(c.requests, self.population.costs, self.rng)
         code = np.repeat(self.code(limits), c.draws, 0)
         codes, logp, entropy = self.emit(code, self.noise(len(code)))
-        with torch.no_grad():
-            order = self.rank(code, torch.from_numpy(one_hot(self.space, codes))).view(c.requests, c.draws).numpy()
-        costs = costs_of(self.space, self.population.devices, codes).reshape(c.requests, c.draws, -1)
-        advantage = torch.from_numpy(dominance(order, costs, limits).mean(2)).float()
+        advantage = torch.from_numpy(self.advantage(code, codes, limits)).float()
         bonus = c.entropy * (1 - 0.99 * share)
         loss = -(advantage.flatten() * logp).mean() - bonus * entropy.mean() + c.imitation * self.imitation(limits)
         self.optimizer.zero_grad()
@@ -261,6 +262,17 @@ class _Trainer:
         nn.utils.clip_grad_norm_(self.controller.parameters(), 1.0)
         self.optimizer.step()
         return codes
+
+    def advantage(self, code: np.ndarray, codes: np.ndarray, limits: np.ndarray) -> np.ndarray:
+        """(requests, draws) reward less its mean over the request."""
+        c = self.config
+        costs = costs_of(self.space, self.population.devices, codes).reshape(c.requests, c.draws, -1)
+        if c.reward != "dominance":
+            accuracy = self.population.evaluator.evaluate(codes).reshape(c.requests, c.draws)
+            return scalar_reward(c.reward, accuracy, costs, limits)
+        with torch.no_grad():
+            order = self.rank(code, torch.from_numpy(one_hot(self.space, codes))).view(c.requests, c.draws).numpy()
+        return dominance(order, costs, limits).mean(2)
 
     def imitation(self, limits: np.ndarray) -> Tensor:
         """Cross-entropy of the controller to the best architecture known for each request, inactive genes left out."""

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from explorer.devices import load_device
+from explorer.generators import train_generator
+from explorer.generators.pnag import PnagConfig
+from explorer.generators.rewards import scalar_reward
+from explorer.spaces import SPACES
+
+
+def test_scalar_rewards_order_draws_as_their_papers_say():
+    accuracy = np.array([[0.90, 0.90, 0.90, 0.95]])
+    costs = np.array([[[10.0], [8.0], [12.5], [40.0]]])
+    limits = np.array([[10.0]])
+    exact, below, above, far = scalar_reward("tunas", accuracy, costs, limits)[0]
+    assert exact > below > above > far  # off the budget by 0, 20, 25 and 300 %
+    exact, below, above, far = scalar_reward("mnasnet", accuracy, costs, limits)[0]
+    assert below > exact > above > far  # cheaper is better, and four times the cost outweighs five points
+
+
+def test_scalar_rewards_are_standardised_over_a_request():
+    rng = np.random.default_rng(0)
+    for kind in ("mnasnet", "tunas"):
+        reward = scalar_reward(kind, rng.random((5, 7)), 1 + rng.random((5, 7, 2)), np.array([[1.5, np.nan]] * 5))
+        assert reward.mean(1) == pytest.approx(np.zeros(5), abs=1e-9)
+        assert reward.std(1) == pytest.approx(np.ones(5))
+    same = scalar_reward("tunas", np.full((2, 3), 0.9), np.ones((2, 3, 1)), np.ones((2, 1)))
+    assert np.array_equal(same, np.zeros((2, 3)))
+
+
+def test_mnasnets_reward_orders_draws_alike_under_every_budget():
+    """A power of cost / budget is a power of the cost times a constant of the request: nothing in it asks for the budget."""
+    rng = np.random.default_rng(0)
+    accuracy, costs = np.repeat(rng.random((1, 9)), 2, 0), np.repeat(1 + rng.random((1, 9, 1)), 2, 0)
+    low, high = scalar_reward("mnasnet", accuracy, costs, np.array([[1.1], [1.9]]))
+    assert low == pytest.approx(high)
+    low, high = scalar_reward("tunas", accuracy, costs, np.array([[1.1], [1.9]]))
+    assert np.abs(low - high).max() > 0.1
+
+
+class Flat:
+    """All networks are equally good."""
+
+    def evaluate(self, codes):
+        return np.full(len(codes), 0.9)
+
+
+def test_a_policy_that_is_paid_for_the_budget_alone_follows_it():
+    config = PnagConfig(
+        reward="tunas", iterations=80, requests=24, draws=16, ranker_steps=1, imitation=0.0, evaluations=200
+    )
+    space, device = SPACES["mobile-tiny"], load_device("mobile")
+    generator = train_generator(space, Flat(), [device], "pnag", config=config)
+    low, high = generator.code.low[0], generator.code.high[0]
+    limits = low * (high / low) ** np.array([[0.2], [0.9]])
+    costs = device.cost(space, generator.generate(limits, np.random.default_rng(0), samples=1))
+    assert costs[0] < 0.9 * costs[1]
