@@ -20,7 +20,7 @@ dashboard: $(READY)
 	$(BIN)/explorer dashboard
 
 bench: $(READY)
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/explorer bench
 
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy

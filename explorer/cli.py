@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from explorer import cli_device, cli_networks
+from explorer import cli_bench, cli_device, cli_networks
 from explorer.errors import InputError, unknown
 from explorer.files import expanded
 from explorer.terminal import Json, Seed, answer, interruptible, plain, progress, table
@@ -31,6 +31,7 @@ app.add_typer(cli_device.app, name="device")
 app.command()(cli_networks.rank)
 app.command()(cli_networks.train_network)
 app.command()(cli_networks.prune)
+app.command()(cli_bench.bench)
 
 StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
 Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.benchmarks.picture import lines
+
 SUBNETS, TRIAL = 50, 0.25
 
 
@@ -40,25 +42,14 @@ def fixed_subnets(space, n: int = SUBNETS):
 def draw(out: Path) -> None:
     """The table as an SVG beside it: accuracy over the logarithm of MACs, one line per rule."""
     rows = list(csv.DictReader(out.open()))
-    macs, accuracy = (np.array([float(row[c]) for row in rows]) for c in ("macs_m", "val"))
-    x = 60 + 520 * (np.log(macs) - np.log(macs.min())) / np.ptp(np.log(macs))
-    y = 320 - 280 * (accuracy - accuracy.min()) / np.ptp(accuracy)
-    pieces = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 380" font-family="sans-serif" font-size="12">',
-              '<rect width="640" height="380" fill="white"/>']  # fmt: skip
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        at = accuracy.min() + share * np.ptp(accuracy)
-        cost = np.exp(np.log(macs.min()) + share * np.ptp(np.log(macs)))
-        height, place = 320 - 280 * share, 60 + 520 * share
-        pieces.append(f'<line x1="60" x2="580" y1="{height}" y2="{height}" stroke="#ddd"/>'
-                      f'<text x="52" y="{height + 4}" text-anchor="end">{at:.1%}</text>'
-                      f'<text x="{place}" y="340" text-anchor="middle">{cost:.2g}</text>')  # fmt: skip
-    pieces.append('<text x="320" y="364" text-anchor="middle">MACs [M]; accuracy on 5,000 validation images</text>')
-    for i, (rule, colour) in enumerate(zip(dict.fromkeys(r["rule"] for r in rows), ("#D55E00", "#0072B2", "#009E73"))):
-        own = [j for j, row in enumerate(rows) if row["rule"] == rule]
-        line = " ".join(f"{x[j]:.1f},{y[j]:.1f}" for j in own)
-        pieces.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>'
-                      f'<text x="{70 + 130 * i}" y="24" fill="{colour}">{rule}</text>')  # fmt: skip
-    out.with_suffix(".svg").write_text("\n".join([*pieces, "</svg>"]) + "\n")
+    series = {
+        rule: (
+            [float(r["macs_m"]) for r in rows if r["rule"] == rule],
+            [float(r["val"]) for r in rows if r["rule"] == rule],
+        )
+        for rule in dict.fromkeys(row["rule"] for row in rows)
+    }
+    lines(out.with_suffix(".svg"), series, "MACs [M]; accuracy on 5,000 validation images")
 
 
 def main(name: str, out: Path, minutes: float, rules: list[str]) -> None:

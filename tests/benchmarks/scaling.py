@@ -7,30 +7,14 @@ Slopes are of the upper half of the sizes, where fixed costs no longer matter. M
 """
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from explorer.bench.timing import median_seconds as timed
+from explorer.bench.timing import slope
 from explorer.files import read_json, write_json
-
-
-def timed(run, repeats: int = 3) -> float:
-    """Median seconds, after one run that does not count."""
-    run()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds))
-
-
-def slope(sizes, values) -> float:
-    """Of the upper half of the sizes, both axes logarithmic."""
-    half = slice(len(sizes) // 2 - (len(sizes) == 2), None)
-    return float(np.polyfit(np.log(sizes[half]), np.log(values[half]), 1)[0])
 
 
 def row(unit: str, sizes: list, values: list) -> dict:

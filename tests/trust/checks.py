@@ -58,7 +58,7 @@ KINDS = {
 }  # fmt: skip
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps plugins in sets
 class Outcomes:
     """A pytest plugin that counts."""
 
@@ -82,7 +82,9 @@ def main(names: list[str], out: Path | None) -> bool:
     for name in names:
         kind, found = KINDS[name], Outcomes()
         TRIED.clear()
-        pytest.main(["-q", "-p", "no:cacheprovider", "-m", kind.marks, *kind.files], plugins=[found])
+        ended = pytest.main(["-q", "-p", "no:cacheprovider", "-m", kind.marks, *kind.files], plugins=[found])
+        if ended != pytest.ExitCode.OK and not found.failed:
+            found.failed.append(f"pytest ended with {ended!s}")  # such as an error of its own, before the last test
         tried = TRIED[kind.counted] if kind.counted else found.passed + len(found.failed)
         good &= not found.failed and found.passed > 0
         detail = (

@@ -30,6 +30,16 @@ def test_accuracies_of_a_card_are_measured_again(name):
         assert row in _card(study)
 
 
+def test_accuracies_of_the_pruned_family_are_measured_again():
+    study = open_study("fashion-mnist-pruned")
+    assert len(study.manifest.reported) == 7
+    keys = [study.architecture(reported.key) for reported in study.manifest.reported]
+    test = study.evaluate(keys, "test")
+    for reported, accuracy in zip(study.manifest.reported, test):
+        assert accuracy == pytest.approx(reported.test, abs=0.01)  # batch norm is calibrated anew
+        assert f"{reported.test:.2%}" in _card(study)
+
+
 @pytest.mark.parametrize("name", ["digits", "fashion-mnist"])
 def test_rows_of_the_evaluations_are_measured_again(name):
     study = open_study(name)
@@ -111,3 +121,16 @@ def test_every_recipe_still_makes_its_study(name, tmp_path, reference):
     assert set(made[0].manifest.files) == set(open_study(name).manifest.files)
     low, high = made[0].budget_range("mobile")
     assert made[0].generate({"mobile": (low * high) ** 0.5}).feasible
+
+
+@pytest.mark.long
+def test_the_pruned_family_is_made_again(tmp_path):
+    """On a reduced schedule: twice the same files, and the same kinds of files as the shipped family."""
+    from explorer.family import FamilyConfig, prune
+    from explorer.pruning import PruneConfig
+    from tests.test_pipeline import hashes
+
+    config = FamilyConfig(search=PruneConfig(warmup=5, rounds=2, steps=5), steps=10)
+    made = [prune("fashion-mnist", tmp_path / str(i), config=config) for i in range(2)]
+    assert hashes(made[0].folder) == hashes(made[1].folder)
+    assert set(made[0].manifest.files) == set(open_study("fashion-mnist-pruned").manifest.files)

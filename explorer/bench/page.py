@@ -1,20 +1,19 @@
 """The page against a bare page with a slider and a FigureWidget, in one run: first moved star, slider to chart, memory.
 
-    python -m tests.benchmarks.page
-
-Cold start: from opening the address to a `generated` point that has moved, browser cache empty. Medians; the pages take turns.
+Cold start: from opening the address to a `generated` point that has moved, browser cache empty. Medians; the pages take
+turns.
 """
 
 import contextlib
-import json
 import statistics
 import time
+from importlib.util import find_spec
+from typing import Any
 
 import psutil
 
-from tests.browser.pages import as_notebook, bare_notebook, chromium, press_and_time, voila
+from explorer.bench.browser import as_notebook, bare_notebook, chromium, find_browser, press_and_time, voila
 
-ROUNDS = 5
 CLOUD = """
 import numpy as np
 import explorer as ex
@@ -25,13 +24,15 @@ study.scored = Scored(codes, study.predictor.evaluate(codes), np.full(len(codes)
 ex.Dashboard(study)
 """
 MOVED = """() => new Promise(done => {
-  const point = () => JSON.stringify([...document.querySelector('.js-plotly-plot').data.find(t => t.name === 'generated').x]);
+  const plot = document.querySelector('.js-plotly-plot');
+  const point = () => JSON.stringify([...plot.data.find(t => t.name === 'generated').x]);
   const start = performance.now(), before = point();
-  const wait = () => point() !== before ? done(true) : performance.now() - start > 400 ? done(false) : setTimeout(wait, 2);
+  const late = () => performance.now() - start > 400;
+  const wait = () => point() !== before ? done(true) : late() ? done(false) : setTimeout(wait, 2);
   wait(); })"""
 
 
-def first_move(browser, address: str) -> float:
+def first_move(browser: Any, address: str) -> float:
     """Seconds from asking for a page to its first moved star."""
     context = browser.new_context()
     page = context.new_page()
@@ -62,8 +63,8 @@ def kernels() -> list[float]:
     return found
 
 
-def cold_starts(browser) -> dict:
-    """Medians of ours, of a page whose kernel waits already, and of the bare one."""
+def cold_starts(browser: Any, rounds: int) -> tuple[dict[str, float], float]:
+    """Median seconds of ours, of a page whose kernel waits already, and of the bare one; MB of the largest kernel."""
     seconds: dict[str, list[float]] = {"page": [], "preheated": [], "bare": []}
     memory = []
     with (
@@ -71,22 +72,17 @@ def cold_starts(browser) -> dict:
         voila("fashion-mnist", preheat=2) as warm,
         voila(notebook=bare_notebook()) as bare,
     ):
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             seconds["page"].append(first_move(browser, ours))
             memory += kernels()
             time.sleep(12)  # the pool of waiting kernels fills again
             seconds["preheated"].append(first_move(browser, warm))
             time.sleep(12)
             seconds["bare"].append(first_move(browser, bare))
-    result: dict = {f"{name}_s": round(statistics.median(values), 2) for name, values in seconds.items()}
-    return result | {
-        "page_over_bare": round(result["page_s"] / result["bare_s"], 2),
-        "preheated_over_bare": round(result["preheated_s"] / result["bare_s"], 2),
-        "kernel_mb": round(max(memory)),
-    }
+    return {name: statistics.median(values) for name, values in seconds.items()}, max(memory)
 
 
-def slider(browser, **served) -> float:
+def slider(browser: Any, **served: Any) -> float:
     """Median milliseconds from a key to a changed chart."""
     with voila(**served) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
@@ -100,21 +96,27 @@ def slider(browser, **served) -> float:
     return wait
 
 
-def main() -> None:
-    """Print all of it."""
+def page(quick: bool) -> dict[str, dict[str, float]]:
+    """Cold start and slider to chart, over those of the bare page; a cloud of 10,000 points over one of 500."""
+    from explorer.bench import Skipped
+
+    if find_browser() is None or find_spec("playwright") is None:
+        raise Skipped("chromium or playwright is not installed")
     with chromium() as browser:
-        result = cold_starts(browser)
+        starts, kernel = cold_starts(browser, 1 if quick else 3)
         waits = {
-            "bare": slider(browser, notebook=bare_notebook()),
-            "page": slider(browser, study="fashion-mnist"),
-            "cloud_500": slider(browser, notebook=as_notebook(CLOUD.format(n=500))),
-            "cloud_10000": slider(browser, notebook=as_notebook(CLOUD.format(n=10_000))),
-        }
-    result |= {f"slider_{name}_ms": round(value, 1) for name, value in waits.items()}
-    result["slider_page_over_bare"] = round(waits["page"] / waits["bare"], 2)
-    result["cloud_10000_over_500"] = round(waits["cloud_10000"] / waits["cloud_500"], 2)
-    print(json.dumps(result, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+            "bare": slider(browser, notebook=bare_notebook()), "page": slider(browser, study="fashion-mnist"),
+        }  # fmt: skip
+        if not quick:
+            for n in (500, 10_000):
+                waits[f"cloud of {n:,}"] = slider(browser, notebook=as_notebook(CLOUD.format(n=n)))
+    ratios = {
+        "cold start over bare": starts["page"] / starts["bare"],
+        "preheated start over bare": starts["preheated"] / starts["bare"],
+        "slider to chart over bare": waits["page"] / waits["bare"],
+    }
+    if not quick:
+        ratios["cloud of 10,000 over 500, slider to chart"] = waits["cloud of 10,000"] / waits["cloud of 500"]
+    times = {f"seconds to the first moved star, {name}": s for name, s in starts.items()}
+    times |= {f"ms from slider to chart, {name}": ms for name, ms in waits.items()}
+    return {"ratios": ratios, "slopes": {}, "times": times | {"MB of a page's kernel": kernel}}

@@ -1,0 +1,34 @@
+"""Times of things that take turns, and how they grow."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+
+def median_seconds(run: Callable[[], object], repeats: int = 3) -> float:
+    """Median seconds, after one run that does not count."""
+    return in_turns({"run": run}, repeats)["run"]
+
+
+def in_turns(runs: Mapping[str, Callable[[], object]], repeats: int = 5) -> dict[str, float]:
+    """Median seconds of each, measured in turns, so that a busy moment touches all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(repeats + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name] += [time.perf_counter() - start] * (turn > 0)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def slope(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """On logarithmic axes, of the upper half of the sizes, where fixed costs no longer matter (1: proportional)."""
+    half = slice(len(sizes) // 2 - (len(sizes) == 2), None)
+    return float(np.polyfit(np.log(sizes[half]), np.log(values[half]), 1)[0])
+
+
+def growth(measure: Callable[[int], float], sizes: Sequence[int]) -> tuple[float, dict[str, float]]:
+    """Slope and {size: value}."""
+    values = [measure(size) for size in sizes]
+    return slope(sizes, values), {f"{size:,}": value for size, value in zip(sizes, values)}

@@ -1,0 +1,178 @@
+"""Training a supernet: steps against plain static networks, and against slicing with the framework's own operations.
+
+The yardstick of `images/s` is the usual way to write a supernet: slices of the weights, `F.conv2d` and `F.batch_norm`,
+channels_last. Each form runs in a process of its own, since ours also sets the allocator; they take turns.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from explorer.bench.timing import in_turns, slope
+
+BATCH, SUBNETS = 128, 16
+WORKER = "import sys; from explorer.bench.training import worker; worker(*sys.argv[1:])"
+FORMS = ("ours", "plain", "our depthwise", "our norms", "our allocator")
+
+
+def training(quick: bool) -> dict[str, dict[str, float]]:
+    """Images per second by form; a step of the supernet over its subnets' own; growth with layers, choices, images."""
+    turns = 3 if quick else 9
+    forms = FORMS[:2] if quick else FORMS
+    seconds = _forms(forms, turns)
+    ratios = {f"ours over {name}": seconds["ours"] / s for name, s in seconds.items() if name != "ours"}
+    times = {f"images/s, {name}": BATCH * SUBNETS / s for name, s in seconds.items()}
+    for rule in ("uniform", "sandwich"):
+        ratios[f"{rule} step over static networks"] = over_static(rule, 2 if quick else 6, turns)
+    slopes, more = _growth(turns)
+    return {"ratios": ratios, "slopes": slopes, "times": times | more}
+
+
+def _forms(forms: tuple[str, ...], turns: int) -> dict[str, float]:
+    """Median seconds of one round of random subnets."""
+    workers = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", WORKER, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in forms
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in forms}
+    try:
+        for _ in range(turns):
+            for name, process in workers.items():
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write("\n")
+                process.stdin.flush()
+                seconds[name].append(float(process.stdout.readline()))
+    finally:
+        for process in workers.values():
+            process.communicate()
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def worker(form: str) -> None:
+    """For every line on stdin: train one round of the same random subnets, print its seconds. Ends with stdin."""
+    import time
+
+    round_ = _round(form)
+    round_()
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        round_()
+        print(time.perf_counter() - start, flush=True)
+
+
+def _round(form: str) -> Callable[[], None]:
+    import torch
+    import torch.nn.functional as F
+
+    from explorer.spaces import SPACES
+    from explorer.supernets import MobileSupernet, elastic
+    from explorer.supernets.memory import keep_memory
+
+    ours = form == "ours"
+    if not ours and form != "our depthwise":
+        elastic.depthwise = _torch_depthwise
+    if not ours and form != "our norms":
+        elastic.norm_act = _torch_norm_act
+    if ours or form == "our allocator":
+        keep_memory()
+    space = SPACES["mobile-32"].for_images(1, 10, 28)
+    supernet = MobileSupernet(space, [0.3], [0.3]).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(supernet.parameters(), 0.01, 0.9, nesterov=True, weight_decay=3e-5)
+    x, y = torch.rand(BATCH, 1, 28, 28), torch.randint(0, 10, (BATCH,))
+    codes = space.sample(SUBNETS, np.random.default_rng(0))
+
+    def run() -> None:
+        for row in codes:
+            optimizer.zero_grad()
+            F.cross_entropy(supernet(x, row), y).backward()
+            optimizer.step()
+
+    return run
+
+
+def _torch_depthwise(x: Any, weight: Any, stride: int = 1, dilation: int = 1) -> Any:
+    import torch.nn.functional as F
+
+    return F.conv2d(x, weight, None, stride, dilation * (weight.shape[-1] // 2), dilation, len(weight))
+
+
+def _torch_norm_act(x: Any, norm: Any, act: str, index: Any = None) -> Any:
+    import torch.nn.functional as F
+
+    c = x.shape[1]
+    y = F.batch_norm(x, norm.running_mean[:c], norm.running_var[:c], norm.weight[:c], norm.bias[:c], norm.training)
+    return y if act == "none" else F.relu(y) if act == "relu" else F.hardswish(y)
+
+
+def over_static(rule: str, steps: int, turns: int) -> float:
+    """Median ratio of a supernet's step (forward and backward of its subnets) to the same subnets built alone."""
+    from explorer.supernets import build
+    from explorer.supernets.sampling import RULES
+
+    space, supernet, step = _supernet()
+    ratios = []
+    for number in range(steps):
+        codes = RULES[rule](space, 0, number, 1)
+        static = [build(space.layers(row)).train() for row in codes]
+        seconds = in_turns({
+            "supernet": lambda c=codes: [step(lambda v, r=row: supernet(v, r)) for row in c],
+            "static": lambda s=static: [step(network) for network in s],
+        }, turns)  # fmt: skip
+        ratios.append(seconds["supernet"] / seconds["static"])
+    return float(np.median(ratios))
+
+
+def _supernet(name: str = "mobile-32", batch: int = BATCH, **limits: Any) -> tuple[Any, Any, Callable[[Any], None]]:
+    """A space, its supernet, and one forward and backward pass of a network on one batch."""
+    import torch
+    import torch.nn.functional as F
+
+    from explorer.spaces import SPACES
+    from explorer.supernets import MobileSupernet
+    from explorer.supernets.memory import keep_memory
+
+    keep_memory()
+    space = SPACES[name].restrict(limits).for_images(1, 10, 28)
+    x, y = torch.rand(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
+
+    def step(network: Any) -> None:
+        F.cross_entropy(network(x), y).backward()
+
+    return space, MobileSupernet(space, [0.3], [0.3]).train(), step
+
+
+def _growth(turns: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Slopes of a step's seconds with images, layers of the subnet, and options a decision has."""
+    images = [32, 64, 128]
+    runs: dict[str, Callable[[], None]] = {}
+    for batch in images:
+        space, supernet, step = _supernet(batch=batch)
+        row = space.sample(1, np.random.default_rng(3))[0]
+        runs[f"{batch} images"] = lambda s=step, n=supernet, r=row: s(lambda v: n(v, r))
+    space, supernet, step = _supernet()
+    depths = [d for d in range(len(next(v for k, v in space.decisions.items() if k.startswith("d"))))]
+    layers = {}
+    for d in depths:
+        row = np.array([d if n.startswith("d") else 1 for n in space.decisions], np.int8)
+        layers[f"depth {d}"] = len(space.layers(row))
+        runs[f"depth {d}"] = lambda r=row: step(lambda v: supernet(v, r))
+    options = {n: _supernet(k=(3, 5, 7)[:n]) for n in (1, 2, 3)}
+    for n, (narrow, net, one) in options.items():
+        # the same subnet, kernel 3 everywhere, out of supernets with more and more kernels
+        row = np.array([0 if name.startswith("k") else 1 for name in narrow.decisions], np.int8)
+        runs[f"{n} kernels"] = lambda r=row, net=net, one=one: one(lambda v: net(v, r))
+    seconds = in_turns(runs, turns)
+    slopes = {
+        "with images": slope(images, [seconds[f"{n} images"] for n in images]),
+        "with layers": slope(list(layers.values()), [seconds[name] for name in layers]),
+        "with choices": slope(list(options), [seconds[f"{n} kernels"] for n in options]),
+    }
+    return slopes, {f"seconds of a step, {name}": s for name, s in seconds.items()}
