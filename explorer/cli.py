@@ -208,7 +208,8 @@ def generators(as_json: Json = False) -> None:
         for generator in study.generators:
             g = study.generator(generator)
             rows.append({"generator": generator, "space": study.space.name, "parameters": g.parameters,
-                         "study": study.folder.name, "devices": list(g.code.devices)})  # fmt: skip
+                         "study": study.folder.name,
+                         "devices": list(g.code.devices) if hasattr(g, "code") else list(study.devices)})  # fmt: skip
     answer(rows, as_json, table(rows))
 
 
