@@ -1,7 +1,7 @@
 """Batch norm and activation in one pass, forward and backward, for training on CPUs.
 
 The two are memory-bound, so on CPUs they cost as much as the convolutions between them. Here the statistics take one
-reading of the input, the output one more, and the backward pass two of input and output gradient; what lies between is
+reading of the input, the output one more, and the backward pass two; the normalised and the pre-activation tensors are
 never written. Inference, other accelerators and exports go to torch. Results equal torch's to rounding.
 """
 
@@ -59,20 +59,10 @@ def _forward(x: np.ndarray, scale: np.ndarray, shift: np.ndarray, act: int, y: n
                     y[row, c] = z * gate * np.float32(1 / 6)
 
 
-@njit(fastmath=True, cache=True)
-def _slope(z: np.float32, act: int) -> np.float32:
-    """Derivative of the activation."""
-    if act == 0:
-        return np.float32(1)
-    if act == 1:
-        return np.float32(1) if z > 0 else np.float32(0)
-    inside = z * np.float32(1 / 3) + np.float32(0.5)
-    return np.float32(0) if z <= -3 else (np.float32(1) if z >= 3 else inside)
-
-
 @njit(parallel=True, fastmath=True, cache=True)
-def _reduce(x: np.ndarray, g: np.ndarray, scale: np.ndarray, shift: np.ndarray, act: int, sums: np.ndarray) -> None:
-    """Per-channel sums of gz and gz * x into sums (CHUNKS, 2, c), where gz = g * act'(x * scale + shift)."""
+def _reduce(x: np.ndarray, g: np.ndarray, scale: np.ndarray, shift: np.ndarray, act: int,
+            gz: np.ndarray, sums: np.ndarray) -> None:  # fmt: skip
+    """gz = g * act'(x * scale + shift); per-channel sums of gz and gz * x into sums (CHUNKS, 2, c)."""
     m, channels = x.shape
     chunks = sums.shape[0]
     for chunk in prange(chunks):
@@ -81,25 +71,41 @@ def _reduce(x: np.ndarray, g: np.ndarray, scale: np.ndarray, shift: np.ndarray, 
         for start in range(low, high, BLOCK):
             block[:] = 0
             for row in range(start, min(start + BLOCK, high)):
-                for c in range(channels):
-                    v = g[row, c] * _slope(x[row, c] * scale[c] + shift[c], act)
-                    block[0, c] += v
-                    block[1, c] += v * x[row, c]
+                if act == 0:
+                    for c in range(channels):
+                        v = g[row, c]
+                        gz[row, c] = v
+                        block[0, c] += v
+                        block[1, c] += v * x[row, c]
+                elif act == 1:
+                    for c in range(channels):
+                        z = x[row, c] * scale[c] + shift[c]
+                        v = g[row, c] if z > 0 else np.float32(0)
+                        gz[row, c] = v
+                        block[0, c] += v
+                        block[1, c] += v * x[row, c]
+                else:
+                    for c in range(channels):
+                        z = x[row, c] * scale[c] + shift[c]
+                        inside = z * np.float32(1 / 3) + np.float32(0.5)
+                        slope = np.float32(0) if z <= -3 else (np.float32(1) if z >= 3 else inside)
+                        v = g[row, c] * slope
+                        gz[row, c] = v
+                        block[0, c] += v
+                        block[1, c] += v * x[row, c]
             for c in range(channels):
                 sums[chunk, 0, c] += block[0, c]
                 sums[chunk, 1, c] += block[1, c]
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _combine(x: np.ndarray, g: np.ndarray, scale: np.ndarray, shift: np.ndarray, act: int,
-             b: np.ndarray, d: np.ndarray, out: np.ndarray) -> None:  # fmt: skip
-    """out = gz * scale + x * b + d, per channel; gz as above, cheaper to compute again than to write and read."""
+def _combine(x: np.ndarray, gz: np.ndarray, a: np.ndarray, b: np.ndarray, d: np.ndarray) -> None:
+    """gz <- gz * a + x * b + d, per channel, in place."""
     m, channels = x.shape
     for chunk in prange(CHUNKS):
         for row in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
             for c in range(channels):
-                v = g[row, c] * _slope(x[row, c] * scale[c] + shift[c], act)
-                out[row, c] = v * scale[c] + x[row, c] * b[c] + d[c]
+                gz[row, c] = gz[row, c] * a[c] + x[row, c] * b[c] + d[c]
 
 
 def _rows(x: Tensor) -> np.ndarray:
@@ -135,17 +141,17 @@ class _NormAct(torch.autograd.Function):
         rows = _rows(x)
         spread(x.numel())
         g = g.contiguous(memory_format=torch.channels_last)
-        out = torch.empty_like(g, memory_format=torch.channels_last)
+        gz = torch.empty_like(g, memory_format=torch.channels_last)
         sums = np.zeros((CHUNKS, 2, rows.shape[1]))
-        _reduce(rows, _rows(g), scale, shift, ctx.act, sums)
+        _reduce(rows, _rows(g), scale, shift, ctx.act, _rows(gz), sums)
         to_bias, with_x = sums.sum(0)
         to_weight = (with_x - mean * to_bias) * inverse
         # dx = scale * (gz - mean(gz) - xhat * mean(gz * xhat)),  xhat = (x - mean) * inverse
         b = -scale * inverse * to_weight / len(rows)
         d = -scale * to_bias / len(rows) - b * mean
-        _combine(rows, _rows(g), scale, shift, ctx.act, b.astype(np.float32), d.astype(np.float32), _rows(out))
+        _combine(rows, _rows(gz), scale, b.astype(np.float32), d.astype(np.float32))
         to_weight, to_bias = (torch.from_numpy(v.astype(np.float32)) for v in (to_weight, to_bias))
-        return out, to_weight, to_bias, None, None
+        return gz, to_weight, to_bias, None, None
 
 
 def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = None) -> Tensor:

@@ -80,16 +80,13 @@ def test_counted_macs_are_built_macs(name, rng):
         assert counter.get_total_flops() == 2 * sum(map(macs, layers))
 
 
-@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2), (3, 1)])
-@pytest.mark.parametrize(("channels", "size", "kernel"), [(24, 16, 3), (40, 7, 5), (64, 4, 7), (8, 1, 3), (8, 2, 7)])
-def test_depthwise_gradients_equal_torchs(channels, size, kernel, stride, dilation):
+@pytest.mark.parametrize(("channels", "size", "kernel"), [(24, 16, 3), (40, 7, 5), (64, 4, 7)])
+def test_depthwise_gradients_equal_torchs(channels, size, kernel):
     x = torch.randn(8, channels, size, size, requires_grad=True)
     w = torch.randn(channels, 1, kernel, kernel, requires_grad=True)
-    pad = dilation * (kernel // 2)
-    theirs = F.conv2d(x, w, stride=stride, padding=pad, dilation=dilation, groups=channels)
-    g = torch.randn(theirs.shape)
-    ours = torch.autograd.grad(depthwise(x, w, stride, dilation), (x, w), g)
-    torchs = torch.autograd.grad(theirs, (x, w), g)
+    g = torch.randn(8, channels, size, size)
+    ours = torch.autograd.grad(depthwise(x, w), (x, w), g)
+    torchs = torch.autograd.grad(F.conv2d(x, w, padding=kernel // 2, groups=channels), (x, w), g)
     for a, b in zip(ours, torchs):
         assert (a - b).abs().max() <= 3e-6 * b.abs().max()
 
