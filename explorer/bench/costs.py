@@ -30,13 +30,16 @@ def costs(quick: bool) -> dict[str, dict[str, float]]:
         lambda n: median_seconds(lambda: device.cost(space, codes[:n]), repeats), sizes
     )
     times |= {f"seconds for {n} networks": s for n, s in found.items()}
-    slopes["with layers"] = _with(device, {
-        int(max(len(s.layers([len(o) - 1 for o in s.decisions.values()])) for s in [s])): s
-        for s in (SPACES["mobile-tiny"], SPACES["mobile-32"], space)
-    }, repeats)  # fmt: skip
+    layers = {_layers(s): s for s in (SPACES["mobile-tiny"], SPACES["mobile-32"], space)}
+    slopes["with layers"] = _with(device, layers, repeats)
     narrow = {e: SPACES["mobile-32"].restrict({"e": (2, 3, 4)[:e]}) for e in (1, 2, 3)}
     slopes["with choices"] = _with(device, {sum(map(len, s.decisions.values())): s for s in narrow.values()}, repeats)
     return {"ratios": ratios, "slopes": slopes, "times": times}
+
+
+def _layers(space: SearchSpace) -> int:
+    """Of the largest network."""
+    return len(space.layers([len(options) - 1 for options in space.decisions.values()]))
 
 
 def _with(device: Device, spaces: dict[int, SearchSpace], repeats: int) -> float:
