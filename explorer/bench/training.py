@@ -14,10 +14,16 @@ from typing import Any
 import numpy as np
 
 from explorer.bench.timing import in_turns, slope
+from explorer.spaces.mobile import MobileSpace
 
 BATCH, SUBNETS = 128, 16
+REFERENCE = MobileSpace(
+    "reference", stem=16, widths=(24, 40, 64), strides=(1, 2, 2), se=(False, False, False),
+    acts=("relu", "relu", "relu"), depths=(1, 2, 3), kernels=(3, 5, 7), expands=(2, 3, 4), resolutions=(32,),
+    final=192, mix=0, channels=1, classes=10,
+)  # fmt: skip
 WORKER = "import sys; from explorer.bench.training import worker; worker(*sys.argv[1:])"
-FORMS = ("ours", "plain", "our depthwise", "our norms", "our allocator")
+FORMS = ("ours", "plain", "our depthwise", "our norms", "our products", "our allocator")
 
 
 def training(quick: bool) -> dict[str, dict[str, float]]:
@@ -72,7 +78,6 @@ def _round(form: str) -> Callable[[], None]:
     import torch
     import torch.nn.functional as F
 
-    from explorer.spaces import SPACES
     from explorer.supernets import MobileSupernet, elastic
     from explorer.supernets.memory import keep_memory
 
@@ -81,12 +86,14 @@ def _round(form: str) -> Callable[[], None]:
         elastic.depthwise = _torch_depthwise
     if not ours and form != "our norms":
         elastic.norm_act = _torch_norm_act
+    if not ours and form != "our products":
+        elastic.pointwise, elastic.PointwiseConv2d = _torch_pointwise, _torch_conv
     if ours or form == "our allocator":
         keep_memory()
-    space = SPACES["mobile-32"].for_images(1, 10, 28)
+    space = REFERENCE
     supernet = MobileSupernet(space, [0.3], [0.3]).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(supernet.parameters(), 0.01, 0.9, nesterov=True, weight_decay=3e-5)
-    x, y = torch.rand(BATCH, 1, 28, 28), torch.randint(0, 10, (BATCH,))
+    x, y = torch.rand(BATCH, 1, 32, 32), torch.randint(0, 10, (BATCH,))
     codes = space.sample(SUBNETS, np.random.default_rng(0))
 
     def run() -> None:
@@ -104,7 +111,19 @@ def _torch_depthwise(x: Any, weight: Any, stride: int = 1, dilation: int = 1) ->
     return F.conv2d(x, weight, None, stride, dilation * (weight.shape[-1] // 2), dilation, len(weight))
 
 
-def _torch_norm_act(x: Any, norm: Any, act: str, index: Any = None) -> Any:
+def _torch_pointwise(x: Any, weight: Any, cout: int | None = None) -> Any:
+    import torch.nn.functional as F
+
+    return F.conv2d(x, weight[:cout, : x.shape[1]])
+
+
+def _torch_conv(cin: int, cout: int) -> Any:
+    import torch
+
+    return torch.nn.Conv2d(cin, cout, 1, bias=False)
+
+
+def _torch_norm_act(x: Any, norm: Any, act: str, index: Any = None, owned: bool = False) -> Any:
     import torch.nn.functional as F
 
     c = x.shape[1]

@@ -63,7 +63,7 @@ def fused(network: nn.Module) -> nn.Module:
     """Fold batch norm into the convolutions of a plain network, in place: the same outputs, sooner."""
     for block in network.modules():
         if isinstance(block, Conv) and isinstance(block[-1], nn.BatchNorm2d):
-            block[-2], block[-1] = fuse_conv_bn_eval(block[-2], block[-1]), activation(block[-1].act)
+            block[-2], block[-1] = _plain(fuse_conv_bn_eval(block[-2], block[-1])), activation(block[-1].act)
         elif isinstance(block, MBConv):
             for name in ("expand", "depthwise", "project"):
                 conv, norm = getattr(block, name), getattr(block, f"{name}_norm")
@@ -76,7 +76,7 @@ def fused(network: nn.Module) -> nn.Module:
 def _plain(conv: nn.Conv2d) -> nn.Conv2d:
     """An ordinary convolution with the same weights: the training form has no bias."""
     plain = nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, groups=conv.groups
+        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups
     )
     plain.weight, plain.bias = conv.weight, conv.bias
     return plain.to(memory_format=torch.channels_last)

@@ -15,6 +15,7 @@ from explorer.layer import Layer
 from explorer.supernets.depthwise import depthwise
 from explorer.supernets.normact import norm_act
 from explorer.supernets.plain import SqueezeExcite, activation
+from explorer.supernets.pointwise import PointwiseConv2d, pointwise
 
 
 class ElasticKernel(nn.Module):
@@ -47,9 +48,9 @@ class ElasticKernel(nn.Module):
 class ElasticNorm(nn.BatchNorm2d):
     """Batch norm over the first channels; statistics are shared, so they are recalibrated before any score."""
 
-    def forward(self, x: Tensor, act: str = "none", index: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, act: str = "none", index: Tensor | None = None, owned: bool = False) -> Tensor:
         """(n, c, h, w) with the first c features, or those of `index` (c,) -> normalised and activated."""
-        return norm_act(x, self, act, index)
+        return norm_act(x, self, act, index, owned)
 
     def cut(self, channels: int | Tensor, prefix: str) -> dict[str, Tensor]:
         """State of a plain batch norm over the first channels, or those of an index."""
@@ -64,7 +65,12 @@ class ElasticConv(nn.Module):
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(layer.cin, layer.cout, layer.kernel, layer.stride, layer.kernel // 2, bias=False)
+        one = layer.kernel == layer.stride == 1
+        self.conv = (
+            PointwiseConv2d(layer.cin, layer.cout)
+            if one
+            else nn.Conv2d(layer.cin, layer.cout, layer.kernel, layer.stride, layer.kernel // 2, bias=False)
+        )
         self.norm = ElasticNorm(layer.cout) if layer.bn else None
         self.act = activation(layer.act)
 
@@ -103,12 +109,12 @@ class ElasticMBConv(nn.Module):
         mid = layer.mid
         y = x
         if self.expand is not None:
-            y = self.expand_norm(F.conv2d(x, self.expand.weight[:mid]), layer.act)
+            y = self.expand_norm(pointwise(x, self.expand.weight, mid), layer.act, owned=True)
         weight = self.depthwise.cut(mid, layer.kernel)
-        y = self.depthwise_norm(depthwise(y, weight, layer.stride), layer.act)
+        y = self.depthwise_norm(depthwise(y, weight, layer.stride), layer.act, owned=True)
         if self.se is not None:
             y = self._squeeze(y, layer)
-        y = self.project_norm(F.conv2d(y, self.project.weight[:, :mid]))
+        y = self.project_norm(pointwise(y, self.project.weight))
         return x + y if layer.residual else y
 
     def permute_middle(self, order: Tensor) -> None:

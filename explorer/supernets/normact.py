@@ -2,7 +2,8 @@
 
 The two are memory-bound, so on CPUs they cost as much as the convolutions between them. Here the statistics take one
 reading of the input, the output one more, and the backward pass two; the normalised and the pre-activation tensors are
-never written. Inference, other accelerators and exports go to torch. Results equal torch's to rounding.
+never written. Each direction is one compiled call. Inference, other accelerators and exports go to torch. Results equal
+torch's to rounding.
 """
 
 from typing import Any
@@ -21,12 +22,13 @@ ACTS = {"none": 0, "relu": 1, "hswish": 2}
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _moments(x: np.ndarray, sums: np.ndarray) -> None:
-    """Per-channel sum and sum of squares of x (m, c) into sums (CHUNKS, 2, c)."""
+def _forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float, act: int, momentum: float,
+             running_mean: np.ndarray, running_var: np.ndarray, kept: np.ndarray, y: np.ndarray) -> None:  # fmt: skip
+    """y = act(batch norm of x), both (m, c); running statistics move on; mean, 1/std, scale, shift into kept (4, c)."""
     m, channels = x.shape
-    chunks = sums.shape[0]
-    for chunk in prange(chunks):
-        low, high = chunk * m // chunks, (chunk + 1) * m // chunks
+    sums = np.zeros((CHUNKS, 2, channels))
+    for chunk in prange(CHUNKS):
+        low, high = chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS
         block = np.zeros((2, channels), np.float32)
         for start in range(low, high, BLOCK):
             block[:] = 0
@@ -38,12 +40,20 @@ def _moments(x: np.ndarray, sums: np.ndarray) -> None:
             for c in range(channels):
                 sums[chunk, 0, c] += block[0, c]
                 sums[chunk, 1, c] += block[1, c]
-
-
-@njit(parallel=True, fastmath=True, cache=True)
-def _forward(x: np.ndarray, scale: np.ndarray, shift: np.ndarray, act: int, y: np.ndarray) -> None:
-    """y = act(x * scale + shift), all (m, c)."""
-    m, channels = x.shape
+    for c in range(channels):
+        total, square = 0.0, 0.0
+        for chunk in range(CHUNKS):
+            total += sums[chunk, 0, c]
+            square += sums[chunk, 1, c]
+        mean = total / m
+        variance = max(square / m - mean * mean, 0.0)
+        inverse = 1 / np.sqrt(variance + eps)
+        kept[0, c], kept[1, c] = mean, inverse
+        kept[2, c] = weight[c] * inverse
+        kept[3, c] = bias[c] - mean * kept[2, c]
+        running_mean[c] += momentum * (mean - running_mean[c])
+        running_var[c] += momentum * (variance * m / max(m - 1, 1) - running_var[c])
+    scale, shift = kept[2].astype(np.float32), kept[3].astype(np.float32)
     for chunk in prange(CHUNKS):
         for row in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
             if act == 0:
@@ -60,13 +70,14 @@ def _forward(x: np.ndarray, scale: np.ndarray, shift: np.ndarray, act: int, y: n
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _reduce(x: np.ndarray, g: np.ndarray, scale: np.ndarray, shift: np.ndarray, act: int,
-            gz: np.ndarray, sums: np.ndarray) -> None:  # fmt: skip
-    """gz = g * act'(x * scale + shift); per-channel sums of gz and gz * x into sums (CHUNKS, 2, c)."""
+def _backward(x: np.ndarray, g: np.ndarray, kept: np.ndarray, act: int, to_x: np.ndarray, to_weight: np.ndarray,
+              to_bias: np.ndarray) -> None:  # fmt: skip
+    """Gradients by x, weight and bias, where g (m, c) is that by y; `to_x` may be `g` itself."""
     m, channels = x.shape
-    chunks = sums.shape[0]
-    for chunk in prange(chunks):
-        low, high = chunk * m // chunks, (chunk + 1) * m // chunks
+    scale, shift = kept[2].astype(np.float32), kept[3].astype(np.float32)
+    sums = np.zeros((CHUNKS, 2, channels))
+    for chunk in prange(CHUNKS):
+        low, high = chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS
         block = np.zeros((2, channels), np.float32)
         for start in range(low, high, BLOCK):
             block[:] = 0
@@ -74,38 +85,53 @@ def _reduce(x: np.ndarray, g: np.ndarray, scale: np.ndarray, shift: np.ndarray, 
                 if act == 0:
                     for c in range(channels):
                         v = g[row, c]
-                        gz[row, c] = v
                         block[0, c] += v
                         block[1, c] += v * x[row, c]
                 elif act == 1:
                     for c in range(channels):
                         z = x[row, c] * scale[c] + shift[c]
                         v = g[row, c] if z > 0 else np.float32(0)
-                        gz[row, c] = v
                         block[0, c] += v
                         block[1, c] += v * x[row, c]
                 else:
                     for c in range(channels):
                         z = x[row, c] * scale[c] + shift[c]
                         inside = z * np.float32(1 / 3) + np.float32(0.5)
-                        slope = np.float32(0) if z <= -3 else (np.float32(1) if z >= 3 else inside)
-                        v = g[row, c] * slope
-                        gz[row, c] = v
+                        v = g[row, c] * (np.float32(0) if z <= -3 else (np.float32(1) if z >= 3 else inside))
                         block[0, c] += v
                         block[1, c] += v * x[row, c]
             for c in range(channels):
                 sums[chunk, 0, c] += block[0, c]
                 sums[chunk, 1, c] += block[1, c]
-
-
-@njit(parallel=True, fastmath=True, cache=True)
-def _combine(x: np.ndarray, gz: np.ndarray, a: np.ndarray, b: np.ndarray, d: np.ndarray) -> None:
-    """gz <- gz * a + x * b + d, per channel, in place."""
-    m, channels = x.shape
+    # gradient by x: scale * (gz - mean(gz) - xhat * mean(gz * xhat)),  gz = g * act',  xhat = (x - mean) * inverse
+    by_x, constant = np.empty(channels, np.float32), np.empty(channels, np.float32)
+    for c in range(channels):
+        total, with_x = 0.0, 0.0
+        for chunk in range(CHUNKS):
+            total += sums[chunk, 0, c]
+            with_x += sums[chunk, 1, c]
+        mean, inverse = kept[0, c], kept[1, c]
+        with_xhat = (with_x - mean * total) * inverse
+        to_weight[c], to_bias[c] = with_xhat, total
+        b = -kept[2, c] * inverse * with_xhat / m
+        by_x[c] = b
+        constant[c] = -kept[2, c] * total / m - b * mean
     for chunk in prange(CHUNKS):
         for row in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
-            for c in range(channels):
-                gz[row, c] = gz[row, c] * a[c] + x[row, c] * b[c] + d[c]
+            if act == 0:
+                for c in range(channels):
+                    to_x[row, c] = g[row, c] * scale[c] + x[row, c] * by_x[c] + constant[c]
+            elif act == 1:
+                for c in range(channels):
+                    z = x[row, c] * scale[c] + shift[c]
+                    v = g[row, c] if z > 0 else np.float32(0)
+                    to_x[row, c] = v * scale[c] + x[row, c] * by_x[c] + constant[c]
+            else:
+                for c in range(channels):
+                    z = x[row, c] * scale[c] + shift[c]
+                    inside = z * np.float32(1 / 3) + np.float32(0.5)
+                    v = g[row, c] * (np.float32(0) if z <= -3 else (np.float32(1) if z >= 3 else inside))
+                    to_x[row, c] = v * scale[c] + x[row, c] * by_x[c] + constant[c]
 
 
 def _rows(x: Tensor) -> np.ndarray:
@@ -115,46 +141,43 @@ def _rows(x: Tensor) -> np.ndarray:
 
 class _NormAct(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, act: int) -> tuple[Tensor, ...]:
-        rows = _rows(x)
-        spread(x.numel())
-        sums = np.zeros((CHUNKS, 2, rows.shape[1]))
-        _moments(rows, sums)
-        mean, square = sums.sum(0) / len(rows)
-        variance = np.maximum(square - mean**2, 0)
-        inverse = 1 / np.sqrt(variance + eps)
-        scale = (weight.detach().numpy() * inverse).astype(np.float32)
-        shift = (bias.detach().numpy() - mean * scale).astype(np.float32)
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d, act: int, index: Any, owned: bool
+    ) -> Tensor:
+        c = x.shape[1]
+        chosen = slice(c) if index is None else index.numpy()
+        mean, var = norm.running_mean.numpy(), norm.running_var.numpy()
+        own_mean, own_var = mean[chosen], var[chosen]  # views, or copies where there is an index
+        kept = np.empty((4, c))
         y = torch.empty_like(x, memory_format=torch.channels_last)
-        _forward(rows, scale, shift, act, _rows(y))
+        spread(x.numel())
+        _forward(
+            _rows(x), weight.detach().numpy()[chosen], bias.detach().numpy()[chosen], norm.eps, act, norm.momentum,
+            own_mean, own_var, kept, _rows(y)
+        )  # fmt: skip
+        if index is not None:
+            mean[chosen], var[chosen] = own_mean, own_var
         ctx.save_for_backward(x)
-        ctx.statistics = mean, inverse, scale, shift
-        ctx.act = act
-        moments = torch.from_numpy(np.stack([mean, variance]).astype(np.float32))
-        ctx.mark_non_differentiable(moments)
-        return y, moments
+        ctx.rest = kept, act, chosen, len(weight), owned
+        return y
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple:
+    def backward(ctx: Any, g: Tensor) -> tuple:
         (x,) = ctx.saved_tensors
-        mean, inverse, scale, shift = ctx.statistics
-        rows = _rows(x)
-        spread(x.numel())
+        kept, act, chosen, features, owned = ctx.rest
+        c = x.shape[1]
         g = g.contiguous(memory_format=torch.channels_last)
-        gz = torch.empty_like(g, memory_format=torch.channels_last)
-        sums = np.zeros((CHUNKS, 2, rows.shape[1]))
-        _reduce(rows, _rows(g), scale, shift, ctx.act, _rows(gz), sums)
-        to_bias, with_x = sums.sum(0)
-        to_weight = (with_x - mean * to_bias) * inverse
-        # dx = scale * (gz - mean(gz) - xhat * mean(gz * xhat)),  xhat = (x - mean) * inverse
-        b = -scale * inverse * to_weight / len(rows)
-        d = -scale * to_bias / len(rows) - b * mean
-        _combine(rows, _rows(gz), scale, b.astype(np.float32), d.astype(np.float32))
-        to_weight, to_bias = (torch.from_numpy(v.astype(np.float32)) for v in (to_weight, to_bias))
-        return gz, to_weight, to_bias, None, None
+        to_x = g if owned else torch.empty_like(g)
+        own = np.empty((2, c), np.float32)
+        spread(x.numel())
+        _backward(_rows(x), _rows(g), kept, act, _rows(to_x), own[0], own[1])
+        whole = np.zeros((2, features), np.float32)
+        whole[:, chosen] = own
+        to_weight, to_bias = torch.from_numpy(whole)
+        return to_x, to_weight, to_bias, None, None, None, None
 
 
-def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = None) -> Tensor:
+def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = None, owned: bool = False) -> Tensor:
     """Batch norm over the first `x.shape[1]` features of `norm` (or those of `index`), then the activation.
 
     Args:
@@ -162,20 +185,13 @@ def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = N
         norm: holds at least c features; its running statistics are updated in training.
         act: "none", "relu" or "hswish".
         index: (c,) which features of `norm` the channels are.
+        owned: what uses the result makes its gradient anew and for this alone (a convolution does, a sum does not), so
+            the gradient by x may be written over it.
     """
-    c = x.shape[1]
-    chosen = slice(c) if index is None else index
-    mean, var, weight, bias = (v[chosen] for v in (norm.running_mean, norm.running_var, norm.weight, norm.bias))
-    ours = norm.training and x.device.type == "cpu" and x.dtype == torch.float32
-    if ours:
+    if norm.training and x.device.type == "cpu" and x.dtype == torch.float32:
         x = x.contiguous(memory_format=torch.channels_last)
-        y, moments = _NormAct.apply(x, weight, bias, norm.eps, ACTS[act])
-        m = x.numel() // c
-        with torch.no_grad():
-            mean.lerp_(moments[0], norm.momentum)
-            var.lerp_(moments[1] * (m / max(m - 1, 1)), norm.momentum)
-            if index is not None:  # those were copies
-                norm.running_mean[index], norm.running_var[index] = mean, var
-        return y
+        return _NormAct.apply(x, norm.weight, norm.bias, norm, ACTS[act], index, owned)
+    chosen = slice(x.shape[1]) if index is None else index
+    mean, var, weight, bias = (v[chosen] for v in (norm.running_mean, norm.running_var, norm.weight, norm.bias))
     y = F.batch_norm(x, mean, var, weight, bias, norm.training, norm.momentum or 0.0, norm.eps)
     return y if act == "none" else F.relu(y) if act == "relu" else F.hardswish(y)

@@ -14,6 +14,7 @@ from explorer.errors import unknown
 from explorer.layer import ACTIVATIONS, OPERATORS, Layer
 from explorer.supernets.depthwise import DepthwiseConv2d
 from explorer.supernets.normact import norm_act
+from explorer.supernets.pointwise import PointwiseConv2d
 
 
 def activation(name: str) -> nn.Module:
@@ -53,15 +54,15 @@ def fit(x: Tensor, size: int) -> Tensor:
 
 
 class NormAct(nn.BatchNorm2d):
-    """Batch norm and activation in one."""
+    """Batch norm and activation in one; `owned` as in `norm_act`."""
 
-    def __init__(self, channels: int, act: str = "none") -> None:
+    def __init__(self, channels: int, act: str = "none", owned: bool = False) -> None:
         super().__init__(channels)
-        self.act = act
+        self.act, self.owned = act, owned
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> the same, normalised and activated."""
-        return norm_act(x, self, self.act)
+        return norm_act(x, self, self.act, owned=self.owned)
 
 
 class Conv(nn.Sequential):
@@ -69,10 +70,11 @@ class Conv(nn.Sequential):
 
     def __init__(self, layer: Layer) -> None:
         pad = layer.dilation * (layer.kernel // 2)
-        if layer.groups == layer.cin == layer.cout and (
-            layer.kernel > 3 or layer.dilation > 1
-        ):  # torch is as fast at 3x3
-            conv: nn.Conv2d = DepthwiseConv2d(layer.cin, layer.kernel, layer.stride, layer.dilation)
+        conv: nn.Conv2d
+        if layer.groups == layer.cin == layer.cout > 1:
+            conv = DepthwiseConv2d(layer.cin, layer.kernel, layer.stride, layer.dilation)
+        elif layer.kernel == layer.stride == layer.groups == 1:
+            conv = PointwiseConv2d(layer.cin, layer.cout)
         else:
             conv = nn.Conv2d(
                 layer.cin, layer.cout, layer.kernel, layer.stride, pad, layer.dilation, layer.groups, bias=False
@@ -113,16 +115,16 @@ class MBConv(nn.Module):
     def __init__(self, layer: Layer) -> None:
         super().__init__()
         mid, self.residual = layer.mid, layer.residual
-        self.expand = nn.Conv2d(layer.cin, mid, 1, bias=False) if mid != layer.cin else None
-        self.expand_norm = NormAct(mid, layer.act) if mid != layer.cin else None
+        self.expand = PointwiseConv2d(layer.cin, mid) if mid != layer.cin else None
+        self.expand_norm = NormAct(mid, layer.act, owned=True) if mid != layer.cin else None
         groups = layer.depthwise
         one = len(groups) == 1
         self.depthwise = (
             DepthwiseConv2d(mid, groups[0][0], layer.stride) if one else MixedDepthwise(groups, layer.stride)
         )
-        self.depthwise_norm = NormAct(mid, layer.act)
+        self.depthwise_norm = NormAct(mid, layer.act, owned=True)
         self.se = SqueezeExcite(mid, layer.se) if layer.se else None
-        self.project = nn.Conv2d(mid, layer.cout, 1, bias=False)
+        self.project = PointwiseConv2d(mid, layer.cout)
         self.project_norm = NormAct(layer.cout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,12 +8,12 @@ Huang and Chu 2021, section 3).
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.layer import Layer
 from explorer.supernets.depthwise import depthwise
 from explorer.supernets.elastic import ElasticMBConv, ElasticNorm
+from explorer.supernets.pointwise import PointwiseConv2d, pointwise
 from explorer.supernets.supernet import Supernet
 
 NEGLIGIBLE = 0.01  # options of a lower probability are not computed in a soft pass
@@ -33,11 +33,11 @@ class UnifiedMBConv(nn.Module):
         super().__init__()
         mid, self.kernels, self.subblocks, self.group = layer.mid, list(kernels), subblocks, layer.cin
         self.act, self.stride, self.residual = layer.act, layer.stride, layer.residual
-        self.expand = nn.Conv2d(layer.cin, mid, 1, bias=False)
+        self.expand = PointwiseConv2d(layer.cin, mid)
         self.expand_norm = ElasticNorm(mid)
         self.weights, self.norms = _depthwise_of(mid, kernels)
         self.alone, self.alone_norms = _depthwise_of(layer.cin, kernels)  # a single sub-block reads the input itself
-        self.project = nn.Conv2d(mid, layer.cout, 1, bias=False)
+        self.project = PointwiseConv2d(mid, layer.cout)
         self.project_norms = nn.ModuleList(ElasticNorm(layer.cout) for _ in range(subblocks if switchable else 1))
 
     def _project_norm(self, skipped: int) -> nn.Module:
@@ -58,7 +58,7 @@ class UnifiedMBConv(nn.Module):
         """
         index, groups = self._channels(layer)
         if len(layer.places) > 1:
-            y = self.expand_norm(F.conv2d(x, self.expand.weight[index]), layer.act, index)
+            y = self.expand_norm(pointwise(x, self.expand.weight[index]), layer.act, index)
             parts = y.split([len(channels) for _, channels in groups], 1)
             outputs = [
                 self.norms[str(k)](depthwise(part, self.weights[str(k)][channels], layer.stride), layer.act, channels)
@@ -67,7 +67,7 @@ class UnifiedMBConv(nn.Module):
         else:
             k = str(layer.kernel)
             outputs = [self.alone_norms[k](depthwise(x, self.alone[k], layer.stride), layer.act)]
-        y = F.conv2d(torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0], self.project.weight[:, index])
+        y = pointwise(torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0], self.project.weight[:, index])
         y = self._project_norm(self.subblocks - len(layer.places))(y)
         return x + y if layer.residual else y
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,13 @@ from explorer.architecture import Architecture
 from explorer.datasets import load_dataset
 from explorer.devices.counts import params
 from explorer.errors import InputError
+from explorer.layer import Layer
 from explorer.spaces import SPACES
 from explorer.supernets import (
     MobileSupernet,
     TrainConfig,
     build,
+    elastic,
     make_supernet,
     recalibrate,
     train_network,
@@ -21,6 +25,7 @@ from explorer.supernets import (
 from explorer.supernets.checkpoint import load_tensors
 from explorer.supernets.depthwise import depthwise
 from explorer.supernets.normact import norm_act
+from explorer.supernets.pointwise import pointwise
 from explorer.supernets.sampling import RULES, forced, largest, smallest
 
 SHAPES = {"mobile-tiny": (1, 10, 8), "mobile-32": (3, 10, 32), "unified-32": (3, 10, 32)}
@@ -80,22 +85,63 @@ def test_counted_macs_are_built_macs(name, rng):
         assert counter.get_total_flops() == 2 * sum(map(macs, layers))
 
 
-@pytest.mark.parametrize(("channels", "size", "kernel"), [(24, 16, 3), (40, 7, 5), (64, 4, 7)])
-def test_depthwise_gradients_equal_torchs(channels, size, kernel):
+@pytest.mark.parametrize(("channels", "size", "kernel"), [(24, 16, 3), (40, 7, 5), (64, 4, 7), (16, 2, 7), (8, 1, 5)])
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2)])
+def test_depthwise_gradients_equal_torchs(channels, size, kernel, stride, dilation):
     x = torch.randn(8, channels, size, size, requires_grad=True)
     w = torch.randn(channels, 1, kernel, kernel, requires_grad=True)
-    g = torch.randn(8, channels, size, size)
-    ours = torch.autograd.grad(depthwise(x, w), (x, w), g)
-    torchs = torch.autograd.grad(F.conv2d(x, w, padding=kernel // 2, groups=channels), (x, w), g)
-    for a, b in zip(ours, torchs):
+    plain = F.conv2d(x, w, None, stride, dilation * (kernel // 2), dilation, channels)
+    g = torch.randn_like(plain)
+    ours = torch.autograd.grad(depthwise(x, w, stride, dilation), (x, w), g)
+    for a, b in zip(ours, torch.autograd.grad(plain, (x, w), g)):
         assert (a - b).abs().max() <= 3e-6 * b.abs().max()
+
+
+def test_pointwise_and_its_gradients_equal_torchs():
+    x = torch.randn(8, 12, 5, 5, requires_grad=True)
+    w = torch.randn(24, 16, 1, 1, requires_grad=True)
+    ours, plain = pointwise(x, w, 20), F.conv2d(x, w[:20, :12])
+    g = torch.randn_like(plain)
+    assert torch.allclose(ours, plain, atol=1e-5)
+    for a, b in zip(torch.autograd.grad(ours, (x, w), g), torch.autograd.grad(plain, (x, w), g)):
+        assert torch.allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_block_has_the_gradients_of_torchs_own_operations(monkeypatch, stride):
+    # one gradient is written over another where nothing else holds it: the residual sum's is held twice
+    layer = Layer("mbconv", 16, 16, 8, 5, stride, 48, 8, "hswish", residual=stride == 1, name="b")
+    x = torch.randn(8, 16, 8, 8).contiguous(memory_format=torch.channels_last)
+    found = []
+    for torchs in (False, True):
+        if torchs:
+            monkeypatch.setattr(elastic, "norm_act", _plain_norm)
+            monkeypatch.setattr(elastic, "depthwise", lambda x, w, s: F.conv2d(x, w, None, s, 2, 1, len(w)))
+            monkeypatch.setattr(elastic, "pointwise", lambda x, w, cout=None: F.conv2d(x, w[:cout, : x.shape[1]]))
+        torch.manual_seed(0)
+        block, leaf = elastic.ElasticMBConv(replace(layer, mid=64), (3, 5, 7)), x.clone().requires_grad_()
+        block(leaf * 1, layer).pow(3).sum().backward()
+        found.append([leaf.grad, *(p.grad for p in block.parameters() if p.grad is not None)])
+    assert len(found[0]) == len(found[1]) > 8
+    for a, b in zip(*found):
+        assert torch.allclose(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
+
+
+def _plain_norm(x, norm, act, index=None, owned=False):
+    c = x.shape[1]
+    return _torch_act(F.batch_norm(x, None, None, norm.weight[:c], norm.bias[:c], True), act)
 
 
 @pytest.mark.parametrize("act", ["none", "relu", "hswish"])
 def test_norm_act_equals_torchs(act):
     x = torch.randn(16, 24, 9, 9) * 3 + 1
     results = []
-    for run in (lambda x, n: norm_act(x, n, act), lambda x, n: _torch_act(n(x), act)):
+    for run in (
+        lambda x, n: norm_act(x, n, act),
+        lambda x, n: norm_act(x, n, act, torch.arange(24)),
+        lambda x, n: norm_act(x, n, act, owned=True) * 1,
+        lambda x, n: _torch_act(n(x), act),
+    ):
         torch.manual_seed(0)
         norm = nn.BatchNorm2d(24)
         nn.init.uniform_(norm.weight, 0.5, 2)
@@ -104,8 +150,9 @@ def test_norm_act_equals_torchs(act):
         y = run(leaf, norm)
         y.backward(torch.linspace(-1, 1, y.numel()).view_as(y))
         results.append((y, leaf.grad, norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var))
-    for a, b in zip(*results):
-        assert torch.allclose(a, b, rtol=1e-4, atol=1e-4 * float(b.abs().max()))
+    for *ours, torchs in zip(*results):
+        for a in ours:
+            assert torch.allclose(a, torchs, rtol=1e-4, atol=1e-4 * float(torchs.detach().abs().max()))
 
 
 def _torch_act(x, act):
