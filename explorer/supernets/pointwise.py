@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+PARTS = 4  # of a weight gradient's sums
+
 
 class _Pointwise(torch.autograd.Function):
     @staticmethod
@@ -26,8 +28,17 @@ class _Pointwise(torch.autograd.Function):
         to_weight = None
         if ctx.needs_input_grad[1]:
             to_weight = torch.zeros_like(weight)
-            to_weight[: ctx.cout, :cin, 0, 0] = g.t() @ _rows(x)
+            to_weight[: ctx.cout, :cin, 0, 0] = _product(g, _rows(x))
         return to_x, to_weight, None
+
+
+def _product(g: Tensor, x: Tensor) -> Tensor:
+    """g (m, cout) transposed times x (m, cin): sums over so many rows that parts of them make the threads' work."""
+    if g.shape[1] > x.shape[1]:  # the narrow one first: what is transposed is copied
+        return _product(x, g).t()
+    parts = PARTS if len(g) % PARTS == 0 else 1
+    g, x = g.view(parts, -1, g.shape[1]), x.view(parts, -1, x.shape[1])
+    return torch.bmm(g.transpose(1, 2), x).sum(0)
 
 
 def _rows(x: Tensor) -> Tensor:
