@@ -21,6 +21,28 @@ BLOCK = 64  # rows summed in float32 before they are added in float64
 ACTS = {"none": 0, "relu": 1, "hswish": 2}
 
 
+@njit(inline="always")
+def _activated(z: float, act: int) -> float:
+    if act == 0:
+        y = z
+    elif act == 1:
+        y = max(z, np.float32(0))
+    else:
+        y = z * min(max(z + np.float32(3), np.float32(0)), np.float32(6)) * np.float32(1 / 6)
+    return y
+
+
+@njit(inline="always")
+def _slope(z: float, act: int) -> float:
+    if act == 0:
+        s = np.float32(1)
+    elif act == 1:
+        s = np.float32(1) if z > 0 else np.float32(0)
+    else:
+        s = np.float32(0) if z <= -3 else (np.float32(1) if z >= 3 else z * np.float32(1 / 3) + np.float32(0.5))
+    return s
+
+
 @njit(parallel=True, fastmath=True, cache=True)
 def _forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float, act: int, momentum: float,
              running_mean: np.ndarray, running_var: np.ndarray, kept: np.ndarray, y: np.ndarray) -> None:  # fmt: skip
@@ -56,17 +78,8 @@ def _forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float, ac
     scale, shift = kept[2].astype(np.float32), kept[3].astype(np.float32)
     for chunk in prange(CHUNKS):
         for row in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
-            if act == 0:
-                for c in range(channels):
-                    y[row, c] = x[row, c] * scale[c] + shift[c]
-            elif act == 1:
-                for c in range(channels):
-                    y[row, c] = max(x[row, c] * scale[c] + shift[c], np.float32(0))
-            else:
-                for c in range(channels):
-                    z = x[row, c] * scale[c] + shift[c]
-                    gate = min(max(z + np.float32(3), np.float32(0)), np.float32(6))
-                    y[row, c] = z * gate * np.float32(1 / 6)
+            for c in range(channels):
+                y[row, c] = _activated(x[row, c] * scale[c] + shift[c], act)
 
 
 @njit(parallel=True, fastmath=True, cache=True)
@@ -82,24 +95,10 @@ def _backward(x: np.ndarray, g: np.ndarray, kept: np.ndarray, act: int, to_x: np
         for start in range(low, high, BLOCK):
             block[:] = 0
             for row in range(start, min(start + BLOCK, high)):
-                if act == 0:
-                    for c in range(channels):
-                        v = g[row, c]
-                        block[0, c] += v
-                        block[1, c] += v * x[row, c]
-                elif act == 1:
-                    for c in range(channels):
-                        z = x[row, c] * scale[c] + shift[c]
-                        v = g[row, c] if z > 0 else np.float32(0)
-                        block[0, c] += v
-                        block[1, c] += v * x[row, c]
-                else:
-                    for c in range(channels):
-                        z = x[row, c] * scale[c] + shift[c]
-                        inside = z * np.float32(1 / 3) + np.float32(0.5)
-                        v = g[row, c] * (np.float32(0) if z <= -3 else (np.float32(1) if z >= 3 else inside))
-                        block[0, c] += v
-                        block[1, c] += v * x[row, c]
+                for c in range(channels):
+                    v = g[row, c] * _slope(x[row, c] * scale[c] + shift[c], act)
+                    block[0, c] += v
+                    block[1, c] += v * x[row, c]
             for c in range(channels):
                 sums[chunk, 0, c] += block[0, c]
                 sums[chunk, 1, c] += block[1, c]
@@ -118,20 +117,9 @@ def _backward(x: np.ndarray, g: np.ndarray, kept: np.ndarray, act: int, to_x: np
         constant[c] = -kept[2, c] * total / m - b * mean
     for chunk in prange(CHUNKS):
         for row in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
-            if act == 0:
-                for c in range(channels):
-                    to_x[row, c] = g[row, c] * scale[c] + x[row, c] * by_x[c] + constant[c]
-            elif act == 1:
-                for c in range(channels):
-                    z = x[row, c] * scale[c] + shift[c]
-                    v = g[row, c] if z > 0 else np.float32(0)
-                    to_x[row, c] = v * scale[c] + x[row, c] * by_x[c] + constant[c]
-            else:
-                for c in range(channels):
-                    z = x[row, c] * scale[c] + shift[c]
-                    inside = z * np.float32(1 / 3) + np.float32(0.5)
-                    v = g[row, c] * (np.float32(0) if z <= -3 else (np.float32(1) if z >= 3 else inside))
-                    to_x[row, c] = v * scale[c] + x[row, c] * by_x[c] + constant[c]
+            for c in range(channels):
+                v = g[row, c] * _slope(x[row, c] * scale[c] + shift[c], act)
+                to_x[row, c] = v * scale[c] + x[row, c] * by_x[c] + constant[c]
 
 
 def _rows(x: Tensor) -> np.ndarray:

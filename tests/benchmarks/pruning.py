@@ -6,7 +6,8 @@
     python -m tests.benchmarks.pruning report docs/pruning.csv
 
 `sizes` searches a network of cells on fashion-mnist (at most ten minutes a run) and trains every network of 50, 25 and 10 % alone on
-one short schedule; accuracies are of all 10,000 test images. `memory` is the highest use of a process that searches in three stages,
+one short schedule; accuracies are of all 10,000 test images. "torch-pruning" (extra `peers`) is that library's documented way, global group
+magnitude in steps, on the same network with as many training steps as our search has. `memory` is the highest use of a process that searches in three stages,
 against one that searches all at once. `latency` times a family's networks in onnxruntime. Rows are appended, so a stopped run goes on.
 """
 
@@ -24,10 +25,11 @@ import numpy as np
 from tests.benchmarks.ladder import append, rows_of
 
 SIZES = (0.5, 0.25, 0.1)
-# name -> what differs from the recipe's search; None: no search, a narrower network with every operation
-METHODS: dict[str, dict | None] = {
+# name -> what differs from the recipe's search; None: no search, a narrower network with every operation; "peer": another library's
+METHODS: dict[str, dict | str | None] = {
     "all three": {}, "operations": {"granularities": ("operation",)}, "width": None,
     "all three, pruned once": {"regrow": 0.0}, "operations and filters": {"granularities": ("operation", "filter")},
+    "torch-pruning": "peer",
 }  # fmt: skip
 EPOCHS = 0.8  # of the training of every network
 
@@ -66,11 +68,15 @@ def sizes(out: Path, seeds: list[int], methods: list[str]) -> None:
             if done >= set(SIZES):
                 continue
             start = time.perf_counter()
-            networks = _narrow(images, seed) if changes is None else _searched(images, changes, seed, progress)
+            if changes == "peer":
+                networks, train = _peer(images, seed, progress), _trained_plain
+            else:
+                networks = _narrow(images, seed) if changes is None else _searched(images, changes, seed, progress)
+                train = _trained
             seconds = time.perf_counter() - start
             for size, snapshot in networks.items():
                 if size not in done:
-                    append(out, {"method": method, "seed": seed, "size": size} | _trained(snapshot, images, seed)
+                    append(out, {"method": method, "seed": seed, "size": size} | train(snapshot, images, seed)
                            | {"search_seconds": f"{seconds:.0f}"})  # fmt: skip
                     print(rows_of(out)[-1], flush=True)
 
@@ -99,14 +105,70 @@ def _narrow(images, seed: int) -> dict:
     }
 
 
+def _peer(images, seed: int, progress) -> dict:
+    """torch-pruning: whole groups of channels by magnitude, over all layers; training before, and between the sizes."""
+    import copy
+
+    import torch
+    import torch_pruning
+
+    from explorer.family import FamilyConfig
+    from explorer.supernets import TrainConfig, build, train_network
+
+    search = FamilyConfig().search
+    steps = search.stages * (search.warmup + search.rounds * search.steps)
+    network = build(base(images), images.mean, images.std, seed)
+    count = lambda: sum(p.numel() for p in network.parameters())  # noqa: E731
+    full, found = count(), {}
+    epochs = steps / (len(SIZES) + 1) * search.batch / len(images.train)
+    config = TrainConfig(epochs=epochs, batch=search.batch, lr=search.lr, weight_decay=search.weight_decay)
+    for part, size in enumerate(SIZES):
+        train_network(network, images, config, seed + part, progress)
+        pruner = torch_pruning.pruner.BasePruner(
+            network, torch.rand(2, images.channels, images.size, images.size), global_pruning=True,
+            importance=torch_pruning.importance.GroupMagnitudeImportance(p=2), pruning_ratio=0.99, max_pruning_ratio=0.95,
+            iterative_steps=200, ignored_layers=[network.block(network.names[-1])],
+        )  # fmt: skip
+        while count() > size * full:
+            pruner.step()
+        found[size] = copy.deepcopy(network)
+    return found
+
+
+def _trained_plain(network, images, seed: int) -> dict:
+    """As `_trained`, for a network that has no list of layers."""
+    import torch
+
+    from explorer.evaluators.shared_weights import accuracy
+    from explorer.supernets import recalibrate, train_network
+    from explorer.supernets.plain import initialise
+
+    start = time.perf_counter()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        initialise(network)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_parameters()
+    recalibrate(train_network(network, images, _schedule(), seed), images, 2000)
+    return {
+        "params": sum(p.numel() for p in network.parameters()), "masked": 0, "val": f"{accuracy(network, images.val):.4f}",
+        "test": f"{accuracy(network, images.test):.4f}", "seconds": f"{time.perf_counter() - start:.0f}",
+    }  # fmt: skip
+
+
+def _schedule():
+    from explorer.supernets import TrainConfig
+
+    return TrainConfig(epochs=EPOCHS, batch=64, lr=0.1, label_smoothing=0.1)
+
+
 def _trained(snapshot, images, seed: int) -> dict:
     from explorer.evaluators.shared_weights import accuracy
     from explorer.pruning import finish
-    from explorer.supernets import TrainConfig
 
     start = time.perf_counter()
-    config = TrainConfig(epochs=EPOCHS, batch=64, lr=0.1, label_smoothing=0.1)
-    done = finish(snapshot, images, config, seed, fresh=True)
+    done = finish(snapshot, images, _schedule(), seed, fresh=True)
     network = done.carved.network
     return {
         "params": snapshot.carved.params, "masked": snapshot.carved.masked, "val": f"{done.accuracy:.4f}",
