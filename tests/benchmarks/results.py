@@ -288,7 +288,7 @@ def pruning() -> str:
 
     t = csv("pruning.csv")
     of = lambda method, size: t[(t["method"] == method) & (t["size"] == size)].set_index("seed")["test"]  # noqa: E731
-    rows = [[f"{method} ({len(of(method, SIZES[0]))} seeds)", *(spread(of(method, size)) for size in SIZES)]
+    rows = [[f"{method} ({len(of(method, SIZES[0]))} seed{'s' * (len(of(method, SIZES[0])) > 1)})", *(spread(of(method, size)) for size in SIZES)]
             for method in METHODS if len(of(method, SIZES[0]))]  # fmt: skip
     said = [
         f"{other} at {size:.0%} " + ", ".join(f"{100 * v:+.2f}" for v in of("all three", size) - of(other, size))
