@@ -109,8 +109,8 @@ def _fine_tuned(study: Study, network: Any, epochs: int, progress: Progress) -> 
     images = study.images
     before = accuracy(network, images.val)
     trained = read_toml(study.folder / "recipe.toml").get("supernet", {})
-    augmentation = {k: trained[k] for k in ("flip", "shift", "cutout", "batch") if k in trained}
-    config = TrainConfig(epochs=epochs, lr=TUNING_LR, label_smoothing=0.1, **augmentation)
+    same = {k: trained[k] for k in ("flip", "shift", "cutout", "batch", "weight_decay") if k in trained}
+    config = TrainConfig(epochs=epochs, lr=TUNING_LR, label_smoothing=0.1, **same)
     network = train_network(network, images, config, study.manifest.seed, progress)
     return network, {"epochs": epochs, "val_before": before, "val_after": accuracy(network, images.val)}
 
