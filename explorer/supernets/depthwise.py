@@ -20,7 +20,7 @@ CHUNKS = 8  # fixed, so that sums have one order whatever the number of threads
 OURS = 5  # kernel from which the compiled loop beats torch
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(parallel=True, cache=True)
 def _weight_gradient(x: np.ndarray, g: np.ndarray, k: int, stride: int, dilation: int, partial: np.ndarray) -> None:
     """Add x (n, h, w, c) correlated with g (n, h', w', c) into partial (CHUNKS, k*k, c)."""
     n, h, w, channels = x.shape

@@ -43,7 +43,7 @@ def _slope(z: float, act: int) -> float:
     return s
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(parallel=True, cache=True)
 def _forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float, act: int, momentum: float,
              running_mean: np.ndarray, running_var: np.ndarray, kept: np.ndarray, y: np.ndarray) -> None:  # fmt: skip
     """y = act(batch norm of x), both (m, c); running statistics move on; mean, 1/std, scale, shift into kept (4, c)."""
@@ -82,7 +82,7 @@ def _forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float, ac
                 y[row, c] = _activated(x[row, c] * scale[c] + shift[c], act)
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(parallel=True, cache=True)
 def _backward(x: np.ndarray, g: np.ndarray, kept: np.ndarray, act: int, to_x: np.ndarray, to_weight: np.ndarray,
               to_bias: np.ndarray) -> None:  # fmt: skip
     """Gradients by x, weight and bias, where g (m, c) is that by y; `to_x` may be `g` itself."""

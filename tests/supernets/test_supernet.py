@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -125,6 +128,28 @@ def test_a_block_has_the_gradients_of_torchs_own_operations(monkeypatch, stride)
     assert len(found[0]) == len(found[1]) > 8
     for a, b in zip(*found):
         assert torch.allclose(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
+
+
+LOOPS = """
+import hashlib, torch
+from torch import nn
+from explorer.supernets.depthwise import depthwise
+from explorer.supernets.normact import norm_act
+torch.manual_seed(0)
+torch.set_num_threads(1)
+x, w, norm = torch.randn(8, 24, 8, 8, requires_grad=True), torch.randn(24, 1, 5, 5, requires_grad=True), nn.BatchNorm2d(24)
+norm_act(depthwise(norm_act(x, norm, "hswish"), w), norm, "relu").pow(3).sum().backward()
+print(hashlib.sha256(b"".join(t.numpy().tobytes() for t in (x.grad, w.grad, norm.weight.grad, norm.running_var))).hexdigest())
+"""
+
+
+def test_who_compiled_the_loops_makes_no_difference(tmp_path):
+    given = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "1"}
+    runs = [
+        subprocess.run([sys.executable, "-c", LOOPS], env=given, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert runs[0].stdout == runs[1].stdout
 
 
 def _plain_norm(x, norm, act, index=None, owned=False):
