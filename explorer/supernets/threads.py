@@ -3,8 +3,8 @@
 Starting and joining threads costs more than a small loop takes; where another process holds a core, it costs a time
 slice of the system each time. So small arrays stay on one thread. Sums do not depend on it: their chunks are fixed.
 
-No compiled loop has `fastmath`: the process that compiles a parallel loop runs other machine code than those that load it
-from the cache, and where the compiler may fuse and reorder, their results differ in the last bit.
+No compiled loop has `fastmath`: the process that compiles a parallel loop runs other machine code than those that load
+it from the cache, and where the compiler may fuse and reorder, their results differ in the last bit.
 """
 
 from collections.abc import Iterator
