@@ -79,7 +79,7 @@ def _round(form: str) -> Callable[[], None]:
     import torch
     import torch.nn.functional as F
 
-    from explorer.supernets import MobileSupernet, elastic
+    from explorer.supernets import MobileSupernet, elastic, pointwise
     from explorer.supernets.memory import keep_memory
 
     ours = form == "ours"
@@ -88,7 +88,7 @@ def _round(form: str) -> Callable[[], None]:
     if not ours and form != "our norms":
         elastic.norm_act = _torch_norm_act
     if not ours and form != "our products":
-        elastic.pointwise, elastic.PointwiseConv2d = _torch_pointwise, _torch_conv
+        elastic.pointwise = pointwise.pointwise = _torch_pointwise
     if ours or form == "our allocator":
         keep_memory()
     supernet = MobileSupernet(REFERENCE, [0.3], [0.3]).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -115,12 +115,6 @@ def _torch_pointwise(x: Any, weight: Any, cout: int | None = None) -> Any:
     import torch.nn.functional as F
 
     return F.conv2d(x, weight[:cout, : x.shape[1]])
-
-
-def _torch_conv(cin: int, cout: int) -> Any:
-    import torch
-
-    return torch.nn.Conv2d(cin, cout, 1, bias=False)
 
 
 def _torch_norm_act(x: Any, norm: Any, act: str, index: Any = None, owned: bool = False) -> Any:

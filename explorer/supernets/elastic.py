@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from explorer.layer import Layer
 from explorer.supernets.depthwise import depthwise
 from explorer.supernets.normact import norm_act
-from explorer.supernets.plain import SqueezeExcite, activation
-from explorer.supernets.pointwise import PointwiseConv2d, pointwise
+from explorer.supernets.plain import SqueezeExcite, activation, convolution
+from explorer.supernets.pointwise import pointwise
 
 
 class ElasticKernel(nn.Module):
@@ -65,12 +65,7 @@ class ElasticConv(nn.Module):
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
-        one = layer.kernel == layer.stride == 1
-        self.conv = (
-            PointwiseConv2d(layer.cin, layer.cout)
-            if one
-            else nn.Conv2d(layer.cin, layer.cout, layer.kernel, layer.stride, layer.kernel // 2, bias=False)
-        )
+        self.conv = convolution(layer)
         self.norm = ElasticNorm(layer.cout) if layer.bn else None
         self.act = activation(layer.act)
 

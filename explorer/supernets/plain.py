@@ -65,22 +65,23 @@ class NormAct(nn.BatchNorm2d):
         return norm_act(x, self, self.act, owned=self.owned)
 
 
+def convolution(layer: Layer) -> nn.Conv2d:
+    """The convolution of a layer alone, in the form that trains fastest on CPUs."""
+    if layer.groups == layer.cin == layer.cout > 1:
+        return DepthwiseConv2d(layer.cin, layer.kernel, layer.stride, layer.dilation)
+    if layer.kernel == layer.stride == layer.groups == 1:
+        return PointwiseConv2d(layer.cin, layer.cout)
+    pad = layer.dilation * (layer.kernel // 2)
+    return nn.Conv2d(layer.cin, layer.cout, layer.kernel, layer.stride, pad, layer.dilation, layer.groups, bias=False)
+
+
 class Conv(nn.Sequential):
     """Where the layer has one, an activation of the input; convolution; then batch norm where it has it, activation."""
 
     def __init__(self, layer: Layer) -> None:
-        pad = layer.dilation * (layer.kernel // 2)
-        conv: nn.Conv2d
-        if layer.groups == layer.cin == layer.cout > 1:
-            conv = DepthwiseConv2d(layer.cin, layer.kernel, layer.stride, layer.dilation)
-        elif layer.kernel == layer.stride == layer.groups == 1:
-            conv = PointwiseConv2d(layer.cin, layer.cout)
-        else:
-            conv = nn.Conv2d(
-                layer.cin, layer.cout, layer.kernel, layer.stride, pad, layer.dilation, layer.groups, bias=False
-            )
         before = [activation(layer.before)] if layer.before != "none" else []
-        super().__init__(*before, conv, NormAct(layer.cout, layer.act) if layer.bn else activation(layer.act))
+        after = NormAct(layer.cout, layer.act) if layer.bn else activation(layer.act)
+        super().__init__(*before, convolution(layer), after)
 
 
 class SqueezeExcite(nn.Module):

@@ -110,9 +110,10 @@ class DashboardState:
         here = self.generated.accuracy
         asked = pd.DataFrame([self.budget | {device: max(low, at + d)} for d in (step, -step)])
         more, less = (c.accuracy - here for c in self.study.generate_many(asked, self.generator))
+        buys, costs = (abs(round(100 * max(gain, 0), 2)) for gain in (more, -less))  # abs: no -0.00
         return (
-            f"{step:g} {unit} more on {device} buys {100 * max(more, 0):.2f} points; {step:g} {unit} less costs "
-            f"{100 * max(-less, 0):.2f} ({self.study.accuracy_is})."
+            f"{step:g} {unit} more on {device} buys {buys:.2f} points; {step:g} {unit} less costs {costs:.2f} "
+            f"({self.study.accuracy_is})."
         )
 
     # what is looked at ----------------------------------------------------------------------------------------

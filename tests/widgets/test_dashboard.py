@@ -192,6 +192,7 @@ def test_up_to_four_networks_are_compared(page, digits_study):
 def test_the_knee_and_what_more_time_buys(page):
     page.budgets.rows["mobile"].slider.value = page.state.range("mobile")[0]
     assert "buys" in page.budgets.more.value
+    assert "costs 0.00 (" in page.budgets.more.value  # at the end of the slider less is not for sale
     page.budgets.knee.click()
     assert page.state.budget["mobile"] == page.state.study.knee("mobile")
 
