@@ -179,16 +179,16 @@ def sgnas() -> str:
     rows, time = [], found.pop("time")
     for name, f in found.items():
         rows.append([name, ", ".join(f"{v:.1%}" for v in f["raw_error"].values()), ", ".join(f"{v:.3f}" for v in f["tau"].values()),
-                     f"{100 * f['gap_to_nsga2']['mean']:.2f} / {100 * f['gap_to_nsga2']['worst']:.2f}",
+                     f"{f['gap_points']['mean']:.2f} / {f['gap_points']['worst']:.2f}",
                      f"{f['predicted']['generated']:.2%}"])  # fmt: skip
     recipe = [f for name, f in found.items() if name.startswith("recipe")]
     tau = np.mean([v for f in recipe for v in f["tau"].values()])
-    gap, worst = np.mean([f["gap_to_nsga2"]["mean"] for f in recipe]), max(f["gap_to_nsga2"]["worst"] for f in recipe)
+    gap, worst = np.mean([f["gap_points"]["mean"] for f in recipe]), max(f["gap_points"]["worst"] for f in recipe)
     nsga2 = np.mean([f["predicted"]["nsga2"] for f in recipe])
     head = ["", "cost off its target: mobile, cpu, gpu, MACs", "tau", "below NSGA-II, mean / worst [points]",
             f"predicted accuracy (NSGA-II {nsga2:.2%})"]  # fmt: skip
     return table(head, rows) + (
-        f"\n\nOver seeds and devices of the recipe tau is {tau:.3f}, the mean gap {100 * gap:.2f} points, the worst {100 * worst:.2f}. "
+        f"\n\nOver seeds and devices of the recipe tau is {tau:.3f}, the mean gap {gap:.2f} points, the worst {worst:.2f}. "
         f"100 budgets in one pass take {time['generator']['ms']:.0f} ms; a search per budget that is as accurate (`constrained`, "
         f"{time['constrained']['evaluations_each']} evaluations of the same predictor each) takes "
         f"{time['constrained']['seconds']:.1f} s for all, {time['ratio']:.0f} times as long."

@@ -108,7 +108,7 @@ def quality(study, generator, seed: int) -> dict:
     return {
         "predicted": {k: float(study.predictor.evaluate(chosen[k]).mean()) for k in measured},
         "measured": {k: [round(float(a), 4) for a in v] for k, v in measured.items()},
-        "within": within, "gap_to_nsga2": {"mean": float(gap.mean()), "worst": float(gap.max())},
+        "within": within, "gap_points": {"mean": float(gap.mean()), "worst": float(gap.max())},
     }  # fmt: skip
 
 
