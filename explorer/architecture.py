@@ -123,6 +123,12 @@ def key_of(space: SearchSpace, choices: Sequence[int] | np.ndarray) -> str:
     return "a" + "".join(digits)
 
 
+def choices_of(architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[int, ...]:
+    """The option indices of an architecture, or of a row of codes, unchecked."""
+    choices = architecture.choices if isinstance(architecture, Architecture) else architecture
+    return tuple(int(c) for c in choices)
+
+
 def _width(options: int) -> int:
     return 1 if options <= 36 else 2
 

@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from explorer.architecture import Architecture, as_codes
+from explorer.architecture import Architecture, as_codes, choices_of
 from explorer.errors import InputError
 from explorer.layer import Layer
 from explorer.spaces.cells import Cells
@@ -74,16 +74,14 @@ class CellSpace(Cells):
 
     def to_string(self, architecture: Architecture | Sequence[int], canonical: bool = True) -> str:
         """The benchmark's string of an architecture; with `canonical=False` of exactly these choices."""
-        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
-        codes = as_codes(self, [tuple(int(c) for c in choices)])
+        codes = as_codes(self, [choices_of(architecture)])
         row = (self.canonical(codes) if canonical else codes)[0]
         words = [f"{OPERATIONS[c]}~{source}" for c, (_, source) in zip(row, EDGES)]
         return "+".join(f"|{'|'.join(words[start:end])}|" for start, end in ((0, 1), (1, 3), (3, 6)))
 
     def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
         """The operators that run, in order; what leads nowhere or comes from nowhere is left out."""
-        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
-        row = self.canonical(as_codes(self, [tuple(int(c) for c in choices)]))[0]
+        row = self.canonical(as_codes(self, [choices_of(architecture)]))[0]
         return _network(self, tuple(int(c) for c in row))
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from explorer.architecture import Architecture, as_codes
+from explorer.architecture import Architecture, as_codes, choices_of
 from explorer.layer import Layer, Part
 from explorer.spaces.cells import Cells
 
@@ -61,8 +61,7 @@ class DartsSpace(Cells):
 
     def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
         """The operators that run, in order."""
-        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
-        row = self.canonical(as_codes(self, [tuple(int(c) for c in choices)]))[0].tolist()
+        row = self.canonical(as_codes(self, [choices_of(architecture)]))[0].tolist()
         stem, pool, classifier = self._ends()
         chain, before, last = [stem], "stem", "stem"
         for place in self._places():

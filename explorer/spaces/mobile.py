@@ -17,6 +17,7 @@ import numpy as np
 from explorer.architecture import Architecture, as_codes
 from explorer.errors import InputError
 from explorer.layer import Layer, Part, round_width
+from explorer.spaces.chain import in_a_row
 from explorer.spaces.operators import sample_uniform
 
 
@@ -275,13 +276,7 @@ class MobileSpace:
 
     def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
         """The operators that run, in order; each layer's input is the one before it."""
-        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
-        codes = as_codes(self, [tuple(int(c) for c in choices)])[0]
-        chain: list[Layer] = []
-        for part in self.parts():
-            for layer in part.layers(tuple(int(codes[g]) for g in part.genes)):
-                chain.append(replace(layer, inputs=(chain[-1].name,) if chain else ()))
-        return tuple(chain)
+        return in_a_row(self, architecture)
 
     def _size(self, stage: int, resolution: int) -> int:
         """Feature-map size at the input of a stage."""

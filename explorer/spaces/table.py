@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.architecture import Architecture, as_codes
+from explorer.architecture import Architecture, as_codes, choices_of
 from explorer.config import Settings, parse
 from explorer.errors import InputError
 from explorer.layer import Layer
@@ -93,8 +93,7 @@ class TableSpace:
 
     def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
         """The operators that run, in order."""
-        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
-        return self.networks[self.decisions["network"][int(choices[0])]]
+        return self.networks[self.decisions["network"][choices_of(architecture)[0]]]
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explorer.architecture import Architecture
+from explorer.architecture import Architecture, choices_of
 from explorer.layer import Layer
 from explorer.supernets.elastic import ElasticClassifier, ElasticConv, ElasticPool
 from explorer.supernets.plain import Network, Preprocess, initialise
@@ -48,8 +48,7 @@ class Supernet(nn.Module):
 
     def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
         """`space.layers`, remembered by choices."""
-        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
-        key = tuple(int(c) for c in choices)
+        key = choices_of(architecture)
         if key not in self._known:
             if len(self._known) >= KNOWN:
                 self._known.clear()

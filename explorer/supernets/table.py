@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from explorer.architecture import Architecture
+from explorer.architecture import Architecture, choices_of
 from explorer.supernets.plain import Network, build
 
 
@@ -36,7 +36,6 @@ class TableNetworks(nn.Module):
         return copy.deepcopy(self._of(architecture))
 
     def _of(self, architecture: Architecture | np.ndarray | Sequence[int]) -> Network:
-        choices = architecture.choices if isinstance(architecture, Architecture) else architecture
-        network = self.networks[int(choices[0])]
+        network = self.networks[choices_of(architecture)[0]]
         assert isinstance(network, Network)
         return network

@@ -1,0 +1,24 @@
+"""Networks that are one row of layers, each fed by the one before it: the mobile and the unified family."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from explorer.architecture import Architecture, as_codes, choices_of
+from explorer.layer import Layer
+
+
+def in_a_row(space: Any, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+    """The layers of all parts of a space with `parts()`, in order.
+
+    Raises:
+        InputError: no architecture of the space.
+    """
+    row = as_codes(space, [choices_of(architecture)])[0]
+    chain: list[Layer] = []
+    for part in space.parts():
+        for layer in part.layers(tuple(int(row[gene]) for gene in part.genes)):
+            chain.append(replace(layer, inputs=(chain[-1].name,) if chain else ()))
+    return tuple(chain)
