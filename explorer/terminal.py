@@ -28,6 +28,17 @@ def plain(text: str) -> str:
 
 
 _stop = threading.Event()
+_hints: list[str] = []
+
+
+def hint_when_stopped(text: str) -> None:
+    """What to say where this command is stopped: how it goes on."""
+    _hints.append(text)
+
+
+def stop_hint() -> str:
+    """The last hint of this command, ready to follow "stopped"."""
+    return f"; {_hints[-1]}" if _hints else ""
 
 
 @contextlib.contextmanager
@@ -39,6 +50,7 @@ def interruptible() -> Iterator[None]:
         raise KeyboardInterrupt
 
     _stop.clear()
+    _hints.clear()
     if threading.current_thread() is not threading.main_thread():  # only there can signals be taken
         yield
         return

@@ -18,7 +18,7 @@ from PIL import Image
 
 import explorer
 from explorer.architecture import Architecture
-from explorer.cli import parse_budget
+from explorer.cli_study import parse_budget
 from explorer.datasets import load_dataset
 from explorer.devices import load_device
 from explorer.devices.formats import read_blocks, read_measurements

@@ -1,4 +1,4 @@
-"""`explorer bench`: speed and memory of this machine, as ratios."""
+"""`explorer bench` and `doctor`: this machine, its speed and its installation."""
 
 from __future__ import annotations
 
@@ -37,4 +37,14 @@ def bench(
     text = table(said) + "".join(f"\nworse: {line}" for line in worse)
     answer(found, as_json, text)
     if worse:
+        raise typer.Exit(1)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check this installation; exit code 1 where something is broken."""
+    from explorer.doctor import checks
+
+    rows = checks()
+    answer(rows, as_json, table([{"": row["state"], "what": row["what"], "detail": row["detail"]} for row in rows]))
+    if any(row["state"] == "broken" for row in rows):
         raise typer.Exit(1)
