@@ -103,5 +103,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
-        return " to ".join(_cell(v) for v in value) if len(value) == 2 else ", ".join(map(_cell, value))
+        span = len(value) == 2 and all(isinstance(v, (int, float)) for v in value)
+        return (" to " if span else ", ").join(map(_cell, value))
     return str(value)

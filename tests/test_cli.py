@@ -145,6 +145,12 @@ def test_lists(verb, keys, command):
     assert command(verb).stdout.strip()
 
 
+def test_two_numbers_are_a_range_and_two_names_are_not():
+    from explorer.terminal import table
+
+    assert table([{"range": [0.5, 2], "names": ["pnag", "expert"]}]).splitlines()[1] == "0.5 to 2  pnag, expert"
+
+
 def test_evaluate_measure_and_export(command, digits_study, tmp_path):
     reported = digits_study.manifest.reported[0]
     done = command("evaluate", "digits", "--architecture", reported.key, "--split", "test", "--json")
