@@ -147,8 +147,8 @@ def add(
 ) -> None:  # fmt: skip
     """A study with one more slider: recosts every network and trains the generator again, nothing else."""
     from explorer.devices import load_device
-    from explorer.pipeline import add_device
     from explorer.study import open_study
+    from explorer.widening import add_device
 
     made = add_device(open_study(study), load_device(device), out, progress)
     value = {"study": str(made.folder), "devices": list(made.devices), "generators": made.generators}

@@ -26,7 +26,6 @@ from explorer.files import expanded, home, write_json, write_text
 from explorer.layer import Layer
 from explorer.lock import claim, sole
 from explorer.manifest import FORMAT, SUPERNET
-from explorer.pipeline import seal
 from explorer.protocols import Progress, silent
 from explorer.pruning import (
     Carved,
@@ -39,6 +38,7 @@ from explorer.pruning import (
     save_snapshot,
     stage_ends,
 )
+from explorer.sealing import seal
 from explorer.spaces.table import TableSpace
 from explorer.study import TABLE_FILE, Study, open_study
 from explorer.supernets import TrainConfig

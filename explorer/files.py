@@ -3,10 +3,12 @@
 Written under a temporary name in the same folder, flushed, then renamed: a crash leaves the old file or none.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
-        raise InputError(f"cannot write {str(path)!r}: {_why(error)}") from error
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
     return path
 
 
@@ -100,30 +102,26 @@ def empty_folder(path: str | Path) -> Path:
     return path
 
 
-def hand_over(work: Path, out: Path) -> None:
-    """Make a scratch folder's files the new or empty folder `out`: all of them at once, or none.
+@contextlib.contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """A folder beside a new or empty one, which takes its place at the end of the block: all of its files, or none.
 
     Raises:
-        InputError: it cannot be written there.
+        InputError: `path` is not empty, or cannot be written.
     """
-    fresh = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    out = empty_folder(path)
+    work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    shutil.rmtree(work, ignore_errors=True)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(work, fresh)
+        work.mkdir(parents=True)
+        yield work
         if out.is_dir():
             out.rmdir()
-        fresh.rename(out)
+        work.rename(out)
     except OSError as error:
-        raise InputError(f"cannot write to {str(out)!r}: {_why(error)}") from error
+        raise InputError(f"cannot write to {str(out)!r}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _why(error: OSError) -> str:
-    """The system's words; of a copied tree, those about its first file."""
-    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
-        return str(error.args[0][0][2])
-    return error.strerror or str(error)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def sha256(path: str | Path) -> str:

@@ -6,11 +6,8 @@ Each stage writes one whole file and is skipped where that file stands, so a run
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,23 +15,20 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from explorer.architecture import Architecture, key_of
-from explorer.card import card
+from explorer.architecture import Architecture
 from explorer.datasets import Images, load_dataset
 from explorer.devices import COUNTS, device_json, load_device
-from explorer.errors import InputError
 from explorer.evaluators import Predictor, Scored, SharedWeights, append_scores, read_published
 from explorer.evaluators.scoring import spread_sample
-from explorer.files import empty_folder, expanded, sha256, write_json, write_text
-from explorer.front import Front, nondominated, objectives
-from explorer.generators import ENUMERATION, by_accuracy, open_generator
+from explorer.files import expanded, write_json
+from explorer.front import Front
 from explorer.generators.methods import TRAINERS
 from explorer.generators.sgnas import SupernetSignal
-from explorer.limits import costs_of
 from explorer.lock import claim, sole
 from explorer.manifest import FORMAT, SUPERNET
 from explorer.protocols import Progress, silent
 from explorer.recipe import PUBLISHED, Recipe, load_recipe
+from explorer.sealing import seal, write_searched
 from explorer.search import fronts
 from explorer.spaces import SPACES, UnifiedSpace
 from explorer.study import Study, open_study
@@ -137,7 +131,7 @@ class _Run:
 
     def write_searched(self, found: Sequence[Front], scored: Scored) -> None:
         for front in found[: len(self.targets)]:
-            _write_searched(self.out, front, scored)
+            write_searched(self.out, front, scored)
 
     def train_generators(self, predictor: Predictor, found: Sequence[Front]) -> None:
         known = np.concatenate([front.codes for front in found])
@@ -299,114 +293,7 @@ class _TrainedRun(_Run):
         return top[SharedWeights(supernet, self.images, "val", calibration=calibration).evaluate(top).argmax()]
 
 
-def add_device(study: Study, device: Any, out: str | Path, progress: Progress = silent) -> Study:
-    """A study with one more device: every network is priced on it, and the generator trained again, nothing else.
-
-    Args:
-        study: stays as it is.
-        device: a device with a file format (a block table or a layer model).
-        out: an empty or new folder.
-        progress: reports steps.
-
-    Raises:
-        InputError: `out` is not empty, the name is taken, or the device cannot price the space.
-    """
-    out = empty_folder(out)
-    text = device_json(device)
-    wider = study.with_device(device, progress=progress)
-    work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        for name in study.manifest.files:
-            if not name.startswith(("generator-", "front-", "README")):
-                (work / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(study.folder / name, work / name)
-        write_json(work / "devices" / f"{device.name}.json", text)
-        for name in wider.generators:
-            wider.generator(name).save(work / f"generator-{name}.onnx")
-        if device.unit == "ms":
-            _write_searched(work, wider.search(devices=[device.name], evaluations=SEARCHED), study.scored)
-        manifest = study.manifest.model_dump(exclude={"files", "reference", "versions", "devices", "generators"})
-        manifest["name"] = f"{study.name[: 63 - len(device.name)]}-{device.name}"
-        manifest["title"] = f"{study.manifest.title[: 190 - len(device.name)]} + {device.name}"
-        seal(work, study.space, manifest, list(wider.devices.values()), study.scored, study.predictor)
-        if out.is_dir():
-            out.rmdir()
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work.rename(out)
-    except OSError as error:
-        raise InputError(f"cannot write to {str(out)!r}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return open_study(out)
-
-
-def _write_searched(out: Path, front: Front, scored: Scored) -> None:
-    """One target's searched front: predicted accuracy, and what was measured of it since."""
-    known = {codes.tobytes(): accuracy for codes, accuracy, source in zip(scored.codes, scored.accuracy, scored.source)
-             if source != "predicted"}  # fmt: skip
-    lines = [f"key,predicted,measured,{front.devices[0]}"]
-    for codes, accuracy, cost in zip(front.codes, front.accuracy, front.costs[:, 0]):
-        measured = f"{known[codes.tobytes()]:.6f}" if codes.tobytes() in known else ""
-        lines.append(f"{key_of(front.space, codes)},{accuracy:.6f},{measured},{cost:.6f}")
-    write_text(out / f"searched-{front.devices[0]}.csv", "\n".join(lines) + "\n")
-
-
-def seal(
-    out: Path, space: Any, manifest: Mapping[str, Any], devices: Sequence[Any], scored: Scored, predictor: Any,
-    text: Callable[[Mapping[str, Any]], str] | None = None,
-) -> None:  # fmt: skip
-    """Write fronts and card, then the manifest with the hash of every file.
-
-    Args:
-        out: folder of the study; everything else is in it.
-        space, devices, scored, predictor: of the study.
-        manifest: what it says of itself, without what is found out here.
-        text: manifest -> the card, of a study that has no generators of its own.
-    """
-    costs = costs_of(space, devices, scored.codes)
-    for column, device in enumerate(devices):
-        if device.unit == "ms":
-            rows = nondominated(scored.accuracy, costs[:, [column]])
-            lines = [f"key,accuracy,{device.name}"]
-            lines += [f"{key_of(space, scored.codes[i])},{scored.accuracy[i]:.6f},{costs[i, column]:.6f}" for i in rows]
-            write_text(out / f"front-{device.name}.csv", "\n".join(lines) + "\n")
-    corner = _worst_corner(space, devices, predictor, objectives(scored.accuracy, costs))
-    generators = [open_generator(space, path, predictor, devices) for path in sorted(out.glob("generator-*.onnx"))]
-    ranked = by_accuracy(space, generators, devices)
-    complete = dict(manifest) | {
-        "devices": [device.name for device in devices], "versions": versions(),
-        "generators": [generator.method for generator, _ in ranked] or [ENUMERATION],
-        "reference": {d.name: [float(corner[0]), float(c)] for d, c in zip(devices, corner[1:])},
-    }  # fmt: skip
-    outside = [line for device in devices if (line := device.outside(space, scored.codes))]
-    about = text(complete) if text else card(complete, devices, scored, predictor, ranked, outside)
-    write_text(out / "README.md", about)
-    files = sorted(
-        p.relative_to(out).as_posix()
-        for p in out.rglob("*")
-        if p.is_file() and p.name not in ("study.json", "checkpoint.safetensors")
-        and not any(part.startswith(".") for part in p.relative_to(out).parts)
-    )  # fmt: skip
-    write_json(out / "study.json", complete | {"files": {name: sha256(out / name) for name in files}})
-
-
-def _worst_corner(space: Any, devices: Sequence[Any], predictor: Predictor, points: np.ndarray) -> np.ndarray:
-    """The hypervolume's reference: exact where a space can be enumerated, else 1.1 x the worst of the sample."""
-    if getattr(space, "size", ENUMERABLE + 1) > ENUMERABLE:
-        return np.asarray(1.1 * points.max(0))
-    codes = space.enumerate()
-    return np.asarray(objectives(predictor.evaluate(codes), costs_of(space, devices, codes)).max(0))
-
-
-ENUMERABLE = 5000
-SEARCHED = 60_000  # evaluations of the front that an added device gets
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and spread that every published network was trained with
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a study's numbers depend on."""
-    names = ("pareto-explorer", "torch", "numpy", "onnxruntime", "lightning-fabric")
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 
 def _image_size(recipe: Recipe) -> int:
