@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from explorer.config import read_toml
 from explorer.errors import InputError
+from explorer.export.tuning import fine_tuned
 from explorer.front import Candidate
 from explorer.protocols import Progress, silent
 from explorer.study import Study
@@ -16,8 +16,10 @@ from explorer.study import Study
 INHERITED = "inherited from the study's supernet, batch norm recalibrated, no further training"
 UNTRAINED = "untrained: random weights in the architecture's shape; train it, or give a checkpoint with --weights"
 CHECKPOINT = "sliced from the checkpoint {0!r} of the published supernet, batch norm as it is there"
-TUNED = "inherited from the study's supernet, then fine-tuned for {0} epoch(s) on the training images"
-TUNING_LR = 0.1  # of the highest step; a third to a half of what trained the supernet
+TUNED = (
+    "inherited from the study's supernet, then fine-tuned for {0} epoch(s) on the training images; half of "
+    "what it learned are labels, half is what the study's best networks say of the same images"
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def original_of(
             raise InputError(f"weights {str(weights)!r}: study {study.name!r} has weights of its own")
         network = study.network(candidate.architecture)
         if fine_tune:
-            network, tuning = _fine_tuned(study, network, fine_tune, progress)
+            network, tuning = fine_tuned(study, network, fine_tune, progress)
             return made(network, TUNED.format(fine_tune), "tuned-", tuning=tuning)
         return made(network, INHERITED)
     if fine_tune:
@@ -99,20 +101,6 @@ def original_of(
     network = build(study.space.layers(candidate.architecture), data.mean, data.std, seed=study.manifest.seed)
     _settle(network, x)
     return made(network.eval(), UNTRAINED, "untrained-")
-
-
-def _fine_tuned(study: Study, network: Any, epochs: int, progress: Progress) -> tuple[Any, dict[str, float]]:
-    """The network after some epochs, and what they changed on validation images."""
-    from explorer.evaluators.shared_weights import accuracy
-    from explorer.supernets import TrainConfig, train_network
-
-    images = study.images
-    before = accuracy(network, images.val)
-    trained = read_toml(study.folder / "recipe.toml").get("supernet", {})
-    same = {k: trained[k] for k in ("flip", "shift", "cutout", "batch", "weight_decay") if k in trained}
-    config = TrainConfig(epochs=epochs, lr=TUNING_LR, label_smoothing=0.1, **same)
-    network = train_network(network, images, config, study.manifest.seed, progress)
-    return network, {"epochs": epochs, "val_before": before, "val_after": accuracy(network, images.val)}
 
 
 def _settle(network: Any, x: Any) -> None:
