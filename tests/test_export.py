@@ -115,6 +115,20 @@ assert "explorer" not in sys.modules
     assert (logits.argmax(1) == data.labels.numpy()).mean() == pytest.approx(every.check["test_accuracy"])
 
 
+def test_half_of_what_fine_tuning_teaches_are_labels(digits_study):
+    from explorer.export.tuning import soft_labels
+
+    plain, mirrored = (soft_labels(digits_study, m) for m in (False, True))
+    labels = digits_study.images.train.labels
+    for told in (plain, mirrored):
+        assert told.shape == (len(labels), 10)
+        assert told.sum(1).numpy() == pytest.approx(1, abs=1e-5)
+        own = told.gather(1, labels[:, None])
+        assert float(own.min()) >= 0.5
+        assert 0.7 < float(own.mean()) < 0.99  # the networks know most of these images, none of them for sure
+    assert not plain.allclose(mirrored, atol=1e-3)
+
+
 def test_fine_tuning_is_said_with_its_gain(digits_study, tmp_path):
     candidate = digits_study.generate({"cpu": digits_study.budget_range("cpu")[0]})
     made = explorer.export(digits_study, candidate, tmp_path / "out", fine_tune=2)
