@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import os
+import shutil
 import tarfile
 import zipfile
 import zlib
@@ -11,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from explorer.errors import STUMBLES, InputError, first_line
-from explorer.files import home, is_file, whole_folder
+from explorer.files import home, is_file
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 BROKEN = (OSError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
@@ -36,11 +38,15 @@ def unpacked(path: Path) -> Path:
     name = hashlib.sha256(f"{path.resolve()}:{about.st_size}:{about.st_mtime_ns}".encode()).hexdigest()[:16]
     folder = home() / "images" / name
     if not folder.is_dir():
-        with whole_folder(folder) as work:
-            try:
-                (_zip if path.name.lower().endswith(".zip") else _tar)(path, work)
-            except (*BROKEN, *STUMBLES) as error:
-                raise InputError(f"archive {str(path)!r} cannot be unpacked: {first_line(error)}") from error
+        work = folder.with_name(f".{name}.{os.getpid()}.tmp")
+        work.mkdir(parents=True)
+        try:
+            (_zip if path.name.lower().endswith(".zip") else _tar)(path, work)
+            work.rename(folder)
+        except (*BROKEN, *STUMBLES) as error:
+            raise InputError(f"archive {str(path)!r} cannot be unpacked: {first_line(error)}") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     inside = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
 

@@ -3,12 +3,10 @@
 Written under a temporary name in the same folder, flushed, then renamed: a crash leaves the old file or none.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,7 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {str(path)!r}: {_why(error)}") from error
     return path
 
 
@@ -102,26 +100,30 @@ def empty_folder(path: str | Path) -> Path:
     return path
 
 
-@contextlib.contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
-    """A folder beside a new or empty one, which takes its place at the end of the block: all of its files, or none.
+def hand_over(work: Path, out: Path) -> None:
+    """Make a scratch folder's files the new or empty folder `out`: all of them at once, or none.
 
     Raises:
-        InputError: `path` is not empty, or cannot be written.
+        InputError: it cannot be written there.
     """
-    out = empty_folder(path)
-    work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    shutil.rmtree(work, ignore_errors=True)
+    fresh = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        work.mkdir(parents=True)
-        yield work
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(work, fresh)
         if out.is_dir():
             out.rmdir()
-        work.rename(out)
+        fresh.rename(out)
     except OSError as error:
-        raise InputError(f"cannot write to {str(out)!r}: {error.strerror or error}") from error
+        raise InputError(f"cannot write to {str(out)!r}: {_why(error)}") from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _why(error: OSError) -> str:
+    """The system's words; of a copied tree, those about its first file."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
 
 
 def sha256(path: str | Path) -> str:

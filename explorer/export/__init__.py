@@ -6,6 +6,7 @@ nothing is left behind.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from explorer.export.check import ExportError, Run, compared, refuse_other
 from explorer.export.onnx_files import run_onnx, write_int8, write_onnx
 from explorer.export.original import Original, original_of
 from explorer.export.torch_files import run_program, run_source, write_program, write_source
-from explorer.files import empty_folder, whole_folder, write_json, write_text
+from explorer.files import empty_folder, hand_over, write_json, write_text
 from explorer.front import Candidate
 from explorer.protocols import Progress, silent
 from explorer.study import Study
@@ -112,7 +113,8 @@ def export(
     require_torch("exporting a network")
     out = empty_folder(out)
     original = original_of(study, candidate, weights, images, fine_tune, progress)
-    with whole_folder(out) as work:
+    with tempfile.TemporaryDirectory(prefix="explorer-export-") as scratch:
+        work = Path(scratch)
         files = {name: _file(original, name, FORMATS[name].suffix) for name in formats}
         found = {name: _written(original, FORMATS[name], work / files[name]) for name in formats}
         check = _check(original, {n: f for n, f in found.items() if FORMATS[n].exact and "same_top1" in f})
@@ -122,6 +124,7 @@ def export(
         files |= {"card": f"{original.stem}.json", "readme": f"{original.stem}.md"}
         write_json(work / files["card"], facts)
         write_text(work / files["readme"], readme(facts))
+        hand_over(work, out)
     return ExportBundle(out, {name: out / file for name, file in files.items()}, check, found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from explorer.devices import load_device
 from explorer.errors import require_torch
 from explorer.export.check import compared, refuse_other
 from explorer.export.onnx_files import onnx_bytes, run_onnx
-from explorer.files import empty_folder, whole_folder, write_json
+from explorer.files import empty_folder, hand_over, write_json
 from explorer.protocols import Progress, silent
 
 WEIGHTS = "trained from scratch, alone, on the training images"
@@ -68,8 +69,8 @@ def train_alone(
         "seed": seed, "seconds": seconds, "val": accuracy(network, images.val), "test": accuracy(network, images.test),
     }  # fmt: skip
     facts |= {name: float(load_device(name).cost(space, codes)[0]) for name in ("macs_m", "params_m")}
-    with whole_folder(out) as work:
-        path = work / f"{stem}.onnx"
+    with tempfile.TemporaryDirectory(prefix="explorer-train-") as scratch:
+        work, path = Path(scratch), Path(scratch) / f"{stem}.onnx"
         about = {k: v if isinstance(v, str) else json.dumps(v) for k, v in facts.items()}
         path.write_bytes(onnx_bytes(fused(copy.deepcopy(network)), images.channels, images.size, about))
         check = compared(run_onnx(path), network, to_float(test.images), test.labels)
@@ -78,4 +79,5 @@ def train_alone(
         files = {"onnx": path.name, "weights": path.with_suffix(".safetensors").name, "card": f"{stem}.json"}
         facts |= {"check": check | {"images": len(test)}, "files": files}
         write_json(work / files["card"], facts)
+        hand_over(work, out)
     return facts | {"files": {kind: str(out / name) for kind, name in files.items()}}
