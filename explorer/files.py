@@ -101,18 +101,23 @@ def empty_folder(path: str | Path) -> Path:
 
 
 def hand_over(work: Path, out: Path) -> None:
-    """Make a scratch folder's files the new or empty folder `out`: all of them at once, or none.
+    """Make a scratch folder's files those of the new or empty folder `out`: all of them at once, or none.
+
+    A folder that is there stays the same one: it may be somebody's working directory, or a disk of its own.
 
     Raises:
         InputError: it cannot be written there.
     """
-    fresh = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    there = out.is_dir()
+    fresh = (out if there else out.parent) / f".{out.name}.{os.getpid()}.tmp"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(work, fresh)
-        if out.is_dir():
-            out.rmdir()
-        fresh.rename(out)
+        if there:
+            for inside in sorted(fresh.iterdir()):
+                inside.rename(out / inside.name)
+        else:
+            fresh.rename(out)
     except OSError as error:
         raise InputError(f"cannot write to {str(out)!r}: {_why(error)}") from error
     finally:

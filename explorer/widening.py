@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from explorer.devices import device_json
-from explorer.files import empty_folder, whole_folder, write_json
+from explorer.files import empty_folder, hand_over, write_json
 from explorer.protocols import Progress, silent
 from explorer.sealing import seal, write_searched
 from explorer.study import Study, open_study
@@ -30,7 +31,8 @@ def add_device(study: Study, device: Any, out: str | Path, progress: Progress = 
     out = empty_folder(out)
     text = device_json(device)
     wider = study.with_device(device, progress=progress)
-    with whole_folder(out) as work:
+    with tempfile.TemporaryDirectory(prefix="explorer-device-") as scratch:
+        work = Path(scratch) / "study"  # the scratch folder itself is nobody else's to read
         for name in study.manifest.files:
             if not name.startswith(("generator-", "front-", "README")):
                 (work / name).parent.mkdir(parents=True, exist_ok=True)
@@ -44,4 +46,5 @@ def add_device(study: Study, device: Any, out: str | Path, progress: Progress = 
         manifest["name"] = f"{study.name[: 63 - len(device.name)]}-{device.name}"
         manifest["title"] = f"{study.manifest.title[: 190 - len(device.name)]} + {device.name}"
         seal(work, study.space, manifest, list(wider.devices.values()), study.scored, study.predictor)
+        hand_over(work, out)
     return open_study(out)

@@ -68,7 +68,7 @@ class ExportPanel(w.VBox):
             shutil.rmtree(self._made.pop(0), ignore_errors=True)
         root = Path.cwd() / "exports" if os.environ.get("EXPLORER_PAGE") else Path(tempfile.gettempdir())
         folder = root / f"explorer-{secrets.token_hex(8)}"
-        folder.mkdir(parents=True)
+        folder.mkdir(0o700, parents=True)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         self._made.append(folder)
         return folder
