@@ -9,7 +9,7 @@ from explorer.errors import InputError
 from explorer.files import empty_folder, hand_over
 
 
-@pytest.fixture()
+@pytest.fixture
 def work(tmp_path):
     folder = tmp_path / "work"
     (folder / "devices").mkdir(parents=True)
