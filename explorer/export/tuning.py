@@ -57,14 +57,14 @@ def soft_labels(study: Study, mirrored: bool, progress: Progress = silent) -> An
     import torch
     import torch.nn.functional as F
 
-    from explorer.evaluators.shared_weights import logits
+    from explorer.evaluators.shared_weights import fused, logits
 
     best = study.evaluations.sort_values("accuracy", ascending=False, kind="stable")["key"].head(TEACHERS)
     train = study.images.train
     views = [train, replace(train, images=train.images.flip(3))] if mirrored else [train]
     said = torch.zeros(len(train), len(study.images.classes))
     for key in progress(best, len(best), "asking the best networks"):
-        teacher = study.network(study.architecture(key))
+        teacher = fused(study.network(study.architecture(key)))
         for view in views:
             said += logits(teacher, view).softmax(1)
     told = F.one_hot(train.labels, said.shape[1])
