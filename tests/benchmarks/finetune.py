@@ -1,6 +1,6 @@
 """What fine-tuning at export gains: test accuracy of the best and the smallest network of fashion-mnist, before and after.
 
-    python -m tests.benchmarks.finetune docs/finetune.csv [--epochs 10]
+    python -m tests.benchmarks.finetune docs/finetune.csv [--epochs 60] [--role smallest]
 
 Rows are appended, so a stopped run goes on.
 """
@@ -16,14 +16,14 @@ from tests.benchmarks.ladder import append, rows_of
 ROLES = ("best on validation", "smallest")
 
 
-def main(out: Path, epochs: int) -> None:
+def main(out: Path, epochs: int, roles: list[str]) -> None:
     """Fill the table."""
     from explorer.export.original import original_of
     from explorer.terminal import progress
 
     study = open_study("fashion-mnist")
     reported = {r.role: r for r in study.manifest.reported}
-    for role in ROLES:
+    for role in roles:
         if any((r["role"], r["epochs"]) == (role, str(epochs)) for r in rows_of(out)):
             continue
         start = time.perf_counter()
@@ -41,6 +41,7 @@ def main(out: Path, epochs: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--role", choices=ROLES, action="append", help="both unless given")
     given = parser.parse_args()
-    main(given.out, given.epochs)
+    main(given.out, given.epochs, given.role or list(ROLES))
