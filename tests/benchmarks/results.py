@@ -86,7 +86,7 @@ def budgets() -> str:
 def fine_tuned() -> str:
     """Exports of the best and the smallest network with fine-tuning."""
     t = csv("finetune.csv")
-    head = ["network", "seed", "fine-tuned [epochs]", "validation before, after", "test before", "test after", "seconds"]
+    head = ["network", "seed", "epochs", "validation before, after", "test before", "test after", "seconds"]
     return table(head, [
         [r.role, r.seed, r.epochs, f"{r.val_before:.2%}, {r.val_after:.2%}", f"{r.before:.2%}", f"{r.after:.2%}", r.seconds]
         for r in t.itertuples()
