@@ -115,6 +115,14 @@ assert "explorer" not in sys.modules
     assert (logits.argmax(1) == data.labels.numpy()).mean() == pytest.approx(every.check["test_accuracy"])
 
 
+def test_only_long_fine_tuning_blanks_squares(digits_study):
+    from explorer.export.tuning import schedule
+
+    short, long = schedule(digits_study, 19), schedule(digits_study, 20)
+    assert (short.cutout, long.cutout) == (0, 2)  # of 8 pixels
+    assert long.model_dump(exclude={"epochs", "cutout"}) == short.model_dump(exclude={"epochs", "cutout"})
+
+
 def test_half_of_what_fine_tuning_teaches_are_labels(digits_study):
     from explorer.export.tuning import soft_labels
 

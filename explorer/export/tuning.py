@@ -33,17 +33,23 @@ def fine_tuned(study: Study, network: Any, epochs: int, progress: Progress = sil
         The network in evaluation mode; epochs, and accuracy on validation images before and after.
     """
     from explorer.evaluators.shared_weights import accuracy
-    from explorer.supernets import TrainConfig, train_network
+    from explorer.supernets import train_network
 
-    images = study.images
+    images, config = study.images, schedule(study, epochs)
     before = accuracy(network, images.val)
-    trained = read_toml(study.folder / "recipe.toml").get("supernet", {})
-    same = {k: trained[k] for k in ("flip", "shift", "cutout", "batch", "weight_decay") if k in trained}
-    square = {"cutout": round(SQUARE * images.size)} if epochs >= LONG else {}
-    config = TrainConfig(epochs=epochs, lr=LR, label_smoothing=0, **same | square)
     taught = replace(images.train, labels=soft_labels(study, config.flip, progress))
     network = train_network(network, replace(images, train=taught), config, study.manifest.seed, progress)
     return network, {"epochs": epochs, "val_before": before, "val_after": accuracy(network, images.val)}
+
+
+def schedule(study: Study, epochs: int) -> Any:
+    """The `TrainConfig` of a fine-tuning: the supernet's, but for the learning rate and, in a long one, the squares."""
+    from explorer.supernets import TrainConfig
+
+    trained = read_toml(study.folder / "recipe.toml").get("supernet", {})
+    same = {k: trained[k] for k in ("flip", "shift", "cutout", "batch", "weight_decay") if k in trained}
+    square = {"cutout": round(SQUARE * study.manifest.data.size)} if epochs >= LONG else {}
+    return TrainConfig(epochs=epochs, lr=LR, label_smoothing=0, **same | square)
 
 
 def soft_labels(study: Study, mirrored: bool, progress: Progress = silent) -> Any:
