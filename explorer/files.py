@@ -114,7 +114,7 @@ def hand_over(work: Path, out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(work, fresh)
         if there:
-            for inside in sorted(fresh.iterdir()):
+            for inside in sorted(fresh.iterdir(), key=lambda path: path.name == "study.json"):  # it says: complete
                 inside.rename(out / inside.name)
         else:
             fresh.rename(out)

@@ -1,7 +1,7 @@
 """Fine-tuning of one network: half of what it is taught are labels, half is what the study's best networks say.
 
-What several networks say together of an image tells alike classes apart and doubts doubtful labels, and a small network
-learns more from it than from labels alone (Hinton, Vinyals and Dean 2015). They are asked once, before the training.
+What several networks say together of an image tells alike classes apart and doubts doubtful labels (Hinton, Vinyals and
+Dean 2015: small networks learn more from it than from labels alone). They are asked once, before the training.
 """
 
 from __future__ import annotations
