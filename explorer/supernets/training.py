@@ -5,6 +5,7 @@ from its last checkpoint to the same weights. lightning-fabric chooses the accel
 batch over processes; gradients are then averaged by hand, since each step runs several subnets of different shapes.
 """
 
+import atexit
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -227,7 +228,14 @@ def _fabric() -> lightning_fabric.Fabric:
         return lightning_fabric.Fabric(accelerator="auto", devices=1)
     fabric = lightning_fabric.Fabric(accelerator="auto", devices=local, num_nodes=world // local, strategy="ddp")
     fabric.launch()
+    atexit.register(_leave_group)
     return fabric
+
+
+def _leave_group() -> None:
+    """End gloo's threads while there is an interpreter: one that lets a tensor go after it aborts the process."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
