@@ -86,9 +86,7 @@ def test_two_processes_end_with_the_same_weights_and_the_loss_falls_as_in_one(tm
         assert len(said) == processes, done.stderr
         curves[processes] = np.mean(said, 0)
         assert len(set(_said(done, "total"))) == 1
-        assert (
-            _said(done, "in-group") == ["False"] * processes
-        )  # a thread of the group must not outlive the interpreter
+        assert _said(done, "in-group") == ["False"] * processes, "threads of a group must not outlive the interpreter"
     assert len(curves[1]) == len(curves[2]) > 40
     assert curves[1][-5:].mean() < 0.7 * curves[1][:5].mean()
     off = np.abs(curves[1] - curves[2])
