@@ -20,7 +20,9 @@ LONG = 20  # epochs from which on squares of the images are blanked: shorter tra
 SQUARE = 2 / 7  # of an image's side
 
 
-def fine_tuned(study: Study, network: Any, epochs: int, progress: Progress = silent) -> tuple[Any, dict[str, float]]:
+def fine_tuned(
+    study: Study, network: Any, epochs: int, progress: Progress = silent, seed: int | None = None
+) -> tuple[Any, dict[str, float]]:
     """The network after some epochs on the training images, and what they changed.
 
     Args:
@@ -28,6 +30,7 @@ def fine_tuned(study: Study, network: Any, epochs: int, progress: Progress = sil
         network: plain, with inherited weights; trained in place.
         epochs: passes over the training images.
         progress: reports the teachers, then steps.
+        seed: of batches and augmentation; the study's unless given.
 
     Returns:
         The network in evaluation mode; epochs, and accuracy on validation images before and after.
@@ -38,7 +41,8 @@ def fine_tuned(study: Study, network: Any, epochs: int, progress: Progress = sil
     images, config = study.images, schedule(study, epochs)
     before = accuracy(network, images.val)
     taught = replace(images.train, labels=soft_labels(study, config.flip, progress))
-    network = train_network(network, replace(images, train=taught), config, study.manifest.seed, progress)
+    seed = study.manifest.seed if seed is None else seed
+    network = train_network(network, replace(images, train=taught), config, seed, progress)
     return network, {"epochs": epochs, "val_before": before, "val_after": accuracy(network, images.val)}
 
 
