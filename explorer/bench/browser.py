@@ -98,10 +98,14 @@ def as_notebook(source: str) -> str:
 
 
 def press_and_time(page: Any, handle: Any, key: str, times: int = 15) -> float | None:
-    """Median milliseconds from a key press on a slider to a changed `generated` point."""
+    """Median milliseconds from a key press on a slider to a changed chart.
+
+    A step may keep the network, so the budget's line counts as well as the `generated` point; one update draws both.
+    """
     script = """async () => {
       const plot = document.querySelector('.js-plotly-plot');
-      const point = () => JSON.stringify([...plot.data.find(t => t.name === 'generated').x]);
+      const point = () => JSON.stringify(plot.data.filter(t => ['generated', 'budget'].includes(t.name))
+        .map(t => [...t.x]));
       const before = point(), start = performance.now();
       window.__moved = new Promise(done => { const wait = () => point() !== before ? done(performance.now() - start)
         : performance.now() - start > 3000 ? done(null) : setTimeout(wait, 1); wait(); });
