@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-import os
-import shutil
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -38,15 +37,18 @@ def unpacked(path: Path) -> Path:
     name = hashlib.sha256(f"{path.resolve()}:{about.st_size}:{about.st_mtime_ns}".encode()).hexdigest()[:16]
     folder = home() / "images" / name
     if not folder.is_dir():
-        work = folder.with_name(f".{name}.{os.getpid()}.tmp")
-        work.mkdir(parents=True)
         try:
-            (_zip if path.name.lower().endswith(".zip") else _tar)(path, work)
-            work.rename(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=folder.parent) as scratch:
+                work = Path(scratch) / "images"  # the scratch folder itself is nobody else's to read
+                work.mkdir()
+                (_zip if path.name.lower().endswith(".zip") else _tar)(path, work)
+                work.rename(folder)
+        except InputError:
+            raise
         except (*BROKEN, *STUMBLES) as error:
-            raise InputError(f"archive {str(path)!r} cannot be unpacked: {first_line(error)}") from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+            if not folder.is_dir():  # another process was not quicker
+                raise InputError(f"archive {str(path)!r} cannot be unpacked: {first_line(error)}") from error
     inside = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
 

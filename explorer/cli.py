@@ -1,7 +1,7 @@
 """The `explorer` command: every verb, and how it ends.
 
-Wrong input ends with one plain line on stderr and exit code 2; Ctrl-C with 130. With `--json`, stdout holds one JSON
-document and nothing else; progress goes to stderr.
+Wrong input ends with one plain line on stderr and exit code 2; Ctrl-C with 130, a termination with 143. With `--json`,
+stdout holds one JSON document and nothing else; progress goes to stderr.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from explorer import cli_device, cli_lists, cli_machine, cli_networks, cli_pages, cli_study
 from explorer.errors import InputError
-from explorer.terminal import interruptible, plain, stop_hint
+from explorer.terminal import interruptible, plain, stop_code, stop_hint
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train one supernet and one generator; then a network for any budget.")  # fmt: skip
@@ -50,6 +50,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     if code == 130:
+        code = stop_code()
         print(f"\nstopped{stop_hint()}", file=sys.stderr)
     return code
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -117,8 +116,7 @@ def _serve_page(
 
 
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> None:
-    """Run a server until it ends or Ctrl-C; a termination of this process ends it too."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """Run a server until it ends or this process is stopped."""
     server = subprocess.Popen(command, cwd=folder, env=environment)
     try:
         code = server.wait()

@@ -27,7 +27,7 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
-_stop = threading.Event()
+_asked: list[int] = []  # signals that asked this command to stop
 _hints: list[str] = []
 
 
@@ -41,34 +41,43 @@ def stop_hint() -> str:
     return f"; {_hints[-1]}" if _hints else ""
 
 
+def stop_code() -> int:
+    """The exit code of a command that was stopped: 130 after Ctrl-C, 143 after a termination."""
+    return 128 + (_asked[0] if _asked else signal.SIGINT)
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C is kept in mind: where a library swallows it (some do while they are imported), the next step stops."""
+    """Ctrl-C and a termination end a command alike, with its scratch files removed.
 
-    def stop(*_: Any) -> None:
-        _stop.set()
+    Both are kept in mind: where a library swallows them (some do while they are imported), the next step stops.
+    """
+
+    def stop(number: int, _: Any) -> None:
+        _asked.append(number)
         raise KeyboardInterrupt
 
-    _stop.clear()
+    _asked.clear()
     _hints.clear()
     if threading.current_thread() is not threading.main_thread():  # only there can signals be taken
         yield
         return
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
     """A bar with time left on a terminal, a line now and then elsewhere; always stderr.
 
     Raises:
-        KeyboardInterrupt: somebody pressed Ctrl-C since the command began.
+        KeyboardInterrupt: somebody stopped the command since it began.
     """
     for item in _shown(items, total, what):
-        if _stop.is_set():
+        if _asked:
             raise KeyboardInterrupt
         yield item
 

@@ -164,7 +164,8 @@ def test_evaluate_measure_and_export(command, digits_study, tmp_path):
     one_line(command("export", "digits", "--architecture", reported.key, "--out", tmp_path / "x"), "not empty")
 
 
-def test_ctrl_c_says_how_to_resume(quick_recipe, tmp_path):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_stopped_training_says_how_to_resume(name, quick_recipe, tmp_path):
     import signal
     import subprocess
     import sys
@@ -183,11 +184,39 @@ def test_ctrl_c_says_how_to_resume(quick_recipe, tmp_path):
     while not (tmp_path / "o" / "recipe.toml").exists():
         time.sleep(0.05)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.Signals[name])
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + signal.Signals[name]
     assert "--resume" in stderr
     assert "Traceback" not in stderr
+
+
+def test_a_terminated_export_leaves_no_scratch_files(tmp_path):
+    import os
+    import subprocess
+    import sys
+    import time
+
+    (tmp_path / "scratch").mkdir()
+    line = [
+        sys.executable,
+        "-m",
+        "explorer",
+        "export",
+        "digits",
+        "--budget",
+        "mobile=0.3",
+        "--out",
+        str(tmp_path / "x"),
+    ]
+    process = subprocess.Popen(line, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(tmp_path / "scratch")})
+    until = time.monotonic() + 120
+    while not list((tmp_path / "scratch").glob("explorer-export-*")) and time.monotonic() < until:
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(60) == 143
+    assert not list((tmp_path / "scratch").glob("explorer-*"))
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_ctrl_c_that_a_library_swallowed_stops_the_next_step():

@@ -3,12 +3,15 @@
 import contextlib
 import io
 import tarfile
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from explorer import archives
 from explorer.archives import unpacked
 from explorer.errors import InputError
 from explorer.suggest import suggest
@@ -76,6 +79,24 @@ def test_damaged_and_huge_archives_are_refused_and_leave_nothing(tmp_path, monke
     with pytest.raises(InputError, match=r"bad\.zip.*cannot be unpacked"):
         unpacked(tmp_path / "bad.zip")
     assert not list((tmp_path / "home" / "images").iterdir())
+
+
+def test_an_archive_that_two_unpack_at_once_serves_both(images, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    path = archive(tmp_path / "two.zip", {"a/1.png": b"x", "b/1.png": b"y"})
+    both_are_there = threading.Barrier(2, timeout=30)
+    unzip = archives._zip
+
+    def together(*arguments):
+        unzip(*arguments)
+        both_are_there.wait()
+
+    monkeypatch.setattr(archives, "_zip", together)
+    with ThreadPoolExecutor() as pool:
+        folders = list(pool.map(unpacked, [path, path]))
+    assert folders[0] == folders[1]
+    assert sorted(p.name for p in folders[0].iterdir()) == ["a", "b"]
+    assert len(list((tmp_path / "home" / "images").iterdir())) == 1
 
 
 def test_a_recipe_by_size_and_number_of_images(images):

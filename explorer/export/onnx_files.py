@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import warnings
 from contextlib import redirect_stdout
 from io import StringIO
@@ -15,9 +16,11 @@ import numpy as np
 from explorer.errors import InputError
 from explorer.export.check import Run
 from explorer.export.original import Original
+from explorer.files import write_bytes
 from explorer.study import fingerprint
 
 CALIBRATION, CHOICE, PIECE = 512, 1000, 64  # training images, validation images, images of one pass
+COPIES = 8  # at most, of a network's file
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "HardSwish", "ReduceMean", "GlobalAveragePool", "Flatten")
 
 
@@ -29,7 +32,7 @@ def write_onnx(original: Original, path: Path) -> None:
         "space": study.space.name, "classes": json.dumps(data.classes),
         "costs": json.dumps(dict(original.candidate.costs)), "weights": original.weights,
     }  # fmt: skip
-    path.write_bytes(onnx_bytes(original.fused(), data.channels, data.size, facts))
+    write_bytes(path, onnx_bytes(original.fused(), data.channels, data.size, facts))
 
 
 def onnx_bytes(network: Any, channels: int, size: int, facts: dict[str, str]) -> bytes:
@@ -66,7 +69,7 @@ def write_int8(original: Original, path: Path) -> None:
     more accurate on validation images is kept.
 
     Raises:
-        InputError: the study has no images to calibrate on.
+        InputError: the study has no images to calibrate on, or the disk no room.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -80,6 +83,7 @@ def write_int8(original: Original, path: Path) -> None:
     images, labels = to_float(val.images), val.labels.numpy()
     work = path.with_suffix(".whole.onnx")
     write_onnx(original, work)
+    _room(work)
     quant_pre_process(str(work), str(work), skip_symbolic_shape=True)
     reader: Any = _Calibration
     tried: list[tuple[float, bytes]] = []
@@ -92,8 +96,17 @@ def write_int8(original: Original, path: Path) -> None:
             )  # fmt: skip
         right = np.concatenate([run_onnx(path)(batch) for batch in images.split(250)]).argmax(1) == labels
         tried.append((float(right.mean()), path.read_bytes()))
-    path.write_bytes(max(tried, key=lambda pair: pair[0])[1])
+    write_bytes(path, max(tried, key=lambda pair: pair[0])[1])
     work.unlink()
+
+
+def _room(file: Path) -> None:
+    """Quantising writes several copies of a file, and reads them without looking whether they are whole."""
+    needed, free = COPIES * file.stat().st_size, shutil.disk_usage(file.parent).free
+    if free < needed:
+        raise InputError(
+            f"cannot quantise in {str(file.parent)!r}: No space left on device ({needed:,} bytes needed, {free:,} free)"
+        )
 
 
 class _Calibration:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import pprint
 import warnings
 from dataclasses import asdict
@@ -13,6 +14,7 @@ import numpy as np
 
 from explorer.export.check import Run
 from explorer.export.original import Original
+from explorer.files import write_bytes, write_text
 
 MARK = "FACTS: dict = {}"
 
@@ -27,7 +29,9 @@ def write_program(original: Original, path: Path) -> None:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.export.export(original.fused(), (example,), dynamic_shapes=shapes)
-        torch.export.save(program, path, extra_files={"weights.txt": original.weights})
+        file = io.BytesIO()
+        torch.export.save(program, file, extra_files={"weights.txt": original.weights})
+    write_bytes(path, file.getvalue())
 
 
 def run_program(path: Path) -> Run:
@@ -39,7 +43,7 @@ def run_program(path: Path) -> Run:
 
 def write_source(original: Original, path: Path) -> None:
     """`standalone.py` with this network's facts in it, and the weights beside it as safetensors."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     data = original.study.manifest.data
     layers = original.study.space.layers(original.candidate.architecture)
@@ -55,8 +59,9 @@ def write_source(original: Original, path: Path) -> None:
     text = Path(__file__).with_name("standalone.py").read_text(encoding="utf-8")
     before, after = text.split(MARK)
     written = "FACTS: dict = " + pprint.pformat(facts, width=118, compact=True, sort_dicts=False)
-    path.write_text(before + written + after, encoding="utf-8")
-    save_file({k: v.contiguous() for k, v in original.network.state_dict().items()}, path.with_suffix(".safetensors"))
+    weights = {k: v.contiguous() for k, v in original.network.state_dict().items()}
+    write_text(path, before + written + after)
+    write_bytes(path.with_suffix(".safetensors"), save(weights))
 
 
 def run_source(path: Path) -> Run:

@@ -1,6 +1,7 @@
 """A disk that is full, and one that can only be read: one plain line, and nothing is lost."""
 
 import contextlib
+import os
 import subprocess
 import sys
 
@@ -75,6 +76,21 @@ def test_an_export_to_a_full_disk_leaves_nothing(disk, quick_study, command):
     assert "No space left" in done.stderr
     assert done.stderr.count("\n") == 1
     assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize(("form", "free"), [("int8", 400_000), ("torch", 10_000), ("source", 10_000)])
+def test_an_export_with_a_full_disk_of_scratch_files_says_so(form, free, disk, quick_study, command, tmp_path):
+    _remount(disk, "size=500k")
+    (disk / "filler").write_bytes(b"x" * (500_000 - free))
+    done = command(
+        "export", quick_study.folder, "--budget", f"mobile={quick_study.knee('mobile')}", "--format", form,
+        "--out", tmp_path / "network", env=os.environ | {"TMPDIR": str(disk)},
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "No space left" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(disk.glob("explorer-*"))
+    assert not (tmp_path / "network").exists()
 
 
 def test_a_search_on_a_full_disk_says_so(disk, quick_study, command):
