@@ -37,7 +37,9 @@ class BudgetPanel(w.VBox):
         self.knee.on_click(guarded(say)(lambda _: state.knee()))
         self.more = w.HTML()
         state.observe(self.refresh)
-        names = SliderNames({f"slider-{name}": f"latency budget on {name}" for name in self.rows})
+        names = SliderNames({
+            f"slider-{name}": (f"latency budget on {name}", state.study.devices[name].unit) for name in self.rows
+        })  # fmt: skip
         picker = [self.generator] * (len(state.study.generators) > 1)
         super().__init__(
             [

@@ -1,4 +1,8 @@
-"""Names for sliders: ipywidgets gives its handles the role slider and no accessible name (jupyter-widgets#2650)."""
+"""Names and spoken values of sliders on a log scale.
+
+ipywidgets gives handles the role slider and no accessible name (jupyter-widgets#2650); as its value a screen reader hears
+the logarithm.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,21 @@ export default {
   render({ model }) {
     // the handles are drawn some time after this; looking for them ends when all are named
     let left = 200;
+    const value = (handle, unit) => {
+      const text = handle.getAttribute("aria-valuetext");
+      const spoken = `${(10 ** Number(text)).toPrecision(3)} ${unit}`;
+      if (text && !Number.isNaN(Number(text))) handle.setAttribute("aria-valuetext", spoken);
+    };
     const name = () => {
       let missing = 0;
-      for (const [where, text] of Object.entries(model.get("names"))) {
+      for (const [where, [text, unit]] of Object.entries(model.get("names"))) {
         const handles = document.querySelectorAll("." + where + " .noUi-handle");
-        handles.forEach((handle) => handle.setAttribute("aria-label", text));
+        handles.forEach((handle) => {
+          if (handle.getAttribute("aria-label") === text) return;
+          handle.setAttribute("aria-label", text);
+          value(handle, unit);
+          new MutationObserver(() => value(handle, unit)).observe(handle, { attributeFilter: ["aria-valuetext"] });
+        });
         missing += handles.length === 0;
       }
       if (missing && left-- > 0) setTimeout(name, 100);
@@ -28,14 +42,14 @@ export default {
 
 
 class SliderNames(anywidget.AnyWidget):
-    """Sets `aria-label` on sliders; shows nothing.
+    """Sets `aria-label` and `aria-valuetext` on sliders; shows nothing.
 
     Args:
-        names: CSS class of a slider -> its name.
+        names: CSS class of a slider -> its name, and the unit of its value.
     """
 
     _esm = ESM
     names = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, names: Mapping[str, str]) -> None:
-        super().__init__(names=dict(names))
+    def __init__(self, names: Mapping[str, tuple[str, str]]) -> None:
+        super().__init__(names={where: list(named) for where, named in names.items()})

@@ -36,6 +36,9 @@ def check_page(page):
         page.wait_for_timeout(500)
         assert chart(page)["generated"] != before_point, target
         assert architecture_of(page) != before_text, target
+        spoken, unit = handle.get_attribute("aria-valuetext").split()
+        drawn = page.get_by_label(f"{target} [ms]").first.input_value()
+        assert (float(spoken), unit) == (pytest.approx(float(drawn), rel=0.03), "ms"), target
     return min(w for w in waits if w is not None)
 
 
