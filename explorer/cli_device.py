@@ -27,9 +27,10 @@ def measure(
     rounds: Annotated[int, typer.Option(help="Interleaved passes.", min=1, max=1_000_000)] = 60, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Time every block of a space on this machine; half of the networks, unseen, give the error."""
+    from explorer.devices import free_name
     from explorer.devices.measure import measure_table
 
-    _check_name(name)
+    free_name(name)
     device = measure_table(name, _spaces(space), threads, rounds, networks, progress=progress)
     _written(device, out, as_json)
 
@@ -54,12 +55,16 @@ def import_(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Read a kit's timings, a lookup table of once-for-all (YAML file or folder), a CSV block table, or a device."""
-    from explorer.devices import device_from, read_block_table
+    from explorer.devices import device_from, free_name, read_block_table
     from explorer.devices.kit import table_of_kit
     from explorer.files import read_json
 
-    _check_name(name)
+    free_name(name)
     if path.endswith(".json"):
+        if unit is not None or uncounted:
+            raise InputError(
+                f"{path!r}: --unit and --uncounted are for tables in YAML or CSV; a JSON file says both itself"
+            )
         values = read_json(path)
         if isinstance(values, dict) and values.get("kind") == "timings":
             device: Any = table_of_kit(values, name, path)
@@ -86,10 +91,10 @@ def fit(
     """Fit a model over layers to measurements: a CSV of whole networks (with --space), or a block table."""
     import numpy as np
 
-    from explorer.devices import Provenance, fit_layer_model, fit_space, read_blocks, read_measurements
+    from explorer.devices import Provenance, fit_layer_model, fit_space, free_name, read_blocks, read_measurements
     from explorer.spaces import SPACES
 
-    _check_name(name)
+    free_name(name)
     about = Provenance(
         kind="modelled", hardware=hardware, runtime=runtime, threads=threads, batch=batch,
         source=source or Path(path).name, licence=licence, note=note,
@@ -97,6 +102,8 @@ def fit(
     if space is not None:
         device = fit_space(name, SPACES[space], *read_measurements(path, SPACES[space], column, unit), about)
     else:
+        if column is not None:
+            raise InputError(f"column {column!r}: --column is for CSV files of whole networks, with --space")
         blocks = read_blocks(path, unit)
         device = fit_layer_model(name, [b.layers[:1] for b in blocks], np.array([b.latency_ms for b in blocks]), about)
     _written(device, out, as_json)
@@ -172,15 +179,6 @@ def image_variants(space: Any) -> list[Any]:
         space.for_images(channels, classes, size)
         for classes in (10, 2, 100, 1000) for channels in colours for size in sizes
     ]  # fmt: skip
-
-
-def _check_name(name: str) -> None:
-    import re
-
-    from explorer.devices import NAME
-
-    if not re.fullmatch(NAME, name):
-        raise InputError(f"device name {name!r}: expected a letter, then up to 39 letters, digits, '.', '_' or '-'")
 
 
 def _written(device: Any, out: Path, as_json: bool) -> None:

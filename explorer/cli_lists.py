@@ -14,11 +14,12 @@ def studies(as_json: Json = False) -> None:
     """List studies, one's own and those shipped."""
     rows = []
     for study in _all_studies():
-        ranges = {f"{t}_ms": list(study.budget_range(t)) for t in study.targets}
+        units = {t: study.devices[t].unit for t in study.targets}
+        ranges = {f"{t}_ms" if units[t] == "ms" else t: list(study.budget_range(t)) for t in study.targets}
         rows.append({
             "study": study.folder.name, "title": study.manifest.title, "space": study.space.name,
             "evaluations": len(study.scored.codes),
-            "generators": study.generators, **ranges, "folder": str(study.folder),
+            "generators": study.generators, "folder": str(study.folder), **ranges,
         })  # fmt: skip
     answer(rows, as_json, table(rows))
 

@@ -14,7 +14,7 @@ import typer
 
 from explorer.errors import InputError, unknown
 from explorer.files import expanded
-from explorer.terminal import Json, progress
+from explorer.terminal import Json, answer, progress
 
 Port = Annotated[int | None, typer.Option(help="Any free one unless given.")]
 
@@ -59,7 +59,8 @@ def demo(
                   "seconds": seconds}  # fmt: skip
         print(json.dumps(result), flush=True)
     say(f"Finished in {seconds:.0f} s. More studies: explorer studies (yours go to {home() / 'studies'})")
-    if serve:
+    if where is not None:
+        say(f"Dashboard: {where.url}  (Ctrl-C ends it)")
         _serve_page(str(study.folder), where, browser=False)
 
 
@@ -72,6 +73,7 @@ def dashboard(
     host: Annotated[str, typer.Option(help="Address to bind to; another than loopback demands a token.")] = "127.0.0.1",
     base: Annotated[str, typer.Option(help="Path of the page behind a proxy, such as /explorer/.")] = "/",
     token: Annotated[str | None, typer.Option(envvar="EXPLORER_TOKEN", help="A token of one's own.")] = None,
+    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Serve the page on this machine: for this machine alone, unless a host is named."""
     from explorer.files import is_folder
@@ -85,17 +87,21 @@ def dashboard(
     if theme not in ("light", "dark"):
         raise unknown("theme", theme, ("light", "dark"))
     root = data_root and expanded(data_root).resolve()
-    _serve_page(study, address(port, host, base, token), browser, root, preheat, theme)
+    where = address(port, host, base, token)
+    answer({"url": where.url, "study": study}, as_json, f"Dashboard: {where.url}  (Ctrl-C ends it)")
+    _serve_page(study, where, browser, root, preheat, theme)
 
 
-def lab(port: Port = None, browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True) -> None:
+def lab(
+    port: Port = None, browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True, as_json: Json = False,
+) -> None:  # fmt: skip
     """Open the notebooks in JupyterLab."""
     from explorer.serve import free_port, lab_command, lab_folder, page_environment
 
     folder = lab_folder()
     chosen = free_port(port)
     command = lab_command(folder, chosen, browser)
-    print(f"JupyterLab on {folder}, port {chosen}  (Ctrl-C ends it)", flush=True)
+    answer({"folder": str(folder), "port": chosen}, as_json, f"JupyterLab on {folder}, port {chosen}  (Ctrl-C ends it)")
     _serve(command, folder, page_environment(None, page=False))
 
 
@@ -107,7 +113,6 @@ def _serve_page(
     from explorer.serve import page_environment, page_folder, voila_command
 
     folder = page_folder(where)
-    print(f"Dashboard: {where.url}  (Ctrl-C ends it)", flush=True)
     try:
         environment = page_environment(study, data_root=data_root, theme=theme)
         _serve(voila_command(browser, preheat, theme), folder, environment)
@@ -116,8 +121,8 @@ def _serve_page(
 
 
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> None:
-    """Run a server until it ends or this process is stopped."""
-    server = subprocess.Popen(command, cwd=folder, env=environment)
+    """Run a server until it ends or this process is stopped; what it prints is no answer of this command."""
+    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=sys.stderr)
     try:
         code = server.wait()
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 import time
@@ -25,7 +26,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Train a study: supernet, scores, predictor, fronts, generator."""
-    hint_when_stopped(f"go on with: explorer train {recipe} --out {out} --resume")
+    images = ["--data", data] if data else []
+    hint_when_stopped(
+        f"go on with: {shlex.join(['explorer', 'train', recipe, '--out', str(out), *images, '--resume'])}"
+    )
     import explorer
 
     start = time.monotonic()
@@ -45,6 +49,8 @@ def suggest(
     from explorer.errors import require_torch
     from explorer.files import write_text
 
+    if out is not None and out.suffix != ".toml":
+        raise InputError(f"out {str(out)!r}: a recipe is a .toml file")
     require_torch("timing a training")
     from explorer.suggest import suggest as suggest_recipe
 
@@ -103,7 +109,7 @@ def search(
         "hypervolume": front.hypervolume, "reference": list(front.reference), "evaluations": front.evaluations,
         "seconds": time.perf_counter() - start,
     }  # fmt: skip
-    shown = [{"architecture": c.key, "predicted accuracy": c.accuracy, **c.costs} for c in front]
+    shown = [{"architecture": c.key, f"{opened.accuracy_is} accuracy": c.accuracy, **c.costs} for c in front]
     told = f"{len(front)} networks, {front.evaluations:,} evaluations, hypervolume {front.hypervolume:.5g}"
     answer(result, as_json, f"{table(shown)}\n{told}")
 
@@ -116,7 +122,7 @@ def evaluate(
     opened = _open(study)
     accuracy = float(opened.evaluate([opened.architecture(architecture)], split)[0])
     result = {"architecture": architecture, "accuracy": accuracy, "split": split}
-    answer(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, inherited weights)")
+    answer(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, {opened.weights_are})")
 
 
 def measure(
@@ -220,6 +226,8 @@ def _candidate(study: Any, budget_items: list[str] | None, key: str | None, gene
     if (key is None) == (not budget_items):
         raise InputError("give either --architecture KEY or --budget DEVICE=VALUE")
     if key is not None:
+        if generator is not None:
+            raise InputError(f"generator {generator!r}: --generator is for --budget; --architecture names a network")
         return study.candidate(study.architecture(key))
     budget, candidate = _asked(study, budget_items, generator)
     if not candidate.feasible:
@@ -231,7 +239,7 @@ def describe(candidate: Any, study: Any) -> str:
     """A network in a few lines."""
     costs = ", ".join(f"{n} {v:.4g} {study.devices[n].unit}" for n, v in candidate.costs.items())
     lo, hi = candidate.interval
-    return f"{candidate.key}\n  predicted accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})\n  {costs}"
+    return f"{candidate.key}\n  {study.accuracy_is} accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})\n  {costs}"
 
 
 def said_of(check: dict[str, float]) -> str:

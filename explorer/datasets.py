@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -167,6 +168,7 @@ def _idx(path: Path) -> np.ndarray:
         raise InputError(f"{str(path)!r} is damaged: {error}") from error
 
 
+DEEP = ("I", "I;16", "I;16B", "I;16L", "F")  # grey of more than 8 bits: radiographs, depth maps, microscopes
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"}
 
 
@@ -180,8 +182,12 @@ def image_files(path: Path) -> list[Path]:
         path = unpacked(path)
     if not is_folder(path):
         raise InputError(f"image folder {str(path)!r} does not exist")
-    classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return [f for c in classes for f in sorted(c.rglob("*")) if f.suffix.lower() in ENDINGS and f.is_file()]
+    found = [f for c in _class_folders(path) for f in sorted(c.rglob("*")) if f.suffix.lower() in ENDINGS]
+    return [f for f in found if f.is_file() and not f.name.startswith("._")]  # such are notes of macOS about a file
+
+
+def _class_folders(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "__MACOSX")))
 
 
 def _folder(path: Path, seed: int, size: int, name: str) -> Images:
@@ -190,7 +196,7 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
 
     found = image_files(path)
     path = unpacked(path) if is_archive(path) else path
-    classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    classes = _class_folders(path)
     for c in classes:
         if not c.name.isprintable():  # and so it is in UTF-8, too
             raise InputError(f"image folder {str(path)!r}: {c.name!r} cannot be the name of a class; rename it")
@@ -202,14 +208,20 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
     if len(filled) < 2:
         raise InputError(f"image folder {str(path)!r} has one class only ({filled[0]!r}); at least two are needed")
     label_of = {c: i for i, c in enumerate(filled)}
-    images, labels, colour, broken = [], [], False, []
+    images: list[np.ndarray] = []
+    labels, colour, broken, deep = [], False, [], list[int]()
     for file, i in files:
         try:
             with Image.open(file) as image:
                 if image.width * image.height > FOLDER_LIMIT:
                     raise OSError(f"{image.width} x {image.height} pixels")
-                colour |= image.mode not in ("1", "L", "LA", "I", "I;16", "F")
-                images.append(np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)))
+                colour |= image.mode not in ("1", "L", "LA", *DEEP)
+                if image.mode in DEEP:
+                    deep.append(len(images))
+                    image = _finite(image.convert("F"))
+                else:
+                    image = image.convert("RGB")
+                images.append(np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)))
                 labels.append(label_of[classes[i].name])
         except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
             broken.append(str(file.relative_to(path)))
@@ -218,10 +230,31 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
         raise InputError(f"{len(broken)} file(s) in {str(path)!r} are not readable images: {shown}")
     if len(images) < 20:
         raise InputError(f"image folder {str(path)!r} has {len(images)} images; at least 20 are needed")
+    _flatten(images, deep)
     x = np.stack(images).transpose(0, 3, 1, 2)
     x = np.ascontiguousarray(x if colour else x[:, :1])
     held = max(4, round(0.15 * len(x)))
     return _split(name, filled, x, np.array(labels), seed, val=held, test=held)
+
+
+def _finite(image: Any) -> Any:
+    """The same image.
+
+    Raises:
+        ValueError: a pixel is no number.
+    """
+    if not np.isfinite(np.asarray(image)).all():
+        raise ValueError("pixels that are no numbers")
+    return image
+
+
+def _flatten(images: list[np.ndarray], deep: list[int]) -> None:
+    """Bring images of more than 8 bits to 8, all by one scale: from 0, or the darkest of all, to the brightest."""
+    if deep:
+        low, high = min(0.0, *(float(images[i].min()) for i in deep)), max(float(images[i].max()) for i in deep)
+        for i in deep:
+            grey = np.round((images[i] - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
+            images[i] = np.repeat(grey[..., None], 3, 2)
 
 
 def _split(

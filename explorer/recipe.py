@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from explorer.config import Settings, parse, read_toml
 from explorer.devices import COUNTS, load_device
 from explorer.errors import InputError, unknown
 from explorer.evaluators import PredictorConfig, ScoreConfig
+from explorer.files import expanded
 from explorer.generators.expert import ExpertConfig
 from explorer.generators.pnag import PnagConfig
 from explorer.generators.sgnas import SgnasConfig
@@ -18,7 +19,7 @@ from explorer.spaces import SPACES
 from explorer.supernets import TrainConfig
 
 RECIPES = Path(__file__).parent / "recipes"
-PUBLISHED = "published:"
+PUBLISHED, FOLDER = "published:", "folder:"
 
 
 class SearchConfig(Settings):
@@ -57,6 +58,12 @@ class Recipe(Settings):
     pnag: PnagConfig = Field(default_factory=PnagConfig)
     sgnas: SgnasConfig = Field(default_factory=SgnasConfig)
 
+    @field_validator("data")
+    @classmethod
+    def _from_anywhere(cls, data: str) -> str:
+        """A folder's name that means the same in every working directory."""
+        return FOLDER + str(expanded(data.removeprefix(FOLDER)).resolve()) if data.startswith(FOLDER) else data
+
     @property
     def search_space(self) -> Any:
         """The space, narrowed."""
@@ -83,7 +90,7 @@ def load_recipe(recipe: str | Path, data: str | None = None) -> Recipe:
     values = read_toml(path)
     if data is not None:
         values["data"] = data
-        values["title"] = data
+        values["title"] = data.split("/")[-1][-200:]
     checked = parse(Recipe, values, str(recipe))
     _ = checked.search_space
     devices = [load_device(source) for source in checked.devices]

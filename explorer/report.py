@@ -82,7 +82,14 @@ def report_data(study: Any, generator: str | None = None) -> dict[str, Any]:
         for candidate in made:
             networks.setdefault(candidate.key, _network(study, candidate))
             networks[candidate.key]["drawings"].setdefault(target, _drawing(study, candidate, target))
-    return {"generator": name, "config": CONFIG, "targets": targets, "networks": networks}
+    return {
+        "accuracy_is": study.accuracy_is,
+        "weights_are": study.weights_are,
+        "generator": name,
+        "config": CONFIG,
+        "targets": targets,
+        "networks": networks,
+    }
 
 
 def _network(study: Any, candidate: Any) -> dict[str, Any]:

@@ -156,12 +156,19 @@ def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
 
 
 def lab_folder() -> Path:
-    """A copy of the notebooks that may be changed, in the user's own folder; existing files stay."""
+    """A copy of the notebooks that may be changed, in the user's own folder; existing files stay.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
     from explorer.files import home
 
     folder = home() / "notebooks"
-    folder.mkdir(parents=True, exist_ok=True)
-    for source in data_folder("notebooks").glob("*.ipynb"):
-        if not (folder / source.name).exists():
-            shutil.copyfile(source, folder / source.name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in data_folder("notebooks").glob("*.ipynb"):
+            if not (folder / source.name).exists():
+                shutil.copyfile(source, folder / source.name)
+    except OSError as error:
+        raise InputError(f"cannot write to {str(folder)!r}: {error.strerror or error}") from error
     return folder

@@ -20,7 +20,7 @@ import pandas as pd
 
 from explorer.architecture import Architecture, as_codes, key_of
 from explorer.config import parse, read_toml
-from explorer.devices import COUNTS, LayerDevice, device_from, load_device
+from explorer.devices import COUNTS, LayerDevice, device_from, free_name, load_device
 from explorer.devices.counts import params
 from explorer.errors import InputError, first_line, require_torch, unknown
 from explorer.evaluators import Predictor, Scored, Table, read_scores
@@ -77,6 +77,11 @@ class Study:
     def accuracy_is(self) -> str:
         """What the accuracy of a generated network is: "predicted", or of a table "measured"."""
         return "measured" if self.is_table else "predicted"
+
+    @property
+    def weights_are(self) -> str:
+        """Whose weights its networks have: "inherited weights", or of a table "weights of their own"."""
+        return "weights of their own" if self.is_table else "inherited weights"
 
     @property
     def has_weights(self) -> bool:
@@ -324,9 +329,10 @@ class Study:
         """
         if device.name in self.devices:
             raise InputError(f"device {device.name!r} is already in study {self.name!r}; choose another name")
+        free_name(device.name)
         device.cost(self.space, self.space.sample(1, np.random.default_rng(0)))
         devices = {n: d for n, d in self.devices.items() if d.unit == "ms"} | {device.name: device} | self.devices
-        if not retrain:
+        if not retrain or self.is_table:  # a table's networks are enumerated
             return Study(self.folder, self.manifest, devices)
         require_torch("training a generator (retrain=False keeps the present one)")
         from explorer.generators.methods import TRAINERS
@@ -361,6 +367,8 @@ class Study:
 
         about = self.manifest.data
         images = load_dataset(about.name, self.manifest.seed, about.size)
+        if len(images.train) > about.train:  # a recipe may take some of them only
+            images = images.subset(about.train)
         if list(images.classes) != about.classes or (len(images.train), len(images.val)) != (about.train, about.val):
             raise InputError(f"the images of {about.name!r} are not those that study {self.name!r} was trained on")
         return images
@@ -473,7 +481,8 @@ def find_study(study: str | Path) -> Path:
     if is_file(path / "study.json"):
         return path
     if is_file(path / "recipe.toml"):
-        raise InputError(f"study {str(study)!r} is not finished: go on with explorer train --out {study!s} --resume")
+        command = f"explorer train {path / 'recipe.toml'} --out {path} --resume"
+        raise InputError(f"study {str(study)!r} is not finished: go on with {command}")
     name = str(study)
     if os.sep not in name and name not in ("", ".", ".."):
         for folder in (home() / "studies" / name, data_folder("studies") / name):

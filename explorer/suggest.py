@@ -76,7 +76,7 @@ def suggest(data: str, minutes: float = 15, seed: int = 0, progress: Progress = 
     scoring = evaluation * (scores.architectures + scores.front_architectures)
     epochs = int(np.clip((60 * minutes - scoring - rest) / per_epoch, *EPOCHS))
     recipe = Recipe(
-        title=data.split("/")[-1][:200], data=data, space=space, seed=seed, generators=["expert"], scores=scores,
+        title=data.split("/")[-1][-200:], data=data, space=space, seed=seed, generators=["expert"], scores=scores,
         supernet=base.model_copy(update={"epochs": epochs}), search=SearchConfig(evaluations=SEARCHES),
     )  # fmt: skip
     parts = {"training": epochs * per_epoch, "scoring": scoring, "search and generator": rest}

@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 def answer(value: Any, as_json: bool, text: str) -> None:
     """Print a result; with `--json` stdout holds nothing else."""
-    print(json.dumps(value, allow_nan=False) if as_json else plain(text))
+    print(json.dumps(value, allow_nan=False) if as_json else plain(text), flush=True)
 
 
 def plain(text: str) -> str:
@@ -100,10 +100,11 @@ def _shown(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Plain aligned columns."""
+    """Plain aligned columns; a row need not have all of them."""
     if not rows:
         return "(none)"
-    cells = [list(rows[0])] + [[_cell(v) for v in row.values()] for row in rows]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [names] + [[_cell(row.get(name, "")) for name in names] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in cells)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.devices import device_json
+from explorer.errors import InputError
 from explorer.files import empty_folder, hand_over, write_json
 from explorer.protocols import Progress, silent
 from explorer.sealing import seal, write_searched
@@ -26,8 +27,14 @@ def add_device(study: Study, device: Any, out: str | Path, progress: Progress = 
         progress: reports steps.
 
     Raises:
-        InputError: `out` is not empty, the name is taken, or the device cannot price the space.
+        InputError: `out` is not empty, the study is a family of pruned networks, the name is taken, or the device
+            cannot price the space.
     """
+    if study.is_table:
+        raise InputError(
+            f"study {study.name!r} is a family of pruned networks; add {device.name!r} to the study that it came from, "
+            "and prune that one"
+        )
     out = empty_folder(out)
     text = device_json(device)
     wider = study.with_device(device, progress=progress)

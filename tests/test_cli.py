@@ -15,6 +15,13 @@ def one_line(done, *words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["export", "digits", "--architecture", "a0", "--generator", "pnag", "--out", "x"], ["'pnag'", "--budget"]),
+        (["suggest", "digits", "--out", "x.recipe"], ["'x.recipe'", ".toml"]),
+        (["device", "add", "fashion-mnist-pruned", "mine=i7-8700k", "--out", "x"], ["pruned networks", "'mine'"]),
+        (["export", "fashion-mnist-pruned", "--architecture", "a0", "--format", "source", "--out", "x"],
+         ["unknown format 'source'", "onnx"]),
+        (["device", "import", "x.json", "--name", "a", "--unit", "s", "--out", "y.json"], ["'x.json'", "--unit"]),
+        (["device", "fit", "x.csv", "--name", "a", "--column", "c", "--out", "y.json"], ["column 'c'", "--space"]),
         (["generate", "nope", "--budget", "mobile=1"], ["unknown study 'nope'", "digits"]),
         (["generate", "digits", "--budget", "phone=1"], ["unknown target 'phone'", "mobile, cpu, gpu"]),
         (["generate", "digits", "--budget", "mobile=-1"], ["mobile = -1.0", "above 0"]),
@@ -264,3 +271,33 @@ def test_ranking_and_training_alone(command, tmp_path):
     assert card["check"]["same_top1"] == 1
     assert sorted(p.suffix for p in out.iterdir()) == [".json", ".onnx", ".safetensors"]
     one_line(command(*train), "is not empty")
+
+
+def test_studies_of_other_targets_stand_in_their_own_columns(capsys):
+    from explorer.cli import run
+
+    assert run(["studies", "--json"]) == 0
+    rows = {row["study"]: row for row in json.loads(capsys.readouterr().out)}
+    assert "mobile_ms" in rows["fashion-mnist"]
+    assert "params_m" in rows["fashion-mnist-pruned"], "no latency"
+    assert run(["studies"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    line = next(line for line in lines if line.startswith("fashion-mnist-pruned "))
+    shown = line[head.index("params_m") :]
+    assert shown.split(" to ")[0].strip() == f"{rows['fashion-mnist-pruned']['params_m'][0]:.4g}"
+    assert run(["generate", "fashion-mnist-pruned", "--budget", "params_m=0.2"]) == 0
+    assert "measured accuracy" in capsys.readouterr().out
+
+
+def test_a_served_page_says_where_it_is_as_json(tmp_path):
+    import subprocess
+    import sys
+
+    line = [sys.executable, "-m", "explorer", "dashboard", "digits", "--no-browser", "--json"]
+    page = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    told = json.loads(page.stdout.readline())
+    assert told["url"].startswith("http://127.0.0.1:")
+    page.terminate()
+    rest, _ = page.communicate(timeout=60)
+    assert rest == ""
+    assert page.returncode == 143

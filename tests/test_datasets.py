@@ -88,3 +88,32 @@ def test_augmentation_moves_every_image_by_its_own_draw():
     moved = augment(images, torch.Generator().manual_seed(0), True, 2, 3)
     assert torch.equal(moved, augment(images, torch.Generator().manual_seed(0), True, 2, 3))
     assert len({row.numpy().tobytes() for row in moved}) > 20
+
+
+@pytest.mark.parametrize(("mode", "dark", "bright"), [("I;16", 2_000, 40_000), ("I", 10, 4_095), ("F", 0.1, 0.9)])
+def test_images_of_more_than_eight_bits_keep_their_range(mode, dark, bright, tmp_path):
+    for name, level in (("dark", dark), ("bright", bright)):
+        (tmp_path / name).mkdir()
+        for i in range(12):
+            pixels = np.full((9, 9), level, {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode])
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.{'png' if mode == 'I;16' else 'tif'}")
+    images = load_dataset(f"folder:{tmp_path}", size=8)
+    assert images.channels == 1
+    for split in (images.train, images.val, images.test):
+        for x, y in zip(split.images, split.labels):
+            level = bright if images.classes[int(y)] == "bright" else dark
+            assert abs(float(x.float().mean()) - 255 * level / bright) <= 1
+    nothing = np.full((9, 9), np.nan, np.float32)
+    Image.fromarray(nothing).save(tmp_path / "dark" / "nan.tif")
+    with pytest.raises(InputError, match=r"1 file\(s\).*dark/nan\.tif"):
+        load_dataset(f"folder:{tmp_path}", size=8)
+
+
+def test_what_macos_adds_to_an_archive_is_no_class(tmp_path):
+    folder = _folder(tmp_path / "a")
+    (folder / "__MACOSX" / "cat").mkdir(parents=True)
+    (folder / "__MACOSX" / "cat" / "._0.png").write_bytes(b"notes")
+    (folder / "cat" / "._0.png").write_bytes(b"notes")
+    images = load_dataset(f"folder:{folder}")
+    assert images.classes == ("cat", "dog")
+    assert len(images.train) + len(images.val) + len(images.test) == 24

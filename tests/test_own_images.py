@@ -4,6 +4,7 @@ import contextlib
 import io
 import tarfile
 import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -141,3 +142,38 @@ def test_own_images_become_a_study_on_the_page(images, tmp_path, digits_study, m
     assert page.state.study.name == "shades"
     assert page.state.study.evaluations.accuracy.max() > 0.8
     assert "shades" in [value for _, value in page.studies.options]
+
+
+def test_a_training_on_own_images_fits_what_is_chosen(images, tmp_path, digits_study, monkeypatch):
+    """A recipe for other images or minutes is none, and a training that fails leaves its name free."""
+    import shutil
+
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("EXPLORER_DATA_ROOT", str(images))
+    shutil.copytree(images / "shades", images / "others")
+    panel = Dashboard(digits_study).images
+    found = {"images": 80, "classes": 2, "size": 8, "seconds": 60, "recipe": {"space": "s", "supernet": {"epochs": 1}}}
+    asked = panel.source.value, panel.minutes.value
+    panel._suggested(found, tmp_path / "r.toml", asked)
+    panel._ready()
+    assert not panel.train.disabled
+    panel.minutes.value += 1
+    assert panel.train.disabled
+    panel._suggested(found, tmp_path / "r.toml", asked)
+    panel._ready()
+    assert panel.train.disabled, "it is of other minutes"
+    assert "Suggest again" in panel.row.result.value
+    panel._recipe = str(tmp_path / "absent.toml")
+    panel.start().result(60)
+    assert not (tmp_path / "home" / "studies" / panel.name.value).exists()
+    panel._recipe = "digits"
+    start = panel.start()
+    while not (tmp_path / "home" / "studies" / panel.name.value / "recipe.toml").exists():
+        assert not start.done(), panel.row.result.value
+        time.sleep(0.05)
+    panel.row.job.cancel()
+    start.result(60)
+    until = time.monotonic() + 20
+    while (tmp_path / "home" / "studies" / panel.name.value).exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not (tmp_path / "home" / "studies" / panel.name.value).exists()

@@ -125,7 +125,8 @@ def test_bad_recipes_are_one_plain_line_and_nothing_is_written(text, word, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_own_images_make_a_study(tmp_path, quick_recipe):
+def test_own_images_make_a_study(tmp_path, quick_recipe, monkeypatch):
+    """Its images are found from any working directory, and a recipe may take some of them only."""
     from PIL import Image
     from sklearn.datasets import load_digits
 
@@ -134,6 +135,14 @@ def test_own_images_make_a_study(tmp_path, quick_recipe):
         folder = tmp_path / "photos" / f"class {raw.target[i] % 3}"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.uint8(raw.images[i] * 15)).resize((20, 20)).save(folder / f"{i}.png")
-    study = explorer.train(quick_recipe, tmp_path / "own", data=f"folder:{tmp_path / 'photos'}")
+    recipe = tmp_path / "some.toml"
+    recipe.write_text(f"train_images = 150\n{quick_recipe.read_text()}")
+    monkeypatch.chdir(tmp_path)
+    study = explorer.train(recipe, tmp_path / "own", data="folder:photos")
+    monkeypatch.chdir("/")
+    assert study.manifest.title == "folder:photos"
+    assert (study.manifest.data.train, len(study.images.train)) == (150, 150)
+    reported = study.manifest.reported[0]
+    assert study.evaluate([study.architecture(reported.key)])[0] == pytest.approx(reported.val)
     assert study.manifest.data.classes == ["class 0", "class 1", "class 2"]
     assert study.generate({"cpu": study.knee("cpu")}).feasible

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from explorer.config import Settings, parse
 from explorer.devices.base import LONGEST, LayerDevice, Provenance
@@ -17,6 +17,7 @@ from explorer.files import data_folder, expanded, is_file, is_folder, read_json
 
 COUNTS = ("macs_m", "params_m")
 NAME = "[A-Za-z][A-Za-z0-9_.-]{0,39}"
+TAKEN = ("accuracy", "lo", "hi", "key", "source")  # other columns of the tables in which a device has one
 
 
 class DeviceFile(Settings):
@@ -35,6 +36,24 @@ class DeviceFile(Settings):
     weights: dict[str, float] = Field(default_factory=dict)
     domain: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        return free_name(name)
+
+
+def free_name(name: str) -> str:
+    """A name that a device may have.
+
+    Raises:
+        InputError: other characters, or the name of a table's column.
+    """
+    if not re.fullmatch(NAME, name):
+        raise InputError(f"device name {name!r}: expected a letter, then up to 39 letters, digits, '.', '_' or '-'")
+    if name in TAKEN:
+        raise InputError(f"device name {name!r} is a table's column ({', '.join(TAKEN)}); choose another")
+    return name
+
 
 def load_device(source: str | Path) -> LayerDevice:
     """A device by name ("mobile", "cpu", "gpu", "macs_m", "params_m") or from a file.
@@ -52,13 +71,17 @@ def load_device(source: str | Path) -> LayerDevice:
         return renamed(load_device(rest), alias)
     if name in COUNTS:
         return CountDevice(name)
+    if name in device_names():
+        return _of_file(data_folder("devices") / f"{name}.json")
     path = expanded(source)
     if path.suffix.lower() in (".yaml", ".yml", ".csv") or is_folder(path):
         return read_block_table(path, re.sub(r"[^A-Za-z0-9_.-]+", "-", f"table-{path.stem}")[:40])
     if not (path.suffix == ".json" and is_file(path)):
-        path = data_folder("devices") / f"{name}.json"
-        if "/" in name or "\\" in name or not is_file(path):
-            raise unknown("device", name, [*device_names(), "a JSON file"])
+        raise unknown("device", name, [*device_names(), "a JSON file"])
+    return _of_file(path)
+
+
+def _of_file(path: Path) -> LayerDevice:
     return device_from(read_json(path), str(path))
 
 

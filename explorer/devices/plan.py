@@ -133,7 +133,7 @@ def table_from(
     counts = np.array([[signatures.count(name) for name in names] for signatures, _ in networks]).reshape(
         -1, len(names)
     )
-    scale, offset, error = 1.0, 0.0, {}
+    scale, offset, error, fits = 1.0, 0.0, {}, list[str]()
     if len(networks) >= ENOUGH:
         values = np.array([x.cin * x.size**2 + x.cout * x.size_out**2 for x in layers], float)
         weights = np.array([params(x) for x in layers]) / 1e6
@@ -141,21 +141,20 @@ def table_from(
         alone, *each, _ = _coefficients((counts @ np.column_stack([net, paid]))[fitted], measured[fitted])
         if alone > LEAST:  # else the timings are noise, and the costs would be blown up
             net = np.maximum(0.0, net + paid @ each / alone)
+            fits.append("what they pay alone")
     if len(networks) >= 4:
         scale, offset = (round(x, 6) for x in _coefficients((counts @ net)[fitted, None], measured[fitted]))
-        if not scale:  # the timings of whole networks are noise: the sum of the blocks says more than their mean
+        if scale:
+            fits.append("scale and offset")
+        else:  # the timings of whole networks are noise: the sum of the blocks says more than their mean
             scale, offset = 1.0, 0.0
         error = error_of(offset + scale * (counts @ net)[~fitted], measured[~fitted])
     prices = {name: round(float(ms), 6) for name, ms in zip(names, net)}
     note = f"error on {(~fitted).sum()} unseen whole networks timed in the same run" if error else "error unknown"
     if interpolates:
         note += "; feature-map sizes between the timed ones are interpolated over their area"
-    source = (
-        f"{len(prices)} blocks timed one by one; what they pay alone, scale and offset fitted on {fitted.sum()} whole "
-        "networks"
-        if len(networks) >= ENOUGH
-        else f"{len(prices)} blocks timed one by one; scale and offset fitted on {fitted.sum()} whole networks"
-    )
+    source = f"{len(prices)} blocks timed one by one; "
+    source += f"{', '.join(fits)} fitted on {fitted.sum()} whole networks" if fits else "their sum, nothing fitted"
     about = provenance.model_copy(update={"source": source, "error": error, "note": note})
     return BlockTable(name, about, prices, scale, offset, interpolates)
 

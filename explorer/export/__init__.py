@@ -79,7 +79,7 @@ class ExportBundle:
 
 def formats_of(study: Study) -> list[str]:
     """The formats that a study's networks can be exported to."""
-    fits = {"int8": study.has_weights, "ofa": hasattr(study.space, "to_ofa")}
+    fits = {"int8": study.has_weights, "source": not study.is_table, "ofa": hasattr(study.space, "to_ofa")}
     return [name for name in FORMATS if fits.get(name, True)]
 
 

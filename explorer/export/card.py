@@ -28,7 +28,7 @@ def facts_of(original: Original, check: dict[str, float], formats: dict[str, dic
         "space": study.space.name, "decisions": candidate.architecture.values,
         "input": f"images: float32 (n, {data.channels}, {data.size}, {data.size}) in [0, 1]",
         "output": f"logits: float32 (n, {len(data.classes)})", "classes": data.classes,
-        "accuracy_predicted": candidate.accuracy, "accuracy_interval": list(candidate.interval),
+        f"accuracy_{study.accuracy_is}": candidate.accuracy, "accuracy_interval": list(candidate.interval),
         "check": check, "formats": formats,
         "costs": {
             name: {"value": value, "unit": study.devices[name].unit, "provenance": str(study.devices[name].provenance)}
@@ -70,9 +70,9 @@ def _accuracy_rows(facts: dict[str, Any]) -> str:
     rows = []
     if "test_accuracy" in check:
         rows.append(f"| test accuracy, measured on {check['images']:.0f} images | {check['test_accuracy']:.2%} |")
-    rows.append(
-        f"| accuracy of the trained architecture, predicted | {facts['accuracy_predicted']:.2%} ({lo:.2%} to {hi:.2%}) |"
-    )
+    for how in ("predicted", "measured"):
+        if (accuracy := facts.get(f"accuracy_{how}")) is not None:
+            rows.append(f"| accuracy of the trained architecture, {how} | {accuracy:.2%} ({lo:.2%} to {hi:.2%}) |")
     if "same_top1" in check:
         images = "test images" if "test_accuracy" in check else "random patterns"
         rows.append(

@@ -14,10 +14,11 @@ from explorer.protocols import Progress, silent
 from explorer.study import Study
 
 INHERITED = "inherited from the study's supernet, batch norm recalibrated, no further training"
+OWN = "its own, trained alone after the pruning"
 UNTRAINED = "untrained: random weights in the architecture's shape; train it, or give a checkpoint with --weights"
 CHECKPOINT = "sliced from the checkpoint {0!r} of the published supernet, batch norm as it is there"
 TUNED = (
-    "inherited from the study's supernet, then fine-tuned for {0} epoch(s) on the training images; half of "
+    "{0}, then fine-tuned for {1} epoch(s) on the training images; half of "
     "what it learned are labels, half is what the study's best networks say of the same images"
 )
 
@@ -86,8 +87,9 @@ def original_of(
         network = study.network(candidate.architecture)
         if fine_tune:
             network, tuning = fine_tuned(study, network, fine_tune, progress)
-            return made(network, TUNED.format(fine_tune), "tuned-", tuning=tuning)
-        return made(network, INHERITED)
+            before = OWN if study.is_table else INHERITED.partition(",")[0]
+            return made(network, TUNED.format(before, fine_tune), "tuned-", tuning=tuning)
+        return made(network, OWN if study.is_table else INHERITED)
     if fine_tune:
         raise InputError(f"fine_tune = {fine_tune}: study {study.name!r} has no images to train on")
     data = study.manifest.data

@@ -45,7 +45,7 @@ class ArchitectureView(w.VBox):
         ]
         measured = self.state.accuracy_of(c.key)
         if measured is not None:
-            rows.append(("accuracy", f"{measured:.2%}", "", "measured on validation images, inherited weights"))
+            rows.append(("accuracy", f"{measured:.2%}", "", f"measured on validation images, {study.weights_are}"))
         for name, device in study.devices.items():
             limit = f"{budget[name]:.4g}" if name in budget else ""
             rows.append((name, f"{c.costs[name]:.4g} {device.unit}", limit, str(device.provenance)))

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import ipywidgets as w
 
 from explorer.errors import InputError, unknown
+from explorer.files import is_file
 from explorer.study import open_study, study_names
 from explorer.widgets.architecture_view import ArchitectureView
 from explorer.widgets.budget_panel import BudgetPanel
@@ -41,7 +42,7 @@ class Dashboard(w.VBox):
         self.message = w.HTML()
         self.studies = w.Dropdown(description="study", layout={"width": "340px"})
         self.studies.observe(guarded(self._say)(lambda change: self._chosen(change["new"])), "value")
-        self.own = StudiesPanel(self._say, self.refresh_studies)
+        self.own = StudiesPanel(self._say, self._studies_changed)
         self.images = OwnImages(self._say, self.show_study) if data_root() else None
         self.body = w.VBox([])
         self._quiet = False
@@ -87,6 +88,13 @@ class Dashboard(w.VBox):
         self._quiet = True
         self.studies.options, self.studies.value = options, here
         self._quiet = False
+
+    def _studies_changed(self, name: str) -> None:
+        """Where the open study was renamed or deleted: show it under its new name, or a shipped one."""
+        if is_file(self.state.study.folder / "study.json"):
+            self.refresh_studies()
+        else:
+            self.show_study(name or shipped())
 
     def _chosen(self, name: str | None) -> None:
         if name and not self._quiet:
@@ -145,11 +153,18 @@ def study_of_page(query: str = "") -> str:
     An address names studies of the list only: visitors open no folder of their choice.
     """
     configured, asked = os.environ.get("EXPLORER_STUDY"), parse_qs(query).get("study")
+    if configured and asked and asked[0] == open_study(configured).name:  # so the page's own links call it
+        return configured
     if asked and asked[0] not in (configured, *(known := study_names())):
         raise unknown("study", asked[0], known)
     if asked:
         return asked[0]
-    return configured or ("fashion-mnist" if "fashion-mnist" in study_names() else "digits")
+    return configured or shipped()
+
+
+def shipped() -> str:
+    """The study that a page opens on where none is named."""
+    return "fashion-mnist" if "fashion-mnist" in study_names() else "digits"
 
 
 _heated: dict[str, Dashboard] = {}

@@ -81,17 +81,17 @@ class ExportPanel(w.VBox):
 def said_of(made: dict[str, Any]) -> str:
     """What the check of an export found, in words."""
     check, formats = made["check"], made["formats"]
+    int8 = formats.get("int8", {})
+    quantised = f" int8: {int8['test_accuracy']:.1%} ({-int8['drop']:+.2f} points, measured)." if int8 else ""
     if "test_accuracy" not in check:
+        if quantised:
+            return quantised.strip()
         said = "Untrained: this study has published accuracies and no weights; same outputs as the original."
         return said if "same_top1" in check else "Nothing to check."
-    said = (
+    return (
         f"Same class as the original on all {check['images']} test images; test accuracy {check['test_accuracy']:.1%} "
-        "(measured)."
+        f"(measured).{quantised}"
     )
-    if "int8" in formats:
-        found = formats["int8"]
-        said += f" int8: {found['test_accuracy']:.1%} ({-found['drop']:+.2f} points, measured)."
-    return said
 
 
 def _link(name: str, path: Path) -> str:

@@ -38,7 +38,9 @@ class MeasurePanel(JobRow):
     def _done(self, key: str, what: str, found: dict[str, Any]) -> None:
         if what == "accuracy":
             self.state.note(key, accuracy=found["accuracy"])
-            self.say_text(f"{key}: {found['accuracy']:.2%} on {found['split']} images (measured, inherited weights)")
+            self.say_text(
+                f"{key}: {found['accuracy']:.2%} on {found['split']} images (measured, {self.state.study.weights_are})"
+            )
             return
         said = f"{found['latency_ms']:.3g} ms +- {found['spread_ms']:.2g}"
         self.state.note(key, latency=said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,7 +14,7 @@ from typing import Any
 import ipywidgets as w
 
 from explorer.archives import is_archive
-from explorer.files import home
+from explorer.files import home, is_file
 from explorer.library import checked_name
 from explorer.widgets.guarded import guarded
 from explorer.widgets.job import JobRow
@@ -32,9 +33,16 @@ def sources(root: Path) -> list[str]:
     found = []
     for path in sorted([*root.glob("*"), *root.glob("*/*")]):
         inside = path.resolve().is_relative_to(root) and not path.name.startswith(".")
-        if inside and (is_archive(path) or (path.is_dir() and sum(p.is_dir() for p in path.iterdir()) >= 2)):
+        if inside and (is_archive(path) or _has_classes(path)):
             found.append(path.relative_to(root).as_posix())
     return found
+
+
+def _has_classes(path: Path) -> bool:
+    try:
+        return path.is_dir() and sum(p.is_dir() for p in path.iterdir()) >= 2
+    except OSError:  # not ours to read
+        return False
 
 
 class OwnImages(w.VBox):
@@ -60,6 +68,7 @@ class OwnImages(w.VBox):
         self.plan.on_click(guarded(say)(lambda _: self.suggest()))
         self.train.on_click(guarded(say)(lambda _: self.start()))
         self.source.observe(lambda _: self._stale(), "value")
+        self.minutes.observe(lambda _: self._void(), "value")
         self.row = JobRow([self.plan, self.train])
         super().__init__([self.source, w.HBox([self.minutes, self.name], layout={"flex_flow": "row wrap"}), self.row])
         self._stale()
@@ -69,13 +78,17 @@ class OwnImages(w.VBox):
         return w.Accordion([self], titles=("Your own images",), selected_index=None)
 
     def _stale(self) -> None:
-        """Another source needs another recipe."""
-        self._recipe = ""
-        self.train.disabled = True
+        """Another source has another name, and needs another recipe."""
+        self._void()
         self.name.value = Path(self.source.value or "study").name.split(".")[0]
         if not self.source.options:
             self.plan.disabled = True
             self.row.say_text(f"No folder of class folders and no archive below {self.root}.")
+
+    def _void(self) -> None:
+        """No recipe is of what is chosen now."""
+        self._recipe = ""
+        self.train.disabled = True
 
     def suggest(self) -> Future:
         """Time this machine and suggest a recipe."""
@@ -83,11 +96,15 @@ class OwnImages(w.VBox):
         recipe = Path(tempfile.mkdtemp(prefix="explorer-recipe-")) / "recipe.toml"
         self.row.say_text("Looking at the images and timing this machine ...")
         arguments = ["suggest", f"folder:{path}", "--out", str(recipe), "--minutes", str(self.minutes.value)]
-        done = self.row.run(arguments, lambda found: self._suggested(found, recipe))
+        asked = self.source.value, self.minutes.value
+        done = self.row.run(arguments, lambda found: self._suggested(found, recipe, asked))
         done.add_done_callback(lambda _: self._ready())
         return done
 
-    def _suggested(self, found: dict[str, Any], recipe: Path) -> None:
+    def _suggested(self, found: dict[str, Any], recipe: Path, asked: tuple[Any, Any]) -> None:
+        if asked != (self.source.value, self.minutes.value):
+            self.row.say_text("The choice has changed meanwhile: press Suggest again.")
+            return
         self._recipe = str(recipe)
         self.row.say(
             f"{found['images']:,} images of {found['classes']} classes, about {found['size']} px: space "
@@ -104,8 +121,14 @@ class OwnImages(w.VBox):
         out = home() / "studies" / checked_name(self.name.value.strip())
         self.row.say_text("Training ...")
         done = self.row.run(["train", self._recipe, "--out", str(out)], lambda _: self._trained(out))
-        done.add_done_callback(lambda _: self._ready())
+        done.add_done_callback(lambda _: self._tried(out))
         return done
+
+    def _tried(self, out: Path) -> None:
+        """A training that was cancelled or failed leaves its name free."""
+        if not is_file(out / "study.json"):
+            shutil.rmtree(out, ignore_errors=True)
+        self._ready()
 
     def _trained(self, out: Path) -> None:
         self.row.say_text(f"Study {out.name} is finished.")

@@ -1,7 +1,7 @@
 """Names and spoken values of sliders on a log scale.
 
-ipywidgets gives handles the role slider and no accessible name (jupyter-widgets#2650); as its value a screen reader hears
-the logarithm.
+ipywidgets gives handles the role slider and no accessible name (jupyter-widgets#2650); as a slider's value a screen
+reader hears the logarithm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ export default {
     const name = () => {
       let missing = 0;
       for (const [where, [text, unit]] of Object.entries(model.get("names"))) {
-        const handles = document.querySelectorAll("." + where + " .noUi-handle");
+        const handles = document.querySelectorAll("." + CSS.escape(where) + " .noUi-handle");
         handles.forEach((handle) => {
           if (handle.getAttribute("aria-label") === text) return;
           handle.setAttribute("aria-label", text);

@@ -17,10 +17,10 @@ class StudiesPanel(w.VBox):
 
     Args:
         say: where messages go.
-        changed: is called after a change.
+        changed: is called after a change, with the new name of what was renamed.
     """
 
-    def __init__(self, say: Any, changed: Callable[[], None]) -> None:
+    def __init__(self, say: Any, changed: Callable[[str], None]) -> None:
         self.changed = changed
         self.chosen = w.Dropdown(description="my study", layout={"width": "340px"})
         self.name = w.Text(description="new name", layout={"width": "300px"})
@@ -53,7 +53,7 @@ class StudiesPanel(w.VBox):
     def _rename(self) -> None:
         old, new = str(self.chosen.value), str(self.name.value).strip()
         rename_study(old, new)
-        self._done(f"{old} is now {new}")
+        self._done(f"{old} is now {new}", new)
 
     def _delete(self) -> None:
         if not self.sure.value:
@@ -64,7 +64,7 @@ class StudiesPanel(w.VBox):
         self.sure.value = False
         self._done(f"{name} is deleted")
 
-    def _done(self, text: str) -> None:
+    def _done(self, text: str, name: str = "") -> None:
         self.refresh()
         self.about.value = f'<div role="status">{escape(text)}</div>'
-        self.changed()
+        self.changed(name)

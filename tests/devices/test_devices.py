@@ -149,3 +149,21 @@ def test_graphs_run_and_have_the_layers_shapes(tmp_path, rng):
     measured = measure_file(tmp_path / "x.onnx", rounds=3)
     assert measured["latency_ms"] > 0
     assert measured["threads"] == 1
+
+
+def test_a_shipped_name_comes_before_a_folder_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "cpu").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_device("cpu").name == "cpu"
+    with pytest.raises(InputError, match="cpu"):
+        load_device("./cpu")
+
+
+@pytest.mark.parametrize("name", ["accuracy", "lo", "hi", "key", "source"])
+def test_a_device_is_not_called_as_a_column_beside_it(name, digits_study):
+    with pytest.raises(InputError, match=f"device name '{name}' is a table's column"):
+        load_device(f"{name}=i7-8700k")
+    device = load_device("i7-8700k")
+    device.name = name
+    with pytest.raises(InputError, match="is a table's column"):
+        digits_study.with_device(device, retrain=False)

@@ -5,6 +5,7 @@ from explorer.plots import architecture_svg, front_figure, front_info
 from explorer.plots.architecture import difference_svg
 from explorer.plots.front import TRACES, Marks, Points
 from explorer.widgets import Dashboard, DashboardState
+from explorer.widgets.dashboard import study_of_page
 from explorer.widgets.state import step_of
 
 
@@ -288,12 +289,35 @@ def test_ones_own_studies_are_renamed_and_deleted(digits_study, tmp_path, monkey
     own.name.value = "better"
     own.rename.click()
     assert [value for _, value in page.studies.options if value in ("mine", "better")] == ["better"]
+    assert page.state.study.folder == tmp_path / "studies" / "better", "the open study went on under its new name"
     assert Dashboard("better").state.study.name == "better"
     own.delete.click()
     assert (tmp_path / "studies" / "better").exists(), "it asks first"
     own.sure.value = True
     own.delete.click()
     assert not (tmp_path / "studies" / "better").exists()
+    assert page.state.study.name == "fashion-mnist", "a shipped study is shown where the open one is deleted"
+
+
+def test_the_links_of_a_study_opened_by_its_folder_lead_back(digits_study, tmp_path, monkeypatch):
+    import shutil
+
+    shutil.copytree(digits_study.folder, tmp_path / "elsewhere")
+    monkeypatch.setenv("EXPLORER_STUDY", str(tmp_path / "elsewhere"))
+    page = Dashboard(str(tmp_path / "elsewhere"))
+    assert study_of_page(page.state.query) == str(tmp_path / "elsewhere")
+    assert study_of_page("study=fashion-mnist") == "fashion-mnist"
+
+
+def test_a_pruned_family_is_measured_and_has_weights_of_its_own(tmp_path):
+    from explorer.report import write_report
+
+    page = Dashboard("fashion-mnist-pruned")
+    assert "weights of their own" in page.architecture.table.value
+    assert "inherited" not in page.architecture.table.value
+    assert "source" not in page.export.formats
+    text = write_report(page.state.study, tmp_path / "report.html").read_text()
+    assert '"accuracy_is":"measured","weights_are":"weights of their own"' in text
 
 
 @pytest.mark.parametrize(
