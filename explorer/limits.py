@@ -25,13 +25,16 @@ def overshoot(costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
         costs: (..., m).
         limits: (..., m), NaN where free.
     """
-    return np.nan_to_num(costs / limits, nan=0.0).max(-1)
+    ratio = costs / limits
+    ratio = np.where(np.isfinite(ratio) & (limits > 0), ratio, np.inf)  # an unknown cost meets no budget
+    return np.where(np.isnan(limits), 0.0, ratio).max(-1)
 
 
 def nearest(space: SearchSpace, devices: Sequence[Device], limits: np.ndarray) -> np.ndarray:
     """(d,) the architecture whose largest cost / limit is least: the cheapest, or the nearest reachable one.
 
-    Descends from the first option everywhere and from a fixed draw, one gene at a time, until nothing helps.
+    Descends from the best of the first option everywhere and a fixed draw, one gene at a time, until nothing helps:
+    exact where costs are sums over layers, as those of all shipped devices are.
     """
     bounded = [i for i in range(len(devices)) if not np.isnan(limits[i])]
     chosen = [devices[i] for i in bounded]

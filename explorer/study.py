@@ -230,7 +230,7 @@ class Study:
         return self._generators[name]
 
     def generate(self, budget: Mapping[str, float], generator: str | None = None) -> Candidate:
-        """The network for a budget, such as `{"mobile": 5.0, "cpu": 2.0}`; equal budgets give equal networks.
+        """The network for a budget, such as `{"mobile": 5.0, "cpu": 2.0}`; equal calls give equal networks.
 
         Below the reachable range: a candidate with `feasible=False` that is the nearest reachable network.
 
@@ -244,7 +244,10 @@ class Study:
         return self._generate(limits, generator)[0]
 
     def generate_many(self, limits: pd.DataFrame, generator: str | None = None) -> list[Candidate]:
-        """One candidate per row, in one pass; columns are devices, NaN leaves a device free."""
+        """One candidate per row, in one pass; columns are devices, NaN leaves a device free.
+
+        Every row has draws of its own, so a network may be another than `generate` gives for that budget alone.
+        """
         self._known(limits.columns)
         for device in limits.columns:
             for value in limits[device].to_numpy():
@@ -269,7 +272,7 @@ class Study:
         """Every generator on the same budgets, log-spaced over one device's range: see `side_by_side`."""
         low, high = self.budget_range(device)
         chosen: list[Any] = [self.generator(name) for name in self.generators]
-        corner = self.manifest.reference[device]
+        corner = self.manifest.reference.get(device) or self.generated_front(device, budgets=budgets).reference
         return side_by_side(chosen, device, np.geomspace(1.02 * low, high, budgets), SAMPLES, corner)
 
     def _generate(self, limits: np.ndarray, generator: str | None) -> list[Candidate]:
@@ -367,9 +370,11 @@ class Study:
 
         about = self.manifest.data
         images = load_dataset(about.name, self.manifest.seed, about.size)
+        found = [*images.mean, *images.std]  # of all training images
         if len(images.train) > about.train:  # a recipe may take some of them only
             images = images.subset(about.train)
-        if list(images.classes) != about.classes or (len(images.train), len(images.val)) != (about.train, about.val):
+        same = list(images.classes) == about.classes and np.allclose(found, [*about.mean, *about.std], atol=1e-6)
+        if not same or (len(images.train), len(images.val)) != (about.train, about.val):
             raise InputError(f"the images of {about.name!r} are not those that study {self.name!r} was trained on")
         return images
 

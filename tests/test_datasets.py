@@ -109,6 +109,18 @@ def test_images_of_more_than_eight_bits_keep_their_range(mode, dark, bright, tmp
         load_dataset(f"folder:{tmp_path}", size=8)
 
 
+def test_a_study_of_other_images_says_so(tmp_path, quick_recipe):
+    """One renamed file changes the split: what was trained on may be tested on."""
+    import explorer
+
+    folder = _folder(tmp_path / "a", count=40)
+    study = explorer.train(quick_recipe, tmp_path / "study", data=f"folder:{folder}")
+    assert len(study.images.train)
+    (folder / "cat" / "0.png").rename(folder / "cat" / "zzz.png")
+    with pytest.raises(InputError, match="are not those that study"):
+        _ = explorer.open_study(tmp_path / "study").images
+
+
 def test_what_macos_adds_to_an_archive_is_no_class(tmp_path):
     folder = _folder(tmp_path / "a")
     (folder / "__MACOSX" / "cat").mkdir(parents=True)

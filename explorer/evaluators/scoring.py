@@ -60,7 +60,7 @@ def spread_sample(
         pool.append(space.canonical(rows.astype(np.int8)))
     ends = space.canonical(np.array([counts - 1, np.zeros_like(counts)], np.int8))
     codes = unique(np.concatenate([ends, *pool]))
-    codes, ends = codes[len(ends) :], codes[: len(ends)]
+    codes, ends = codes[len(ends) :], codes[: min(n, len(ends))]
     if len(codes) + len(ends) <= n:
         return np.concatenate([ends, codes])
     costs = np.log(np.maximum(cost(codes), 1e-9))

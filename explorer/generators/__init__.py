@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from explorer.errors import require_torch, unknown
+from explorer.errors import InputError, require_torch, unknown
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.enumeration import NAME as ENUMERATION
 from explorer.generators.enumeration import Enumeration
@@ -11,8 +11,10 @@ from explorer.generators.open import open_generator
 from explorer.generators.ranking import by_accuracy, side_by_side
 from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.selection import Selection, select
+from explorer.limits import cheapest, dearest
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 
+LEAST = 100  # evaluations
 METHODS = ("expert", "pnag", "sgnas")
 
 
@@ -28,18 +30,24 @@ def train_generator(
         devices: the costs it is conditioned on, all at once or any subset.
         method: "expert" (ours), "pnag" or "sgnas" (published).
         seed: of everything.
-        evaluations: about so many architectures are evaluated.
+        evaluations: about so many architectures are evaluated, at least 100.
         config: the method's settings, instead of those that go with `evaluations`.
         progress: reports steps.
 
     Raises:
-        InputError: unknown method, no device.
+        InputError: unknown method, no device, one whose costs are all the same, too few evaluations.
         MissingExtra: without torch.
     """
     if method not in METHODS:
         raise unknown("generator", method, METHODS)
     if not devices:
         raise unknown("device", "(none)", ["at least one"])
+    if evaluations < LEAST:
+        raise InputError(f"evaluations = {evaluations}; at least {LEAST} are needed")
+    for device in devices:
+        ends = [float(device.cost(space, end[None])[0]) for end in (cheapest(space, device), dearest(space, device))]
+        if not 0 < ends[0] < ends[1]:
+            raise InputError(f"device {device.name!r}: networks cost {ends[0]:g} to {ends[1]:g}, which is no range")
     require_torch("training a generator")
     from explorer.generators.methods import TRAINERS
 

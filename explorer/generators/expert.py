@@ -22,7 +22,7 @@ from explorer.evaluators.fitting import linear_layers
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.runtime import BudgetGenerator
-from explorer.limits import cheapest, costs_of, overshoot
+from explorer.limits import cheapest, costs_of, dearest, overshoot
 from explorer.onnx_mlp import mlp_graph
 from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import active, cross, mutate, option_counts
@@ -33,6 +33,7 @@ class ExpertConfig(Settings):
 
     Attributes:
         anchors: of the budget code, per device.
+        pool: random networks among which the first experts are found.
         budgets: fixed budgets, each with its own expert.
         rounds: of improving and imitating.
         mutation: per decision.
@@ -43,6 +44,7 @@ class ExpertConfig(Settings):
     """
 
     anchors: int = Field(16, ge=2, le=1000)
+    pool: int = Field(4000, ge=16, le=1_000_000)
     budgets: int = Field(4096, ge=16, le=1_000_000)
     rounds: int = Field(300, ge=1, le=1_000_000)
     mutation: float = Field(0.05, gt=0, lt=1)
@@ -58,9 +60,10 @@ class ExpertConfig(Settings):
     @classmethod
     def of(cls, evaluations: int) -> ExpertConfig:
         """Settings that evaluate about so many networks: fewer budgets and rounds, as many gradient steps."""
-        budgets = int(np.clip(evaluations // 50, 64, 4096))
-        rounds = max(1, evaluations // budgets)
-        return cls(budgets=budgets, rounds=rounds, steps=max(6, 2000 // rounds))
+        pool = int(np.clip(evaluations // 5, 16, 4000))
+        budgets = int(np.clip(evaluations // 50, 16, 4096))
+        rounds = max(1, (evaluations - pool) // budgets)
+        return cls(pool=pool, budgets=budgets, rounds=rounds, steps=max(6, 2000 // rounds))
 
 
 class Experts:
@@ -142,10 +145,9 @@ class _Trainer:
     ) -> None:  # fmt: skip
         self.space, self.config, self.rng = space, config, np.random.default_rng((seed, 9))
         self.devices, self.options = list(devices), option_counts(space)
-        first = space.sample(4000, self.rng)
-        pool = np.concatenate([
-            *([known] if known is not None else []), first, np.array([cheapest(space, device) for device in devices])
-        ])  # fmt: skip
+        first = space.sample(config.pool, self.rng)
+        high = known if known is not None else np.array([dearest(space, device) for device in devices])
+        pool = np.concatenate([high, first, np.array([cheapest(space, device) for device in devices])])
         costs = costs_of(space, devices, pool)
         names = tuple(device.name for device in devices)
         self.code = BudgetCode(names, tuple(costs.min(0)), tuple(costs.max(0)), config.anchors)

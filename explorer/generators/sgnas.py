@@ -51,6 +51,7 @@ class SgnasConfig(Settings):
             method.
         rise: how much heavier that loss gets towards the end, so that costs settle on their budgets.
         temperature: of the Gumbel-softmax, from first to last, geometrically.
+        judged: networks that a judge is fitted to, where no supernet judges.
         priors: networks in the pool; 1 is the published one.
         feasible: share of raw networks inside their budget to aim at.
         held_out: share of the training images that the supernet leaves to the generator.
@@ -65,6 +66,7 @@ class SgnasConfig(Settings):
     imitation: float = Field(10.0, ge=0, le=1e6)
     rise: float = Field(5.0, ge=0, le=1e6)
     temperature: tuple[float, float] = (5.0, 0.3)
+    judged: int = Field(20_000, ge=100, le=10_000_000)
     priors: int = Field(32, ge=1, le=10_000)
     feasible: float = Field(0.95, gt=0, lt=1)
     held_out: float = Field(0.2, gt=0, lt=0.9)
@@ -72,8 +74,8 @@ class SgnasConfig(Settings):
 
     @classmethod
     def of(cls, evaluations: int) -> SgnasConfig:
-        """The judge is fitted to so many networks whatever the settings."""
-        return cls()
+        """Settings whose judge is fitted to so many networks."""
+        return cls(judged=int(np.clip(evaluations, 100, 1_000_000)))
 
 
 class ArchitectureGenerator(nn.Module):
@@ -231,7 +233,7 @@ class _Trainer:
         self.priors, self.prior_costs = pool[rows], self.costs[rows]
         self.prior_maps = self.map.one_hot(self.priors)
         self.single = signal is not None  # a supernet judges one network at a time
-        self.signal = signal or FittedSignal(space, evaluator, seed)
+        self.signal = signal or FittedSignal(space, evaluator, seed, config.judged)
         self.expected = [ExpectedCost(space, device) for device in devices]
         self.network = ArchitectureGenerator(self.code.width)
         self.optimizer = torch.optim.Adam(self.network.parameters(), config.lr, betas=(0.5, 0.999))

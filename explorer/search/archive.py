@@ -25,6 +25,7 @@ from explorer.protocols import Device, Evaluator, SearchSpace
 from explorer.spaces.operators import option_counts
 
 MOST = 4_000_000_000  # bytes of a saved search
+TRIED = 8  # saved networks that are evaluated again, to see that nothing has changed
 
 SAVE_SECONDS = 10.0
 CHUNK = 64  # networks evaluated at once where results are saved, since an evaluator may need seconds for each
@@ -208,10 +209,18 @@ class Archive:
         as_codes(self.space, codes)
         if not (np.isfinite(accuracy).all() and np.isfinite(costs).all()):
             raise InputError(f"{str(self.file)!r} is no saved search: a value is no number")
+        self._check_same(codes[:TRIED], accuracy[:TRIED], costs[:TRIED])
         self._made = [(codes, accuracy, costs)]
         names = hashes(codes)
         order = np.argsort(names, kind="stable")
         return names[order], accuracy[order], costs[order]
+
+    def _check_same(self, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray) -> None:
+        """A device or an evaluator of the same name may be another one."""
+        if not np.allclose(costs_of(self.space, self.devices, codes), costs, rtol=1e-3):
+            raise InputError(f"{str(self.file)!r} belongs to another search: networks had other costs then")
+        if not np.allclose(np.asarray(self.evaluator.evaluate(codes), float), accuracy, rtol=0, atol=1e-3):
+            raise InputError(f"{str(self.file)!r} belongs to another search: networks had another accuracy then")
 
 
 def ladder(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:

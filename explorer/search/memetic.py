@@ -3,7 +3,7 @@
 An unbounded archive of everything non-dominated (over error and every cost) is varied by mutation and by crossover of
 neighbours on the front; and every network that enters it has all its one-gene neighbours tried, once (Pareto local
 search, Paquete, Chiarandini and Stuetzle 2004). Canonical duplicates are never evaluated twice. With fewer than 10,000
-evaluations, a guess chooses which children are worth one (`screen`).
+evaluations, a guess chooses which children and neighbours are worth one (`screen`).
 """
 
 import numpy as np
@@ -64,7 +64,9 @@ def _varied(archive: Archive, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def random(archive: Archive, rng: np.random.Generator, progress: Progress) -> None:
-    """Uniform samples."""
+    """Uniform samples; of a budget the nearest network, too, so that there is one within it."""
+    if not np.isnan(archive.limits).all():
+        archive.offer(nearest(archive.space, archive.devices, archive.limits)[None])
     rounds = -(-archive.evaluations // BATCH)
     for _ in progress(range(2 * rounds), rounds, "searching"):
         archive.offer(archive.space.sample(BATCH, rng))

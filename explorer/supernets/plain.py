@@ -146,7 +146,7 @@ class Pool(nn.Module):
 
 
 class Classifier(nn.Linear):
-    """Linear layer behind a 1x1 feature map, with dropout in training."""
+    """Linear layer behind a 1x1 feature map; without the dropout of once-for-all's, whose trainings are far longer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, 1, 1) -> (n, classes)."""

@@ -14,7 +14,7 @@ from explorer.generators.expert import ExpertConfig, Experts
 from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
 from explorer.generators.runtime import Starts
 from explorer.generators.sgnas import SgnasConfig
-from explorer.limits import cheapest, costs_of, nearest, overshoot
+from explorer.limits import cheapest, costs_of, dearest, nearest, overshoot
 from explorer.spaces import SPACES
 from explorer.spaces.operators import mutate, one_hot
 from explorer.testing import check_evaluator, check_generator
@@ -243,3 +243,49 @@ def test_bad_requests():
 def test_synthetic_evaluator_conforms():
     check_evaluator(Synthetic(SPACES["mobile-32"]), SPACES["mobile-32"])
     assert one_hot(SPACES["mobile-32"], SPACES["mobile-32"].sample(2, np.random.default_rng(0))).shape == (2, 54)
+
+
+class Counting(Synthetic):
+    asked = 0
+
+    def evaluate(self, codes):
+        self.asked += len(codes)
+        return super().evaluate(codes)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_evaluations_are_about_those_asked_for(method):
+    space = SPACES["mobile-32"]
+    evaluator = Counting(space)
+    train_generator(space, evaluator, [load_device("macs_m")], method, evaluations=600)
+    assert 200 <= evaluator.asked <= 900
+
+
+def test_what_cannot_be_learned_from_is_refused():
+    space = SPACES["mobile-tiny"]
+    for evaluations in (1, 0, -3):
+        with pytest.raises(InputError, match=f"evaluations = {evaluations}; at least 100"):
+            train_generator(space, Synthetic(space), [load_device("mobile")], evaluations=evaluations)
+
+    class Same:
+        name, unit = "same", "ms"
+
+        def cost(self, space, codes):
+            return np.full(len(codes), 2.0)
+
+    with pytest.raises(InputError, match="device 'same': networks cost 2 to 2"):
+        train_generator(space, Synthetic(space), [Same()])
+
+
+def test_the_dearest_network_is_within_an_experts_range():
+    space, device = SPACES["mobile-32"], load_device("macs_m")
+    config = ExpertConfig(budgets=64, rounds=2, steps=2, pool=200)
+    generator = train_generator(space, Synthetic(space), [device], "expert", config=config)
+    assert generator.code.high[0] == pytest.approx(device.cost(space, dearest(space, device)[None])[0])
+
+
+def test_an_unknown_cost_meets_no_budget_and_a_free_device_any():
+    costs, limits = np.array([[np.nan, 1], [0.5, 1], [0.5, np.nan]]), np.array([1.0, np.nan])
+    assert overshoot(costs, limits).tolist() == [np.inf, 0.5, 0.5]
+    assert overshoot(costs[1:2], np.array([-1.0, np.nan])).tolist() == [np.inf]
+    assert overshoot(costs[1:2], np.array([np.nan, np.nan])).tolist() == [0]

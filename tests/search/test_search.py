@@ -5,7 +5,7 @@ from explorer.devices import load_device
 from explorer.errors import InputError
 from explorer.front import make_front
 from explorer.search import ALGORITHMS, search
-from explorer.search.archive import hashes
+from explorer.search.archive import TRIED, hashes
 from explorer.spaces import SPACES
 from explorer.spaces.operators import one_hot
 
@@ -95,8 +95,9 @@ def test_a_stopped_search_goes_on_to_the_same_front(algorithm, tmp_path):
     assert resumed.hypervolume == whole.hypervolume
     with pytest.raises(InputError, match="belongs to another search"):
         search(space, rest, devices, algorithm, 2500, seed=4, file=file)
-    idle = Counting(space, stop=0)
+    idle = Counting(space, stop=100)
     again = search(space, idle, devices, algorithm, 2500, seed=3, file=file)
+    assert idle.asked == TRIED, "some are tried, to see that the evaluator is the same"
     assert (again.codes == whole.codes).all()
 
 
@@ -135,3 +136,35 @@ def test_a_damaged_file_is_refused(tmp_path):
 def test_hashes_tell_networks_apart():
     codes = SPACES["mobilenetv3-w1.2"].sample(200_000, np.random.default_rng(0))
     assert len(np.unique(hashes(codes))) == len(np.unique(codes, axis=0))
+
+
+def test_a_saved_search_is_not_another_evaluators_or_devices(tmp_path):
+    space, file = SPACES["mobile-tiny"], tmp_path / "found.npz"
+
+    class Says:
+        def __init__(self, value):
+            self.value = value
+
+        def evaluate(self, codes):
+            return np.full(len(codes), self.value)
+
+    device = load_device("macs_m")
+    search(space, Says(0.9), [device], evaluations=50, file=file)
+    with pytest.raises(InputError, match="had another accuracy then"):
+        search(space, Says(0.1), [device], evaluations=100, file=file)
+
+    class Other:
+        name, unit = "macs_m", "M"
+
+        def cost(self, space, codes):
+            return 2 * device.cost(space, codes)
+
+    with pytest.raises(InputError, match="had other costs then"):
+        search(space, Says(0.9), [Other()], evaluations=100, file=file)
+
+
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
+def test_a_tight_budget_that_can_be_met_is_met(algorithm, digits_study):
+    low, _ = digits_study.budget_range("mobile")
+    front = digits_study.search(algorithm, ["mobile"], evaluations=200, budgets={"mobile": 1.0001 * low})
+    assert len(front)
