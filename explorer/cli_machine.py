@@ -12,7 +12,7 @@ from explorer.terminal import Json, answer, progress, table
 
 
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes; two to three minutes, the first time four.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes; two to four minutes.")] = False,
     part: Annotated[list[str] | None, typer.Option("--part", help="One of the parts, repeatable.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="A JSON file for the result.")] = None,
     against: Annotated[Path | None, typer.Option("--against", help="Ends with 1 where ratios got worse.")] = None,
