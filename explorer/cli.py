@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from explorer import cli_device, cli_lists, cli_machine, cli_networks, cli_pages, cli_study
 from explorer.errors import InputError
-from explorer.terminal import interruptible, plain, stop_code, stop_hint
+from explorer.terminal import TERMINATED, interruptible, plain, stop_code, stop_hint
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train one supernet and one generator; then a network for any budget.")  # fmt: skip
@@ -48,6 +48,10 @@ def run(arguments: list[str]) -> int:
         describe_error = getattr(error, "format_message", None)
         return _fail(describe_error() if describe_error else str(error))
     except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except SystemExit as end:
+        if end.code != TERMINATED:
+            raise
         code = 130
     if code == 130:
         code = stop_code()

@@ -27,6 +27,7 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
+TERMINATED = 128 + signal.SIGTERM
 _asked: list[int] = []  # signals that asked this command to stop
 _hints: list[str] = []
 
@@ -46,6 +47,11 @@ def stop_code() -> int:
     return 128 + (_asked[0] if _asked else signal.SIGINT)
 
 
+def _end() -> None:
+    """Python ends by the signal of Ctrl-C wherever a KeyboardInterrupt went through `exec`: not after a termination."""
+    raise KeyboardInterrupt if _asked[0] == signal.SIGINT else SystemExit(TERMINATED)
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Ctrl-C and a termination end a command alike, with its scratch files removed.
@@ -55,7 +61,7 @@ def interruptible() -> Iterator[None]:
 
     def stop(number: int, _: Any) -> None:
         _asked.append(number)
-        raise KeyboardInterrupt
+        _end()
 
     _asked.clear()
     _hints.clear()
@@ -74,11 +80,11 @@ def progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
     """A bar with time left on a terminal, a line now and then elsewhere; always stderr.
 
     Raises:
-        KeyboardInterrupt: somebody stopped the command since it began.
+        KeyboardInterrupt, SystemExit: somebody stopped the command since it began.
     """
     for item in _shown(items, total, what):
         if _asked:
-            raise KeyboardInterrupt
+            _end()
         yield item
 
 
