@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -218,7 +217,9 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
                 colour |= image.mode not in ("1", "L", "LA", *DEEP)
                 if image.mode in DEEP:
                     deep.append(len(images))
-                    image = _finite(image.convert("F"))
+                    image = image.convert("F")
+                    if not np.isfinite(np.asarray(image)).all():
+                        raise ValueError("pixels that are no numbers")
                 else:
                     image = image.convert("RGB")
                 images.append(np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)))
@@ -230,26 +231,15 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
         raise InputError(f"{len(broken)} file(s) in {str(path)!r} are not readable images: {shown}")
     if len(images) < 20:
         raise InputError(f"image folder {str(path)!r} has {len(images)} images; at least 20 are needed")
-    _flatten(images, deep)
+    _to_eight_bits(images, deep)
     x = np.stack(images).transpose(0, 3, 1, 2)
     x = np.ascontiguousarray(x if colour else x[:, :1])
     held = max(4, round(0.15 * len(x)))
     return _split(name, filled, x, np.array(labels), seed, val=held, test=held)
 
 
-def _finite(image: Any) -> Any:
-    """The same image.
-
-    Raises:
-        ValueError: a pixel is no number.
-    """
-    if not np.isfinite(np.asarray(image)).all():
-        raise ValueError("pixels that are no numbers")
-    return image
-
-
-def _flatten(images: list[np.ndarray], deep: list[int]) -> None:
-    """Bring images of more than 8 bits to 8, all by one scale: from 0, or the darkest of all, to the brightest."""
+def _to_eight_bits(images: list[np.ndarray], deep: list[int]) -> None:
+    """Replace the images at `deep` by ones of 8 bits, all by one scale: from 0, or their darkest, to their brightest."""
     if deep:
         low, high = min(0.0, *(float(images[i].min()) for i in deep)), max(float(images[i].max()) for i in deep)
         for i in deep:

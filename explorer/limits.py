@@ -34,7 +34,7 @@ def nearest(space: SearchSpace, devices: Sequence[Device], limits: np.ndarray) -
     """(d,) the architecture whose largest cost / limit is least: the cheapest, or the nearest reachable one.
 
     Descends from the best of the first option everywhere and a fixed draw, one gene at a time, until nothing helps:
-    exact where costs are sums over layers, as those of all shipped devices are.
+    no better one is known for any shipped device; one whose blocks act on each other's cost may have a better one.
     """
     bounded = [i for i in range(len(devices)) if not np.isnan(limits[i])]
     chosen = [devices[i] for i in bounded]

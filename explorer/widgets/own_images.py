@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -14,8 +15,10 @@ from typing import Any
 import ipywidgets as w
 
 from explorer.archives import is_archive
+from explorer.errors import InputError
 from explorer.files import home, is_file
 from explorer.library import checked_name
+from explorer.lock import sole
 from explorer.widgets.guarded import guarded
 from explorer.widgets.job import JobRow
 
@@ -126,8 +129,9 @@ class OwnImages(w.VBox):
 
     def _tried(self, out: Path) -> None:
         """A training that was cancelled or failed leaves its name free."""
-        if not is_file(out / "study.json"):
-            shutil.rmtree(out, ignore_errors=True)
+        if out.is_dir() and not is_file(out / "study.json"):
+            with contextlib.suppress(InputError), sole(out):  # another visitor's training may hold that name
+                shutil.rmtree(out, ignore_errors=True)
         self._ready()
 
     def _trained(self, out: Path) -> None:
