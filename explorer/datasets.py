@@ -239,7 +239,7 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
 
 
 def _to_eight_bits(images: list[np.ndarray], deep: list[int]) -> None:
-    """Replace the images at `deep` by ones of 8 bits, all by one scale: from 0, or their darkest, to their brightest."""
+    """Replace the images at `deep` by ones of 8 bits, by one scale: from 0, or their darkest, to their brightest."""
     if deep:
         low, high = min(0.0, *(float(images[i].min()) for i in deep)), max(float(images[i].max()) for i in deep)
         for i in deep:
