@@ -7,50 +7,35 @@
 Importing this, opening a study and generating load no torch; what trains or measures loads it when called.
 """
 
-import sys
-from importlib import import_module
-from types import ModuleType
 from typing import Any
+
+from explorer.core.errors import require_torch
+from explorer.core.lazy import lazy
 
 __version__ = "0.1.0"
 
-# public name -> the room that it lives in
-_ROOMS = {
-    "Architecture": "architecture", "Candidate": "front", "Front": "front", "InputError": "errors",
-    "SPACES": "spaces", "load_device": "devices", "load_dataset": "datasets",
+# public name -> the module that it lives in
+_HOMES = {
+    "Architecture": "core.architecture", "Candidate": "core.front", "Front": "core.front", "InputError": "core.errors",
+    "SPACES": "spaces", "load_device": "devices", "load_dataset": "data",
     "train_supernet": "supernets", "SharedWeights": "evaluators", "RandomWeights": "evaluators",
     "Predictor": "evaluators", "score": "evaluators",
-    "search": "search", "train_generator": "generators", "Study": "study", "open_study": "study",
-    "export": "export", "ExportBundle": "export", "train": "pipeline", "Dashboard": "widgets",
+    "search": "searches", "train_generator": "generators", "Study": "study", "open_study": "study",
+    "export": "exports", "ExportBundle": "exports", "train": "study.train", "Dashboard": "widgets",
 }  # fmt: skip
-_NEEDS_TORCH = ("datasets", "supernets", "pipeline")
+_NEEDS_TORCH = ("load_dataset", "train_supernet", "train")
 
-__all__ = sorted(_ROOMS)
+__all__ = sorted(_HOMES)
+
+
+_load = lazy(__name__, _HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'explorer' has no attribute {name!r}")
-    room = _ROOMS[name]
-    if room in _NEEDS_TORCH:
-        from explorer.errors import require_torch
-
+    if name in _NEEDS_TORCH:
         require_torch(f"explorer.{name}")
-    value = getattr(import_module(f"explorer.{room}"), name)
-    globals()[name] = value
-    return value
-
-
-class _Facade(ModuleType):
-    """Keeps `explorer.search` and `explorer.export` the functions when the rooms of that name are imported."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _ROOMS and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Facade
+    return _load(name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_ROOMS]
+    return [*globals(), *_HOMES]

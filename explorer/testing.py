@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from explorer.architecture import Architecture
-from explorer.layer import Layer
-from explorer.limits import costs_of, overshoot
-from explorer.protocols import Device, Evaluator, Generator, SearchSpace
+from explorer.core.architecture import Architecture
+from explorer.core.layer import Layer
+from explorer.core.protocols import Device, Evaluator, Generator, SearchSpace
+from explorer.devices.population import costs_of, overshoot
 
 
 def check_space(space: SearchSpace, n: int = 64, seed: int = 0) -> None:

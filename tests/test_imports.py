@@ -13,7 +13,7 @@ LIGHT = {
     "generate": "import explorer as ex; s = ex.open_study('digits'); s.generate({'mobile': 0.15}); s.front('cpu')",
     "page": "from explorer.widgets import Dashboard; Dashboard('digits')",
     "command": "from explorer.cli import run; run(['generate', 'digits', '--budget', 'mobile=0.15'])",
-    "export module": "import explorer.export, explorer.devices.measure, explorer.testing",
+    "export module": "import explorer.exports, explorer.devices.measure, explorer.testing",
 }
 
 
@@ -48,8 +48,8 @@ def test_without_torch_the_extra_is_named():
 
 def test_the_public_names_exist():
     import explorer
-    import explorer.export
-    import explorer.search
+    import explorer.exports
+    import explorer.searches
 
     for name in explorer.__all__:
         assert not isinstance(getattr(explorer, name), ModuleType) or name == "__version__", name

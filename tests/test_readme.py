@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from explorer.files import data_folder
+from explorer.core.files import data_folder
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -13,8 +13,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from explorer.errors import InputError
-from explorer.protocols import Progress, silent
+from explorer.core.errors import InputError
+from explorer.core.protocols import Progress, silent
 
 Part = Callable[[bool], dict[str, dict[str, float]]]
 

@@ -44,7 +44,7 @@ def _budgets(study: Study, n: int) -> pd.DataFrame:
 
 def search(quick: bool) -> dict[str, dict[str, float]]:
     """Fronts over random search at equal evaluations; one budget by the generator over one by a search."""
-    from explorer.search import ALGORITHMS
+    from explorer.searches import ALGORITHMS
 
     study = open_study("fashion-mnist")
     target, n = study.targets[0], 2000 if quick else 20_000

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from explorer.serve import Address, address, page_environment, page_folder, voila_command
+from explorer.page.serve import Address, address, page_environment, page_folder, voila_command
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",

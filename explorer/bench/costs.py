@@ -3,8 +3,8 @@
 import numpy as np
 
 from explorer.bench.timing import growth, in_turns, median_seconds
+from explorer.core.protocols import Device, SearchSpace
 from explorer.devices import load_device
-from explorer.protocols import Device, SearchSpace
 from explorer.spaces import SPACES
 
 

@@ -28,7 +28,7 @@ def separate(space):
     """A supernet with one MBConv per kernel and expansion in every block."""
     from torch import nn
 
-    from explorer.layer import Layer
+    from explorer.core.layer import Layer
     from explorer.supernets.plain import MBConv
 
     class Separate(nn.Module):

@@ -16,8 +16,8 @@ def _images(n: int) -> Any:
     import torch.nn.functional as F
 
     from explorer.bench import Skipped
-    from explorer.datasets import Split, load_dataset
-    from explorer.errors import InputError
+    from explorer.core.errors import InputError
+    from explorer.data.datasets import Split, load_dataset
 
     try:
         small = load_dataset("fashion-mnist").subset(n)
@@ -33,7 +33,7 @@ def _images(n: int) -> Any:
 def scoring(quick: bool) -> dict[str, dict[str, float]]:
     """A network of the fashion-mnist study with inherited weights, over passing the same images through it as it is."""
     from explorer.bench import Skipped
-    from explorer.errors import InputError
+    from explorer.core.errors import InputError
     from explorer.evaluators import SharedWeights
     from explorer.evaluators.shared_weights import accuracy
 

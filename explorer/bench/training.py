@@ -91,8 +91,8 @@ def _round(form: str) -> Callable[[], None]:
     import torch
     import torch.nn.functional as F
 
+    from explorer.fast.memory import keep_memory
     from explorer.supernets import MobileSupernet, elastic, pointwise
-    from explorer.supernets.memory import keep_memory
 
     ours = form == "ours"
     if not ours and form != "our depthwise":
@@ -160,9 +160,9 @@ def _supernet(name: str = "mobile-32", batch: int = BATCH, **limits: Any) -> tup
     import torch
     import torch.nn.functional as F
 
+    from explorer.fast.memory import keep_memory
     from explorer.spaces import SPACES
     from explorer.supernets import MobileSupernet
-    from explorer.supernets.memory import keep_memory
 
     keep_memory()
     space = SPACES[name].restrict(limits).for_images(1, 10, 28)

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, FiniteFloat
 
-from explorer.architecture import as_codes
-from explorer.config import Settings
+from explorer.core.architecture import as_codes
+from explorer.core.config import Settings
+from explorer.core.layer import Layer
 from explorer.devices.compiled import CompiledCost, compile_parts, price_population
-from explorer.layer import Layer
 
 LONGEST = 1e9  # ms: no block takes eleven days
 

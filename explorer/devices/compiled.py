@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.layer import Layer, Part
+from explorer.core.layer import Layer, Part
 
 Price = Callable[[Layer, int], float]  # a layer, and the size of the images of its network -> cost
 BLOCK = 1 << 14  # rows at once: their indices stay in the processor's cache

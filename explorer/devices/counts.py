@@ -4,9 +4,9 @@
 `torch.nn.Module.parameters()` of the built network holds (batch norm's scale and shift included).
 """
 
+from explorer.core.errors import unknown
+from explorer.core.layer import OPERATORS, Layer
 from explorer.devices.base import LayerDevice, Provenance
-from explorer.errors import unknown
-from explorer.layer import OPERATORS, Layer
 
 FREE = ("avgpool", "maxpool", "add", "concat", "scatter", "zero", "pool")  # neither multiply-accumulates nor parameters
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from explorer.errors import unknown
-from explorer.layer import OPERATORS, Layer
+from explorer.core.errors import unknown
+from explorer.core.layer import OPERATORS, Layer
 
 TILE = 6  # pixels that a matrix kernel computes at once
 IMAGE = 4  # channels of an image at most

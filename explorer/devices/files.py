@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from explorer.config import Settings, parse
+from explorer.core.config import Settings, parse
+from explorer.core.errors import InputError, unknown
+from explorer.core.files import data_folder, expanded, is_file, is_folder, read_json
 from explorer.devices.base import LONGEST, LayerDevice, Provenance
 from explorer.devices.counts import CountDevice
 from explorer.devices.formats import read_block_table
 from explorer.devices.layer_model import LayerModel
 from explorer.devices.table import BlockTable
-from explorer.errors import InputError, unknown
-from explorer.files import data_folder, expanded, is_file, is_folder, read_json
 
 COUNTS = ("macs_m", "params_m")
 NAME = "[A-Za-z][A-Za-z0-9_.-]{0,39}"

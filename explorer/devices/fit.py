@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from explorer.core.errors import InputError, require
+from explorer.core.front import kendall_tau
+from explorer.core.layer import Layer
 from explorer.devices.base import LONGEST, Provenance
 from explorer.devices.features import FEATURES, design
 from explorer.devices.layer_model import LayerModel
-from explorer.errors import InputError, require
-from explorer.front import kendall_tau
-from explorer.layer import Layer
 
 FOLDS, COVERAGE = 5, 0.9
 FEWEST = 30

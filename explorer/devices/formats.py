@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import yaml
 
+from explorer.core.errors import InputError, first_line, unknown
+from explorer.core.files import read_limited
+from explorer.core.layer import ACTIVATIONS, OPERATORS, Layer, round_width
+from explorer.core.tables import csv_rows, network_rows
 from explorer.devices.base import LONGEST, Provenance
 from explorer.devices.table import BlockTable, block_key
-from explorer.errors import InputError, first_line, unknown
-from explorer.files import read_limited
-from explorer.layer import ACTIVATIONS, OPERATORS, Layer, round_width
-from explorer.tables import csv_rows, network_rows
 
 SIZE = 1_000_000  # no number of a layer is as large
 UNITS = {"ms": 1.0, "us": 1e-3, "s": 1e3}

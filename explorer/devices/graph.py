@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from explorer.errors import unknown
-from explorer.layer import OPERATORS, Layer
+from explorer.core.errors import unknown
+from explorer.core.layer import OPERATORS, Layer
 
 OPSET = 18
 

@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from explorer.config import Settings, parse
+from explorer.core.config import Settings, parse
+from explorer.core.errors import InputError
+from explorer.core.files import empty_folder, write_json
 from explorer.devices import kit_run
 from explorer.devices.base import LONGEST, Provenance
 from explorer.devices.graph import network_graph
 from explorer.devices.plan import make_plan, table_from
 from explorer.devices.table import BlockTable
-from explorer.errors import InputError
-from explorer.files import empty_folder, write_json
 
 MOST = 300  # graphs of one kit
 README = """# Measuring kit

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer
 from explorer.devices.base import LayerDevice, Provenance
 from explorer.devices.features import FEATURES, features, fitted_kind
-from explorer.errors import InputError
-from explorer.layer import Layer
 
 HEAVIEST = 1e6  # ms per unit of a feature
 

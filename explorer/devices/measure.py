@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer
+from explorer.core.onnx_session import cores
+from explorer.core.protocols import Progress, silent
 from explorer.devices.base import Provenance
 from explorer.devices.graph import network_graph
 from explorer.devices.kit_run import hardware, open_graph, time_graphs
 from explorer.devices.plan import make_plan, table_from
 from explorer.devices.table import BlockTable
-from explorer.errors import InputError
-from explorer.layer import Layer
-from explorer.onnx_session import cores
-from explorer.protocols import Progress, silent
 
 
 def measure_networks(

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer
 from explorer.devices.base import Provenance
 from explorer.devices.counts import params
 from explorer.devices.table import BlockTable
-from explorer.errors import InputError
-from explorer.layer import Layer
 
 LEAST = 0.05  # of a network's time that its blocks, timed alone, have to explain
 ENOUGH = 20  # whole networks from which on more than scale and offset are fitted

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer
 from explorer.devices.base import LONGEST, LayerDevice, Provenance
-from explorer.errors import InputError
-from explorer.layer import Layer
 
 
 def block_key(layer: Layer, image: int | None = None) -> str:

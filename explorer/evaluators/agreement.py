@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from explorer.errors import InputError
-from explorer.front import kendall_tau
+from explorer.core.errors import InputError
+from explorer.core.front import kendall_tau
 
 TERCILES = ("small", "middle", "large")
 DRAWS = 1000  # of the bootstrap

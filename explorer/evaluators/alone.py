@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from explorer.architecture import as_codes
-from explorer.datasets import Images
+from explorer.core.architecture import as_codes
+from explorer.core.layer import Layer
+from explorer.core.parallel import spread
+from explorer.core.protocols import Progress, SearchSpace, silent
+from explorer.data.datasets import Images
 from explorer.evaluators.shared_weights import accuracy
-from explorer.layer import Layer
-from explorer.parallel import spread
-from explorer.protocols import Progress, SearchSpace, silent
+from explorer.fast.threads import one_thread
 from explorer.supernets import TrainConfig, build, train_network
-from explorer.supernets.threads import one_thread
 
 
 class TrainedAlone:

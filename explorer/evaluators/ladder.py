@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from explorer.errors import InputError, unknown
+from explorer.core.errors import InputError, unknown
+from explorer.core.files import data_folder
 from explorer.evaluators.agreement import TERCILES, agreement, mean_rank
-from explorer.files import data_folder
 
 TOGETHER = (("parameters", "all, its loss"), ("naswot", "all, its loss"))  # mean ranks, see `mean_rank`
 

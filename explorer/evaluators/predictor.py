@@ -16,13 +16,13 @@ import numpy as np
 import onnx
 from pydantic import Field
 
-from explorer.config import Settings
-from explorer.errors import InputError, first_line, require_torch
-from explorer.files import write_bytes
-from explorer.front import kendall_tau
-from explorer.onnx_mlp import mlp_graph
-from explorer.onnx_session import open_graph
-from explorer.protocols import SearchSpace
+from explorer.core.config import Settings
+from explorer.core.errors import InputError, first_line, require_torch
+from explorer.core.files import write_bytes
+from explorer.core.front import kendall_tau
+from explorer.core.onnx_mlp import mlp_graph
+from explorer.core.onnx_session import open_graph
+from explorer.core.protocols import SearchSpace
 from explorer.spaces.operators import one_hot
 
 

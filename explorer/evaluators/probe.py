@@ -10,10 +10,10 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from explorer.datasets import Images
+from explorer.core.layer import Layer
+from explorer.data.datasets import Images
 from explorer.evaluators.linear_head import fit_head
 from explorer.evaluators.random_weights import pooled
-from explorer.layer import Layer
 
 
 def probe_layers(

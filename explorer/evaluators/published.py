@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from explorer.errors import InputError
+from explorer.core.errors import InputError
+from explorer.core.files import expanded, is_file
+from explorer.core.tables import network_rows
 from explorer.evaluators.scoring import Scored
-from explorer.files import expanded, is_file
-from explorer.tables import network_rows
 
 VARIABLE = "EXPLORER_REFERENCE"
 

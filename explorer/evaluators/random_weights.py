@@ -22,15 +22,15 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from explorer.architecture import as_codes
-from explorer.config import Settings, parse
-from explorer.datasets import Images, Split
-from explorer.errors import STUMBLES, InputError
+from explorer.core.architecture import as_codes
+from explorer.core.config import Settings, parse
+from explorer.core.errors import STUMBLES, InputError
+from explorer.core.files import expanded, read_json, write_text
+from explorer.core.layer import Layer
+from explorer.core.parallel import spread
+from explorer.core.protocols import Progress, SearchSpace, silent
+from explorer.data.datasets import Images, Split
 from explorer.evaluators.linear_head import fit_head
-from explorer.files import expanded, read_json, write_text
-from explorer.layer import Layer
-from explorer.parallel import spread
-from explorer.protocols import Progress, SearchSpace, silent
 from explorer.supernets.augment import to_float
 from explorer.supernets.plain import Network, build
 from explorer.supernets.training import TrainConfig, train_network

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from explorer.architecture import Architecture, key_of
-from explorer.config import Settings
-from explorer.errors import InputError
-from explorer.files import read_limited
-from explorer.parallel import spread
-from explorer.protocols import Evaluator, Progress, SearchSpace, silent
+from explorer.core.architecture import Architecture, key_of
+from explorer.core.config import Settings
+from explorer.core.errors import InputError
+from explorer.core.files import read_limited
+from explorer.core.parallel import spread
+from explorer.core.protocols import Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import option_counts, unique
 
 HEADER = "key,accuracy,source\n"

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from explorer.architecture import as_codes
-from explorer.datasets import Images, Split
-from explorer.protocols import Progress, silent
+from explorer.core.architecture import as_codes
+from explorer.core.protocols import Progress, silent
+from explorer.data.datasets import Images, Split
 from explorer.supernets.augment import to_float
 from explorer.supernets.plain import Conv, MBConv, activation
 from explorer.supernets.recalibrate import recalibrate

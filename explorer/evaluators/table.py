@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from explorer.architecture import as_codes
-from explorer.errors import InputError
+from explorer.core.architecture import as_codes
+from explorer.core.errors import InputError
+from explorer.core.protocols import SearchSpace
 from explorer.evaluators.scoring import Scored
-from explorer.protocols import SearchSpace
 
 BAND = 1.645  # standard errors to either side: 90 %
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explorer.datasets import Split
-from explorer.layer import Layer
+from explorer.core.layer import Layer
+from explorer.data.datasets import Split
 from explorer.supernets.augment import to_float
 from explorer.supernets.plain import Network, NormAct, build
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from explorer.errors import InputError, require_torch, unknown
+from explorer.core.errors import InputError, require_torch, unknown
+from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
+from explorer.devices.population import cheapest, dearest
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.enumeration import NAME as ENUMERATION
 from explorer.generators.enumeration import Enumeration
@@ -11,8 +13,6 @@ from explorer.generators.open import open_generator
 from explorer.generators.ranking import by_accuracy, side_by_side
 from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.selection import Selection, select
-from explorer.limits import cheapest, dearest
-from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 
 LEAST = 100  # evaluations
 METHODS = ("expert", "pnag", "sgnas")

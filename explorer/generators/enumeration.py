@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from explorer.errors import InputError
+from explorer.core.errors import InputError
+from explorer.core.protocols import Device, Evaluator
 from explorer.generators.selection import Selection, select
-from explorer.protocols import Device, Evaluator
 
 NAME = "enumeration"
 

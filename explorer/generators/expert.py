@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from explorer.config import Settings
+from explorer.core.config import Settings
+from explorer.core.onnx_mlp import mlp_graph
+from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
+from explorer.devices.population import cheapest, costs_of, dearest, overshoot
 from explorer.evaluators.fitting import linear_layers
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.runtime import BudgetGenerator
-from explorer.limits import cheapest, costs_of, dearest, overshoot
-from explorer.onnx_mlp import mlp_graph
-from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import active, cross, mutate, option_counts
 
 

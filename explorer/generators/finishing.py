@@ -11,11 +11,11 @@ import onnx
 from safetensors.torch import save
 from torch import nn
 
+from explorer.core.protocols import Device, Evaluator, SearchSpace
+from explorer.devices.population import costs_of, overshoot
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.open import open_generator
 from explorer.generators.runtime import BudgetGenerator
-from explorer.limits import costs_of, overshoot
-from explorer.protocols import Device, Evaluator, SearchSpace
 
 
 def smallest_margin(

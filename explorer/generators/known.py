@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from explorer.front import nondominated
-from explorer.limits import costs_of, overshoot
-from explorer.protocols import Device, Evaluator, SearchSpace
+from explorer.core.front import nondominated
+from explorer.core.protocols import Device, Evaluator, SearchSpace
+from explorer.devices.population import costs_of, overshoot
 from explorer.spaces.operators import unique
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explorer.protocols import SearchSpace
+from explorer.core.protocols import SearchSpace
 
 
 @dataclass(frozen=True)

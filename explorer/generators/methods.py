@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from explorer.config import Settings
+from explorer.core.config import Settings
 from explorer.generators.expert import ExpertConfig, train_expert
 from explorer.generators.pnag import PnagConfig, train_pnag
 from explorer.generators.runtime import BudgetGenerator

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from explorer.errors import InputError
+from explorer.core.errors import InputError
+from explorer.devices.population import costs_of
 from explorer.generators.layout import layout
 from explorer.generators.runtime import BudgetGenerator, Starts
-from explorer.limits import costs_of
 from explorer.spaces.operators import option_counts
 
 LADDER = (-0.02, 0.08)  # limits are lowered by such shares beyond the margin, draw by draw

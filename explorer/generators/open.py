@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from explorer.errors import InputError, first_line
+from explorer.core.errors import InputError, first_line
+from explorer.core.onnx_session import metadata_of
+from explorer.core.protocols import Device, Evaluator, SearchSpace
 from explorer.generators.controller import ControllerGenerator
 from explorer.generators.one_pass import OnePassGenerator, PriorGenerator
 from explorer.generators.runtime import BudgetGenerator
-from explorer.onnx_session import metadata_of
-from explorer.protocols import Device, Evaluator, SearchSpace
 
 KINDS: dict[str, type[BudgetGenerator]] = {
     "pnag": ControllerGenerator,

@@ -17,15 +17,15 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from explorer.config import Settings
+from explorer.core.config import Settings
+from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
+from explorer.devices.population import cheapest, costs_of, overshoot
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.controller_graph import controller_graph
 from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.known import Known
 from explorer.generators.rewards import Reward, scalar_reward
 from explorer.generators.runtime import BudgetGenerator
-from explorer.limits import cheapest, costs_of, overshoot
-from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import active, one_hot, option_counts, written
 
 

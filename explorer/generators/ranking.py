@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from explorer.front import hypervolume, kendall_tau, nondominated
+from explorer.core.front import hypervolume, kendall_tau, nondominated
+from explorer.core.protocols import Device, SearchSpace
+from explorer.devices.population import costs_of
 from explorer.generators.runtime import BudgetGenerator
-from explorer.limits import costs_of
-from explorer.protocols import Device, SearchSpace
 
 BUDGETS, DRAWS = 300, 16
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from explorer.limits import overshoot
+from explorer.devices.population import overshoot
 
 Reward = Literal["dominance", "mnasnet", "tunas"]
 STRENGTH = 0.07

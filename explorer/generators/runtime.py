@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from explorer.errors import InputError, first_line
-from explorer.files import write_bytes
+from explorer.core.errors import InputError, first_line
+from explorer.core.files import write_bytes
+from explorer.core.onnx_session import open_graph
+from explorer.core.protocols import Device, Evaluator, SearchSpace
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.selection import Selection, select
-from explorer.onnx_session import open_graph
-from explorer.protocols import Device, Evaluator, SearchSpace
 
 BLOCK = 128  # requests at once: what they need stays in the processor's cache
 

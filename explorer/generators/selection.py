@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from explorer.limits import costs_of, nearest, overshoot
-from explorer.protocols import Device, Evaluator, SearchSpace
+from explorer.core.protocols import Device, Evaluator, SearchSpace
+from explorer.devices.population import costs_of, nearest, overshoot
 
 
 @dataclass(frozen=True)

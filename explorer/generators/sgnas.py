@@ -22,15 +22,15 @@ from onnx import TensorProto, helper, numpy_helper
 from pydantic import Field
 from torch import Tensor, nn
 
-from explorer.config import Settings
+from explorer.core.config import Settings
+from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
+from explorer.devices.population import cheapest, costs_of
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.known import Known
 from explorer.generators.layout import Layout, layout
 from explorer.generators.one_pass import prior_around
 from explorer.generators.runtime import BudgetGenerator
-from explorer.limits import cheapest, costs_of
-from explorer.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import active, option_counts
 
 DEAD = 0.002  # relative distance to a budget that costs nothing

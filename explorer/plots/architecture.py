@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from explorer.layer import Layer
+from explorer.core.layer import Layer
 
 STAGE_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#0072B2", "#D55E00")
 MANY = 20  # blocks of a stage; more are counted

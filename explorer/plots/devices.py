@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from explorer.core.front import kendall_tau
 from explorer.devices import error_of
-from explorer.front import kendall_tau
 from explorer.plots.front import BLUE, CONFIG, GREEN, GREY, ORANGE, figure_layout
 
 

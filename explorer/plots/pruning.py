@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.files import read_json
+from explorer.core.files import read_json
 from explorer.plots.front import figure_layout
 
 GRANULARITIES = ("operation", "filter", "weight")

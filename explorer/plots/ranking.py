@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.front import kendall_tau
+from explorer.core.front import kendall_tau
 from explorer.plots.front import figure_layout
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.errors import unknown
-from explorer.front import Front
+from explorer.core.errors import unknown
+from explorer.core.front import Front
 from explorer.plots.front import BLUE, CONFIG, GREEN, GREY, ORANGE, figure_layout
 
 COLOURS = (ORANGE, BLUE, GREEN, GREY, "#CC79A7", "#E69F00")
@@ -39,7 +39,7 @@ def hypervolume_bars(runs: pd.DataFrame) -> go.Figure:
     """Share of the best front known, one point per run, one column per algorithm.
 
     Args:
-        runs: as `explorer.search.compare.compare` gives it.
+        runs: as `explorer.searches.compare.compare` gives it.
     """
     traces = [
         go.Scatter(

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from explorer.layer import Layer
+from explorer.core.layer import Layer
 from explorer.pruning.masks import Masks, remaining
 
 K = TypeVar("K", bound=Hashable)

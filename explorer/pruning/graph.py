@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from explorer.layer import Layer
+from explorer.core.layer import Layer
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from explorer.core.layer import Layer
 from explorer.devices.counts import params
-from explorer.layer import Layer
 from explorer.pruning.cutting import Margins
 from explorer.pruning.gates import Gate, Unit, WeightMask
 from explorer.pruning.graph import operations_of, read_only, without

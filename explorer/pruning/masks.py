@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from explorer.layer import Layer
+from explorer.core.layer import Layer
 
 
 @dataclass

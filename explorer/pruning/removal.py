@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explorer.layer import Layer
+from explorer.core.layer import Layer
 from explorer.pruning.gates import Gate
 from explorer.pruning.masked import MaskedNetwork, convolutions
 from explorer.pruning.masks import Alive, alive

@@ -23,12 +23,13 @@ from pydantic import Field, field_validator
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from explorer.config import Settings
-from explorer.datasets import Images
-from explorer.errors import STUMBLES, InputError, first_line
-from explorer.files import read_json, write_bytes, write_text
-from explorer.layer import Layer
-from explorer.protocols import Progress, silent
+from explorer.core.config import Settings
+from explorer.core.errors import STUMBLES, InputError, first_line
+from explorer.core.files import read_json, write_bytes, write_text
+from explorer.core.layer import Layer
+from explorer.core.protocols import Progress, silent
+from explorer.data.datasets import Images
+from explorer.fast.memory import keep_memory
 from explorer.pruning.cutting import cut_to, smallest
 from explorer.pruning.gates import Gate
 from explorer.pruning.masked import GRANULARITIES, MaskedNetwork, cell_of
@@ -36,7 +37,6 @@ from explorer.pruning.masks import Masks, remaining
 from explorer.pruning.removal import Carved, carve
 from explorer.supernets.augment import augment
 from explorer.supernets.checkpoint import load_tensors
-from explorer.supernets.memory import keep_memory
 from explorer.supernets.plain import Classifier, Network, build, initialise
 
 LAMBDA = (1e-6, 1.0)  # the least and the highest weight of the size loss

@@ -13,11 +13,11 @@ from safetensors.torch import save
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from explorer.datasets import Images
-from explorer.errors import InputError, first_line
+from explorer.core.errors import InputError, first_line
+from explorer.core.files import write_bytes
+from explorer.core.protocols import Progress, silent
+from explorer.data.datasets import Images
 from explorer.evaluators.shared_weights import accuracy
-from explorer.files import write_bytes
-from explorer.protocols import Progress, silent
 from explorer.pruning.masked import convolutions
 from explorer.pruning.removal import Carved, WeightMasks
 from explorer.spaces.table import TableSpace

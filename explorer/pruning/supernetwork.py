@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from explorer.layer import Layer
+from explorer.core.layer import Layer
 
 STEM = 3  # the stem has so many times the width
 KINDS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")

@@ -1,7 +1,7 @@
 """Search spaces: what can be chosen. A name is the interface: `SPACES["mobile-32"]`."""
 
-from explorer.errors import unknown
-from explorer.protocols import SearchSpace
+from explorer.core.errors import unknown
+from explorer.core.protocols import SearchSpace
 from explorer.spaces.cell import CellSpace
 from explorer.spaces.darts import DartsSpace
 from explorer.spaces.mobile import MobileSpace, mobilenetv3

@@ -16,9 +16,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from explorer.architecture import Architecture, as_codes, choices_of
-from explorer.errors import InputError
-from explorer.layer import Layer
+from explorer.core.architecture import Architecture, as_codes, choices_of
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer
 from explorer.spaces.cells import Cells
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from explorer.errors import InputError
+from explorer.core.errors import InputError
 from explorer.spaces.operators import sample_uniform
 
 

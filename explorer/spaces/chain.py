@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from explorer.architecture import Architecture, as_codes, choices_of
-from explorer.layer import Layer
+from explorer.core.architecture import Architecture, as_codes, choices_of
+from explorer.core.layer import Layer
 
 
 def in_a_row(space: Any, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:

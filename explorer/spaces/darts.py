@@ -14,8 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from explorer.architecture import Architecture, as_codes, choices_of
-from explorer.layer import Layer, Part
+from explorer.core.architecture import Architecture, as_codes, choices_of
+from explorer.core.layer import Layer, Part
 from explorer.spaces.cells import Cells
 
 OPERATIONS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from explorer.architecture import Architecture, as_codes
-from explorer.errors import InputError
-from explorer.layer import Layer, Part, round_width
+from explorer.core.architecture import Architecture, as_codes
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer, Part, round_width
 from explorer.spaces.chain import in_a_row
 from explorer.spaces.operators import sample_uniform
 

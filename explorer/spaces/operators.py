@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.protocols import SearchSpace
+from explorer.core.protocols import SearchSpace
 
 
 def option_counts(space: SearchSpace) -> np.ndarray:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from explorer.architecture import Architecture, as_codes, choices_of
-from explorer.config import Settings, parse
-from explorer.errors import InputError
-from explorer.layer import Layer
+from explorer.core.architecture import Architecture, as_codes, choices_of
+from explorer.core.config import Settings, parse
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer
 
 NAME = "table"
 MOST = {"networks": 100, "layers": 20_000, "channels": 65_536}  # of a file; more is no table of ours

@@ -1,11 +1,23 @@
-"""Shared weights and plain networks (needs torch)."""
+"""Shared weights and plain networks. All but the settings needs torch, which is loaded when a name is asked for."""
 
-from explorer.supernets.mobile import MobileSupernet
-from explorer.supernets.plain import Network, Preprocess, build
-from explorer.supernets.recalibrate import recalibrate
-from explorer.supernets.supernet import Supernet
-from explorer.supernets.training import TrainConfig, make_supernet, train_network, train_supernet
-from explorer.supernets.unified import UnifiedSupernet
+from typing import TYPE_CHECKING
+
+from explorer.core.lazy import lazy
+from explorer.supernets.config import TrainConfig
+
+if TYPE_CHECKING:
+    from explorer.supernets.mobile import MobileSupernet
+    from explorer.supernets.plain import Network, Preprocess, build
+    from explorer.supernets.recalibrate import recalibrate
+    from explorer.supernets.supernet import Supernet
+    from explorer.supernets.training import make_supernet, train_network, train_supernet
+    from explorer.supernets.unified import UnifiedSupernet
+
+__getattr__ = lazy(__name__, {
+    "MobileSupernet": "mobile", "Network": "plain", "Preprocess": "plain", "build": "plain",
+    "recalibrate": "recalibrate", "Supernet": "supernet", "UnifiedSupernet": "unified",
+    **dict.fromkeys(("make_supernet", "train_network", "train_supernet"), "training"),
+})  # fmt: skip
 
 __all__ = [
     "MobileSupernet", "Network", "Preprocess", "Supernet", "TrainConfig", "UnifiedSupernet", "build", "make_supernet",

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from explorer.errors import STUMBLES, InputError, first_line
-from explorer.files import write_bytes
+from explorer.core.errors import STUMBLES, InputError, first_line
+from explorer.core.files import write_bytes
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:

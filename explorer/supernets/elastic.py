@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explorer.layer import Layer
-from explorer.supernets.depthwise import depthwise
-from explorer.supernets.normact import norm_act
+from explorer.core.layer import Layer
+from explorer.fast.depthwise import depthwise
+from explorer.fast.normact import norm_act
+from explorer.fast.pointwise import pointwise
 from explorer.supernets.plain import SqueezeExcite, activation, convolution
-from explorer.supernets.pointwise import pointwise
 
 
 class ElasticKernel(nn.Module):

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from explorer.layer import Layer
+from explorer.core.layer import Layer
 from explorer.supernets.elastic import ElasticMBConv
 from explorer.supernets.supernet import Supernet
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explorer.errors import InputError, first_line
+from explorer.core.errors import InputError, first_line
 from explorer.supernets.mobile import MobileSupernet
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explorer.errors import unknown
-from explorer.layer import ACTIVATIONS, OPERATORS, Layer
-from explorer.supernets.depthwise import DepthwiseConv2d
-from explorer.supernets.normact import norm_act
-from explorer.supernets.pointwise import PointwiseConv2d
+from explorer.core.errors import unknown
+from explorer.core.layer import ACTIVATIONS, OPERATORS, Layer
+from explorer.fast.depthwise import DepthwiseConv2d
+from explorer.fast.normact import norm_act
+from explorer.fast.pointwise import PointwiseConv2d
 
 
 def activation(name: str) -> nn.Module:

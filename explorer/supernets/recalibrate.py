@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from explorer.datasets import Images
+from explorer.data.datasets import Images
 from explorer.supernets.augment import to_float
 
 SEED = 937162211  # once-for-all's

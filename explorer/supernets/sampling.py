@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from explorer.errors import InputError
-from explorer.protocols import SearchSpace
+from explorer.core.errors import InputError
+from explorer.core.protocols import SearchSpace
 from explorer.spaces import UnifiedSpace
 from explorer.spaces.operators import option_counts
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explorer.protocols import SearchSpace
+from explorer.core.protocols import SearchSpace
 from explorer.spaces.operators import option_counts
 from explorer.supernets.elastic import ElasticMBConv
 from explorer.supernets.supernet import Supernet

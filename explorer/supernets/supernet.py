@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explorer.architecture import Architecture, choices_of
-from explorer.layer import Layer
+from explorer.core.architecture import Architecture, choices_of
+from explorer.core.layer import Layer
 from explorer.supernets.elastic import ElasticClassifier, ElasticConv, ElasticPool
 from explorer.supernets.plain import Network, Preprocess, initialise
 

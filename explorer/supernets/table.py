@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from explorer.architecture import Architecture, choices_of
+from explorer.core.architecture import Architecture, choices_of
 from explorer.supernets.plain import Network, build
 
 

@@ -10,45 +10,28 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning_fabric
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from explorer.config import Settings
-from explorer.datasets import Images, Split
-from explorer.errors import InputError
-from explorer.protocols import Progress, silent
+from explorer.core.errors import InputError
+from explorer.core.protocols import Progress, silent
+from explorer.data.datasets import Images, Split
+from explorer.fast.memory import keep_memory
 from explorer.spaces import TableSpace, UnifiedSpace
 from explorer.supernets.augment import augment
 from explorer.supernets.checkpoint import load_checkpoint, save_checkpoint
-from explorer.supernets.memory import keep_memory
+from explorer.supernets.config import TrainConfig
 from explorer.supernets.mobile import MobileSupernet
 from explorer.supernets.sampling import RULES
 from explorer.supernets.shrinking import Shrinking, phase_at
 from explorer.supernets.supernet import Supernet
 from explorer.supernets.table import TableNetworks
 from explorer.supernets.unified import UnifiedSupernet
-
-
-class TrainConfig(Settings):
-    """How weights are trained (SGD with Nesterov momentum, cosine schedule with a short warm-up)."""
-
-    epochs: float = Field(12, gt=0, le=1_000_000)
-    batch: int = Field(128, ge=8, le=100_000)
-    lr: float = Field(0.2, gt=0, le=1000)
-    weight_decay: float = Field(5e-5, ge=0, le=1000)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    rule: Literal["uniform", "sandwich", "forced", "progressive"] = "sandwich"
-    random_subnets: int = Field(1, ge=1, le=1000)
-    flip: bool = False
-    shift: int = Field(0, ge=0, le=256)
-    cutout: int = Field(0, ge=0, le=1024)
-    checkpoint_steps: int = Field(200, ge=1, le=1_000_000_000)
 
 
 def make_supernet(space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> Any:

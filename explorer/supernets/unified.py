@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from explorer.layer import Layer
-from explorer.supernets.depthwise import depthwise
+from explorer.core.layer import Layer
+from explorer.fast.depthwise import depthwise
+from explorer.fast.pointwise import PointwiseConv2d, pointwise
 from explorer.supernets.elastic import ElasticMBConv, ElasticNorm
-from explorer.supernets.pointwise import PointwiseConv2d, pointwise
 from explorer.supernets.supernet import Supernet
 
 NEGLIGIBLE = 0.01  # options of a lower probability are not computed in a soft pass

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 
 import ipywidgets as w
 
-from explorer.errors import InputError, unknown
-from explorer.files import is_file
+from explorer.core.errors import InputError, unknown
+from explorer.core.files import is_file
 from explorer.study import open_study, study_names
 from explorer.widgets.architecture_view import ArchitectureView
 from explorer.widgets.budget_panel import BudgetPanel

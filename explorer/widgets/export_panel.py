@@ -15,7 +15,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from explorer.export import FORMATS, formats_of
+from explorer.exports import FORMATS, formats_of
 from explorer.widgets.job import JobRow
 from explorer.widgets.state import DashboardState
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import explorer
-from explorer.errors import InputError
+from explorer.core.errors import InputError
 
 log = logging.getLogger("explorer.page")
 

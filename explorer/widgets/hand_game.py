@@ -8,8 +8,8 @@ import ipywidgets as w
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.lesson import Lesson
 from explorer.plots.front import BLUE, CONFIG, ORANGE, figure_layout
+from explorer.widgets.lesson import Lesson
 
 WORDS = {"d": "blocks in stage", "k": "kernel of", "e": "expansion of", "r": "image size"}
 

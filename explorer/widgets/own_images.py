@@ -14,11 +14,11 @@ from typing import Any
 
 import ipywidgets as w
 
-from explorer.archives import is_archive
-from explorer.errors import InputError
-from explorer.files import home, is_file
-from explorer.library import checked_name
-from explorer.lock import sole
+from explorer.core.errors import InputError
+from explorer.core.files import home, is_file
+from explorer.data.archives import is_archive
+from explorer.study.lock import sole
+from explorer.study.own import checked_name
 from explorer.widgets.guarded import guarded
 from explorer.widgets.job import JobRow
 

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlencode
 
 import pandas as pd
 
-from explorer.errors import InputError, unknown
-from explorer.front import Candidate
+from explorer.core.errors import InputError, unknown
+from explorer.core.front import Candidate
 
 PINS = 4
 

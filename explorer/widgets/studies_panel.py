@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from explorer.library import delete_study, own_studies, rename_study
+from explorer.study.own import delete_study, own_studies, rename_study
 from explorer.widgets.guarded import guarded
 
 

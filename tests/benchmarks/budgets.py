@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from explorer.limits import costs_of, overshoot
+from explorer.devices.population import costs_of, overshoot
 from explorer.study import open_study
 
 BUDGETS, SAMPLE = 1000, 20_000

@@ -18,8 +18,8 @@ ROLES = ("best on validation", "smallest")
 
 def main(out: Path, epochs: int, roles: list[str], seed: int) -> None:
     """Fill the table."""
-    from explorer.export.tuning import fine_tuned
-    from explorer.terminal import progress
+    from explorer.cli.terminal import progress
+    from explorer.exports.tuning import fine_tuned
 
     study = open_study("fashion-mnist")
     reported = {r.role: r for r in study.manifest.reported}

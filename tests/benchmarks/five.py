@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from explorer.architecture import key_of
-from explorer.limits import costs_of
+from explorer.core.architecture import key_of
+from explorer.devices.population import costs_of
 from explorer.study import open_study
 from tests.benchmarks.ladder import append, rows_of
 from tests.benchmarks.picture import lines

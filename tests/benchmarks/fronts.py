@@ -13,10 +13,10 @@ import time
 import numpy as np
 import pandas as pd
 
-from explorer.front import hypervolume, make_front
-from explorer.limits import costs_of
-from explorer.search import search
-from explorer.search.compare import against, compare, union
+from explorer.core.front import hypervolume, make_front
+from explorer.devices.population import costs_of
+from explorer.searches import search
+from explorer.searches.compare import against, compare, union
 from explorer.study import SAMPLES, open_study
 from tests.benchmarks.budgets import random_budgets
 

@@ -11,11 +11,11 @@ import time
 
 import numpy as np
 
+from explorer.core.front import kendall_tau
+from explorer.devices.population import costs_of, overshoot
 from explorer.evaluators import Predictor, read_published
-from explorer.front import kendall_tau
-from explorer.limits import costs_of, overshoot
-from explorer.recipe import load_recipe
 from explorer.study import open_study
+from explorer.study.recipe import load_recipe
 
 FOLDS, BUDGETS, SAMPLE = 5, 100, 100_000
 

@@ -61,7 +61,7 @@ def train_one(name: str, row: list[int], seed: int) -> tuple[float, float]:
     """Validation accuracy of one network trained alone, and the seconds."""
     import torch
 
-    from explorer.datasets import load_dataset
+    from explorer.data.datasets import load_dataset
     from explorer.evaluators.shared_weights import accuracy
     from explorer.supernets import TrainConfig, build, recalibrate, train_network
 
@@ -96,7 +96,7 @@ def truth(folder: Path, jobs: int, spaces: list[str]) -> None:
     out = folder / "truth.csv"
     from joblib import Parallel, delayed
 
-    from explorer.architecture import Architecture
+    from explorer.core.architecture import Architecture
     from explorer.devices import load_device
 
     for name in spaces:
@@ -115,8 +115,8 @@ def truth(folder: Path, jobs: int, spaces: list[str]) -> None:
 
 def scores(folder: Path, spaces: list[str]) -> None:
     """Judge the networks of the truth by every rung that is not in the table yet."""
-    from explorer.architecture import Architecture
-    from explorer.datasets import load_dataset
+    from explorer.core.architecture import Architecture
+    from explorer.data.datasets import load_dataset
     from explorer.evaluators.zero_cost import SCORES
 
     table, out = folder / "truth.csv", folder / "scores.csv"
@@ -141,8 +141,8 @@ def times(folder: Path, spaces: list[str], networks: int = 5) -> None:
     """Put seconds a network, from networks spread over the cost, in the place of those that were noted."""
     import torch
 
-    from explorer.architecture import Architecture
-    from explorer.datasets import load_dataset
+    from explorer.core.architecture import Architecture
+    from explorer.data.datasets import load_dataset
     from explorer.evaluators.zero_cost import SCORES
 
     torch.set_num_threads(1)

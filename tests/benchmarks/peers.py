@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer.front import hypervolume, make_front
-from explorer.limits import costs_of
-from explorer.search import search
+from explorer.core.front import hypervolume, make_front
+from explorer.devices.population import costs_of
+from explorer.searches import search
 from explorer.study import SAMPLES, open_study
 from tests.benchmarks.ladder import append, rows_of
 

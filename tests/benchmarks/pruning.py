@@ -36,7 +36,7 @@ EPOCHS = 0.8  # of the training of every network
 
 def base(images, **changes):
     """The network of cells that all start from (or narrower ones)."""
-    from explorer.family import FamilyConfig
+    from explorer.study.prune import FamilyConfig
 
     return FamilyConfig(**changes).start(images)
 
@@ -44,7 +44,7 @@ def base(images, **changes):
 def narrower(images, size: float):
     """The widths, scaled by one factor and rounded, whose parameters are nearest to a size."""
     from explorer.devices.counts import params
-    from explorer.family import FamilyConfig
+    from explorer.study.prune import FamilyConfig
 
     wide = FamilyConfig().width
     full, best = sum(map(params, base(images))), None
@@ -58,8 +58,8 @@ def narrower(images, size: float):
 
 def sizes(out: Path, seeds: list[int], methods: list[str]) -> None:
     """Fill the table."""
-    from explorer.datasets import load_dataset
-    from explorer.terminal import progress
+    from explorer.cli.terminal import progress
+    from explorer.data.datasets import load_dataset
 
     images = load_dataset("fashion-mnist")
     for seed, (method, changes) in itertools.product(seeds, METHODS.items()):
@@ -82,8 +82,8 @@ def sizes(out: Path, seeds: list[int], methods: list[str]) -> None:
 
 
 def _searched(images, changes: dict, seed: int, progress) -> dict:
-    from explorer.family import FamilyConfig
     from explorer.pruning import PruneSearch, Snapshot, stage_ends
+    from explorer.study.prune import FamilyConfig
 
     config = FamilyConfig()
     settings = config.search.model_copy(update={"sizes": SIZES} | changes)
@@ -112,7 +112,7 @@ def _peer(images, seed: int, progress) -> dict:
     import torch
     import torch_pruning
 
-    from explorer.family import FamilyConfig
+    from explorer.study.prune import FamilyConfig
     from explorer.supernets import TrainConfig, build, train_network
 
     search = FamilyConfig().search
@@ -197,9 +197,9 @@ def peak(stages: int) -> dict:
 
     import torch
 
-    from explorer.datasets import load_dataset
-    from explorer.family import FamilyConfig
+    from explorer.data.datasets import load_dataset
     from explorer.pruning import PruneSearch, stage_ends
+    from explorer.study.prune import FamilyConfig
 
     torch.set_num_threads(1)
     images = load_dataset("fashion-mnist").subset(2000)

@@ -40,12 +40,12 @@ class Spare:
 
 def pairs_of(name: str, evaluations: int, jobs: int, down: bool) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
     """(searched, random) networks of equal MACs, and the seconds of the search."""
-    from explorer.datasets import load_dataset
+    from explorer.cli.terminal import progress
+    from explorer.core.files import home
+    from explorer.data.datasets import load_dataset
     from explorer.devices import load_device
     from explorer.evaluators import RandomWeights
-    from explorer.files import home
-    from explorer.search import search
-    from explorer.terminal import progress
+    from explorer.searches import search
 
     images, macs = load_dataset("fashion-mnist"), load_device("macs_m")
     space = space_of(name).for_images(images.channels, len(images.classes), images.size)
@@ -66,7 +66,7 @@ def main(name: str, out: Path, evaluations: int, jobs: int, down: bool) -> None:
     """Fill the table and print the differences."""
     from joblib import Parallel, delayed
 
-    from explorer.architecture import Architecture
+    from explorer.core.architecture import Architecture
     from explorer.devices import load_device
 
     space = space_of(name).for_images(1, 10, 28)

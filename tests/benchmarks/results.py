@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from explorer.files import read_json
+from explorer.core.files import read_json
 from explorer.study import open_study
 
 ROOT = Path(__file__).parents[2]
@@ -219,7 +219,7 @@ def memory() -> str:
 
 def standalone() -> str:
     """Inherited against stand-alone accuracy."""
-    from explorer.front import kendall_tau
+    from explorer.core.front import kendall_tau
 
     rows = []
     for name, study, epochs in (("standalone.csv", "fashion-mnist", 4), ("standalone-1.csv", "fashion-mnist", 1),

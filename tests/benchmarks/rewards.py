@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer.front import hypervolume, make_front
-from explorer.search import search
+from explorer.core.front import hypervolume, make_front
+from explorer.searches import search
 from explorer.study import open_study
 from tests.benchmarks.ladder import append, rows_of
 

@@ -54,12 +54,12 @@ def draw(out: Path) -> None:
 
 def main(name: str, out: Path, minutes: float, rules: list[str]) -> None:
     """Fill the table."""
-    from explorer.datasets import load_dataset
+    from explorer.cli.terminal import progress
+    from explorer.data.datasets import load_dataset
     from explorer.evaluators import SharedWeights
-    from explorer.recipe import load_recipe
     from explorer.study import open_study
+    from explorer.study.recipe import load_recipe
     from explorer.supernets import train_supernet
-    from explorer.terminal import progress
 
     recipe = load_recipe(name)
     images = load_dataset(recipe.data, recipe.seed)

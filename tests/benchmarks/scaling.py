@@ -14,7 +14,7 @@ import pandas as pd
 
 from explorer.bench.timing import median_seconds as timed
 from explorer.bench.timing import slope
-from explorer.files import read_json, write_json
+from explorer.core.files import read_json, write_json
 
 
 def row(unit: str, sizes: list, values: list) -> dict:

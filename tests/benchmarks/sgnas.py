@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer.config import parse, read_toml
-from explorer.files import read_json, write_json
-from explorer.front import kendall_tau
+from explorer.cli.terminal import progress
+from explorer.core.config import parse, read_toml
+from explorer.core.files import read_json, write_json
+from explorer.core.front import kendall_tau
+from explorer.devices.population import costs_of, overshoot
 from explorer.generators.sgnas import SgnasConfig, SupernetSignal, train_sgnas
-from explorer.limits import costs_of, overshoot
-from explorer.search import fronts, search
+from explorer.searches import fronts, search
 from explorer.study import SAMPLES, open_study
-from explorer.terminal import progress
 
 SEEDS, BUDGETS, TARGETS, RANDOM, EVALUATIONS = (0, 1, 2), 10, 100, 1000, 20_000
 SEARCHED = 60_000  # evaluations of the recipe's searches, whose fronts are imitated

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer.architecture import Architecture
-from explorer.front import kendall_tau
-from explorer.parallel import spread
+from explorer.core.architecture import Architecture
+from explorer.core.front import kendall_tau
+from explorer.core.parallel import spread
 from explorer.study import open_study
 
 NETWORKS, EPOCHS = 20, 4

@@ -9,9 +9,9 @@ import json
 
 import numpy as np
 
-from explorer.front import hypervolume, make_front
-from explorer.limits import costs_of
-from explorer.search import search
+from explorer.core.front import hypervolume, make_front
+from explorer.devices.population import costs_of
+from explorer.searches import search
 from explorer.study import SAMPLES, open_study
 
 ALGORITHMS = ("memetic", "nsga2", "sms-emoa", "spea2", "random")

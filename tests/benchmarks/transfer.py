@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from explorer.layer import Layer
+from explorer.core.layer import Layer
 from tests.benchmarks.ladder import append, rows_of, score_by
 from tests.conftest import REFERENCE
 
@@ -101,7 +101,7 @@ def space_and_codes(name: str, archs: list[str]):
 
 def scores(out: Path, spaces: list[str]) -> None:
     """Fill the table."""
-    from explorer.datasets import load_dataset
+    from explorer.data.datasets import load_dataset
     from explorer.evaluators.zero_cost import SCORES
 
     images = load_dataset("fashion-mnist")

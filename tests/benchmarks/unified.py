@@ -10,12 +10,12 @@ import csv
 import time
 from pathlib import Path
 
-from explorer.datasets import load_dataset
+from explorer.cli.terminal import progress
+from explorer.data.datasets import load_dataset
 from explorer.evaluators import SharedWeights
-from explorer.recipe import load_recipe
+from explorer.study.recipe import load_recipe
 from explorer.supernets import make_supernet, train_supernet
 from explorer.supernets.unified import SingleNormSupernet
-from explorer.terminal import progress
 from tests.benchmarks.rules import fixed_subnets
 
 RUNS = {

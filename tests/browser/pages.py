@@ -8,7 +8,7 @@ import pytest
 
 from explorer.bench.browser import as_notebook, bare_notebook, find_browser, press_and_time, serving, voila
 from explorer.bench.browser import chromium as launched
-from explorer.serve import address, lab_command, page_environment
+from explorer.page.serve import address, lab_command, page_environment
 
 __all__ = ["as_notebook", "bare_notebook", "chromium", "press_and_time", "voila"]
 

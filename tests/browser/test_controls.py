@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from explorer.files import data_folder
+from explorer.core.files import data_folder
 from explorer.study import open_study
 from tests.browser.pages import chart, chromium, errors_of, lab, ready, run_in_lab, voila
 

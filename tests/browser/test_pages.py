@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from explorer.files import data_folder
+from explorer.core.files import data_folder
 from explorer.plots.front import TRACES
 from tests.browser.pages import bare_notebook, chart, chromium, errors_of, lab, press_and_time, ready, run_in_lab, voila
 

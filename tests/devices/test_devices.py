@@ -4,13 +4,13 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from explorer.architecture import Architecture
+from explorer.core.architecture import Architecture
+from explorer.core.errors import InputError
+from explorer.core.front import kendall_tau
 from explorer.devices import BlockTable, CountDevice, Provenance, device_json, device_names, load_device
 from explorer.devices.graph import network_graph
 from explorer.devices.measure import measure_file
 from explorer.devices.plan import all_layers
-from explorer.errors import InputError
-from explorer.front import kendall_tau
 from explorer.spaces import SPACES
 from explorer.testing import check_device
 

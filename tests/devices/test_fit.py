@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from explorer.core.errors import InputError
+from explorer.core.front import kendall_tau
+from explorer.core.layer import Layer
 from explorer.devices import Provenance, fit_layer_model, fit_space, load_device, read_blocks, read_measurements
 from explorer.devices.features import FEATURES, design, features
 from explorer.devices.fit import error_of, solve
-from explorer.errors import InputError
-from explorer.front import kendall_tau
-from explorer.layer import Layer
 from explorer.spaces import SPACES
 
 NOWHERE = Provenance(kind="modelled", source="a test")

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from explorer.core.errors import InputError
 from explorer.devices import load_device, read_block_table, read_measurements
 from explorer.devices.formats import ofa_layers
-from explorer.errors import InputError
 from explorer.spaces import SPACES
 
 NOTE10 = "expanded_conv-input:10x10x136-output:10x10x136-expand:408-kernel:5-stride:1-idskip:1-se:1-hs:1"

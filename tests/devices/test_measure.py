@@ -8,14 +8,14 @@ import venv
 import numpy as np
 import pytest
 
-from explorer.cli_device import image_variants
+from explorer.cli.device import image_variants
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer
 from explorer.devices import BlockTable, Provenance, device_from, device_json
 from explorer.devices.counts import params
 from explorer.devices.kit import table_of_kit, write_kit
 from explorer.devices.measure import measure_networks, measure_table
 from explorer.devices.plan import make_plan, table_from
-from explorer.errors import InputError
-from explorer.layer import Layer
 from explorer.spaces import SPACES
 from explorer.testing import check_device
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from explorer.errors import InputError
+from explorer.core.errors import InputError
 from explorer.evaluators import agreement, mean_rank
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from explorer.errors import InputError
+from explorer.core.errors import InputError
+from explorer.core.front import kendall_tau
 from explorer.evaluators import ladder
-from explorer.front import kendall_tau
 from explorer.plots import ladder_figure
 
 

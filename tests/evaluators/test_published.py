@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import explorer
-from explorer.errors import InputError
+from explorer.core.errors import InputError
 from explorer.evaluators import read_published
 from explorer.spaces import SPACES
 from explorer.study import open_study
@@ -61,7 +61,7 @@ evaluations = 200
 
 def test_a_study_of_published_accuracies(tmp_path, monkeypatch):
     """From a table to a study that generates: its cloud is predicted, it has no weights, and it says so."""
-    from explorer.architecture import key_of
+    from explorer.core.architecture import key_of
 
     monkeypatch.setenv("EXPLORER_REFERENCE", str(tmp_path))
     space = SPACE.restrict({"k": [3]})

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from explorer.datasets import Split, load_dataset
-from explorer.errors import InputError
+from explorer.core.errors import InputError
+from explorer.data.datasets import Split, load_dataset
 from explorer.evaluators import RandomWeights
 from explorer.evaluators.linear_head import fit_head
 from explorer.spaces import SPACES

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer.datasets import load_dataset
+from explorer.data.datasets import load_dataset
 from explorer.evaluators.zero_cost import SCORES, naswot, zero_cost
 from explorer.spaces import SPACES
 from explorer.supernets import build

@@ -7,14 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from explorer.core.errors import InputError
 from explorer.devices import load_device
-from explorer.errors import InputError
+from explorer.devices.population import cheapest, costs_of, dearest, nearest, overshoot
 from explorer.generators import METHODS, BudgetCode, open_generator, train_generator
 from explorer.generators.expert import ExpertConfig, Experts
 from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
 from explorer.generators.runtime import Starts
 from explorer.generators.sgnas import SgnasConfig
-from explorer.limits import cheapest, costs_of, dearest, nearest, overshoot
 from explorer.spaces import SPACES
 from explorer.spaces.operators import mutate, one_hot
 from explorer.testing import check_evaluator, check_generator

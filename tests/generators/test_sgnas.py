@@ -4,13 +4,13 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load
 
+from explorer.core.front import kendall_tau
 from explorer.devices import load_device
-from explorer.front import kendall_tau
+from explorer.devices.population import costs_of
 from explorer.generators.known import Known
 from explorer.generators.layout import layout
 from explorer.generators.one_pass import prior_around
 from explorer.generators.sgnas import ArchitectureGenerator, ExpectedCost, SgnasConfig, SupernetSignal, train_sgnas
-from explorer.limits import costs_of
 from explorer.spaces import SPACES
 from explorer.spaces.operators import option_counts
 from explorer.supernets import make_supernet

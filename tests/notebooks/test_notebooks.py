@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from explorer.files import data_folder
+from explorer.core.files import data_folder
 
 NOTEBOOKS = sorted(data_folder("notebooks").glob("*.ipynb"))
 

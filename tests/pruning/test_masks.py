@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from explorer.core.layer import Layer
+from explorer.core.onnx_session import open_session
 from explorer.devices.counts import macs, params
-from explorer.layer import Layer
-from explorer.onnx_session import open_session
 from explorer.pruning import GRANULARITIES, MaskedNetwork, carve, cell_layers, operations_of, without
 from explorer.pruning.cutting import Margins, cut_to, smallest
 from explorer.pruning.gates import step

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from explorer.config import parse
-from explorer.datasets import load_dataset
-from explorer.errors import InputError
+from explorer.core.config import parse
+from explorer.core.errors import InputError
+from explorer.data.datasets import load_dataset
 from explorer.pruning import (
     PruneConfig,
     PruneSearch,

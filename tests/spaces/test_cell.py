@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer
+from explorer.core.onnx_session import open_session
 from explorer.devices import load_device
 from explorer.devices.counts import macs, params
 from explorer.devices.graph import network_graph
 from explorer.devices.plan import all_layers
-from explorer.errors import InputError
-from explorer.layer import Layer
-from explorer.onnx_session import open_session
 from explorer.spaces import SPACES
 from explorer.spaces.cell import EDGES, NONE, OPERATIONS, SKIP
 from explorer.supernets import build

@@ -3,10 +3,10 @@ import csv
 import numpy as np
 import pytest
 
-from explorer.architecture import Architecture
+from explorer.core.architecture import Architecture
+from explorer.core.errors import InputError
 from explorer.devices import load_device
 from explorer.devices.counts import macs
-from explorer.errors import InputError
 from explorer.spaces import SPACES
 from explorer.spaces.operators import option_counts, unique
 

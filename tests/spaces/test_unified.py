@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from explorer.core.onnx_session import open_session
 from explorer.devices import load_device
 from explorer.devices.graph import network_graph
-from explorer.onnx_session import open_session
 from explorer.spaces import SPACES
 from explorer.supernets.sampling import largest, smallest
 

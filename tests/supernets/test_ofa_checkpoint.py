@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 import explorer
-from explorer.errors import InputError
+from explorer.core.errors import InputError
 from explorer.spaces import SPACES
 from explorer.study import open_study
 from explorer.supernets import MobileSupernet

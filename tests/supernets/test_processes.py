@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from explorer.errors import InputError
+from explorer.core.errors import InputError
 from explorer.supernets.training import _average_gradients
-from tests.test_pipeline import hashes
+from tests.study.test_train import hashes
 from tests.trust.reliability import TRIED
 
 CURVE = """
 import atexit, os, sys, torch
 atexit.register(lambda: os.write(1, f"in-group {torch.distributed.is_initialized()}".encode() + b"\\n"))  # called last
-from explorer.datasets import load_dataset
+from explorer.data.datasets import load_dataset
 from explorer.spaces import SPACES
 from explorer.supernets import TrainConfig, build, train_network
 images, space, losses = load_dataset("digits"), SPACES["mobile-tiny"].for_images(1, 10, 8), []

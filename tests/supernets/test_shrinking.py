@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from explorer.datasets import load_dataset
+from explorer.data.datasets import load_dataset
 from explorer.spaces import SPACES
 from explorer.supernets import MobileSupernet, TrainConfig, train_supernet
 from explorer.supernets.checkpoint import load_tensors

@@ -9,11 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from explorer.architecture import Architecture
-from explorer.datasets import load_dataset
+from explorer.core.architecture import Architecture
+from explorer.core.errors import InputError
+from explorer.core.layer import Layer
+from explorer.data.datasets import load_dataset
 from explorer.devices.counts import params
-from explorer.errors import InputError
-from explorer.layer import Layer
+from explorer.fast.depthwise import depthwise
+from explorer.fast.normact import norm_act
+from explorer.fast.pointwise import pointwise
 from explorer.spaces import SPACES
 from explorer.supernets import (
     MobileSupernet,
@@ -26,9 +29,6 @@ from explorer.supernets import (
     train_supernet,
 )
 from explorer.supernets.checkpoint import load_tensors
-from explorer.supernets.depthwise import depthwise
-from explorer.supernets.normact import norm_act
-from explorer.supernets.pointwise import pointwise
 from explorer.supernets.sampling import RULES, forced, largest, smallest
 
 SHAPES = {"mobile-tiny": (1, 10, 8), "mobile-32": (3, 10, 32), "unified-32": (3, 10, 32)}
@@ -133,8 +133,8 @@ def test_a_block_has_the_gradients_of_torchs_own_operations(monkeypatch, stride)
 LOOPS = """
 import hashlib, torch
 from torch import nn
-from explorer.supernets.depthwise import depthwise
-from explorer.supernets.normact import norm_act
+from explorer.fast.depthwise import depthwise
+from explorer.fast.normact import norm_act
 torch.manual_seed(0)
 torch.set_num_threads(1)
 x, w, norm = torch.randn(8, 24, 8, 8, requires_grad=True), torch.randn(24, 1, 5, 5, requires_grad=True), nn.BatchNorm2d(24)

@@ -40,7 +40,7 @@ KINDS = {
                    "0 crashed, 0 hung (5 s each), every refusal one line"),
     "hostile": Kind(
         "input made to do harm: links and paths that leave, bombs, claims of gigabytes, scripts in names, ONNX that reads files",
-        ("tests/trust/test_hostile.py", "tests/trust/test_bent.py", "tests/test_own_images.py", "tests/devices/test_formats.py::test_bad_lookup_tables_are_refused"),
+        ("tests/trust/test_hostile.py", "tests/trust/test_bent.py", "tests/data/test_own_images.py", "tests/devices/test_formats.py::test_bad_lookup_tables_are_refused"),
         "", "0 files outside, 0 scripts run, refused within seconds",
     ),
     "disks": Kind("full and read-only disks under training, search, export, pruning", ("tests/trust/test_disk.py",), "disks",
@@ -48,7 +48,7 @@ KINDS = {
     "workers": Kind(
         "killed workers: joblib processes, Dask, torchrun; two processes on one study",
         ("tests/trust/test_workers.py", "tests/supernets/test_processes.py",
-         "tests/test_pipeline.py::test_a_second_process_is_told"),
+         "tests/study/test_train.py::test_a_second_process_is_told"),
         "workers", "0 results lost, the second process told",
     ),
     "page": Kind("requests to the served page for what it must not give, with no or a wrong token", ("tests/trust/test_served.py",),

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from explorer.files import data_folder
+from explorer.core.files import data_folder
 
 
 @pytest.fixture

@@ -28,12 +28,12 @@ out = Path(sys.argv[1])
 out.mkdir(exist_ok=True)
 study = open_study("fashion-mnist")
 front = study.search("nsga2", devices=["mobile"], evaluations=120_000, seed=1, file=out / "search.npz")
-from explorer.files import write_text
+from explorer.core.files import write_text
 write_text(out / "front.txt", repr([(c.key, c.accuracy, c.costs) for c in front]))
 """
 PRUNE = """
 import sys
-from explorer.family import FamilyConfig, prune
+from explorer.study.prune import FamilyConfig, prune
 from explorer.pruning import PruneConfig
 from explorer.supernets import TrainConfig
 search = PruneConfig(sizes=(1.0, 0.5, 0.3), warmup=3, rounds=1, steps=3, batch=32)

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from explorer.files import read_json, write_json, write_text
+from explorer.core.files import read_json, write_json, write_text
 
 TRIED: Counter = Counter()  # what tests count while they run: faults and inputs
 

@@ -15,27 +15,27 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from explorer.archives import unpacked
 from explorer.cli import run
-from explorer.datasets import load_dataset
+from explorer.cli.terminal import plain
+from explorer.core.errors import InputError, first_line
+from explorer.core.files import data_folder, read_json, sha256
+from explorer.core.layer import Layer
+from explorer.core.onnx_session import open_graph
+from explorer.data.archives import unpacked
+from explorer.data.datasets import load_dataset
 from explorer.devices import load_device
 from explorer.devices.formats import read_blocks
 from explorer.devices.kit import table_of_kit
-from explorer.errors import InputError, first_line
 from explorer.evaluators import read_published
 from explorer.evaluators.scoring import append_scores
-from explorer.files import data_folder, read_json, sha256
 from explorer.generators.budgets import BudgetCode
-from explorer.layer import Layer
-from explorer.library import delete_study, rename_study
-from explorer.onnx_session import open_graph
 from explorer.plots import architecture_svg
-from explorer.recipe import load_recipe
-from explorer.report import write_report
+from explorer.plots.report import write_report
 from explorer.spaces import SPACES
 from explorer.study import open_study
+from explorer.study.own import delete_study, rename_study
+from explorer.study.recipe import load_recipe
 from explorer.supernets.checkpoint import load_checkpoint, save_tensors
-from explorer.terminal import plain
 from explorer.widgets.dashboard import page
 from tests.trust.conftest import manifest_with
 

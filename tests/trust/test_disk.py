@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import explorer as ex
-from explorer.errors import InputError
-from explorer.files import write_text
+from explorer.core.errors import InputError
+from explorer.core.files import write_text
 from tests.trust.reliability import TRIED
 
 
@@ -53,7 +53,7 @@ def test_a_file_on_a_full_disk_is_the_old_one(disk):
 
 
 def test_a_training_on_a_full_disk_says_so_and_goes_on_when_there_is_room(disk, quick_study, quick_recipe):
-    from tests.test_pipeline import hashes
+    from tests.study.test_train import hashes
 
     failed = _train(quick_recipe, disk / "study")
     assert failed.returncode == 2, failed.stderr

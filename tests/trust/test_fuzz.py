@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import explorer
-from explorer.architecture import Architecture
-from explorer.cli_study import parse_budget
-from explorer.datasets import load_dataset
+from explorer.cli.study import parse_budget
+from explorer.core.architecture import Architecture
+from explorer.core.errors import InputError
+from explorer.core.files import data_folder, sha256
+from explorer.core.layer import Layer
+from explorer.data.datasets import load_dataset
 from explorer.devices import load_device
 from explorer.devices.formats import read_blocks, read_measurements
-from explorer.errors import InputError
-from explorer.files import data_folder, sha256
-from explorer.layer import Layer
-from explorer.recipe import load_recipe
 from explorer.spaces import SPACES
 from explorer.study import open_study
+from explorer.study.recipe import load_recipe
 from explorer.widgets import DashboardState
 from tests.trust.reliability import TRIED
 

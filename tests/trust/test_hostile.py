@@ -15,14 +15,14 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from explorer.archives import unpacked
-from explorer.datasets import load_dataset
+from explorer.core.errors import InputError
+from explorer.core.files import sha256
+from explorer.data.archives import unpacked
+from explorer.data.datasets import load_dataset
 from explorer.devices import load_device
 from explorer.devices.formats import read_blocks
-from explorer.errors import InputError
-from explorer.files import sha256
-from explorer.recipe import load_recipe
 from explorer.study import open_study
+from explorer.study.recipe import load_recipe
 from explorer.widgets import Dashboard
 from tests.trust.conftest import manifest_with
 
@@ -113,8 +113,8 @@ def test_archives_that_unpack_to_gigabytes_are_refused_at_once(name, tmp_path, m
         unpacked(path)
     assert time.monotonic() - start < 10
     assert not list((tmp_path / "home" / "images").iterdir())
-    monkeypatch.setattr("explorer.archives.MEMBERS", 3)
-    monkeypatch.setattr("explorer.archives.FREE", 10**10)
+    monkeypatch.setattr("explorer.data.archives.MEMBERS", 3)
+    monkeypatch.setattr("explorer.data.archives.FREE", 10**10)
     with pytest.raises(InputError, match="more than 3 files"):
         unpacked(path)
 

@@ -1,5 +1,5 @@
-"""Killed at random moments: the short form of `tests.trust.kills` (training: tests/test_pipeline.py; searches
-and prunings that are stopped: tests/search, tests/test_family.py)."""
+"""Killed at random moments: the short form of `tests.trust.kills` (training: tests/study/test_train.py; searches
+and prunings that are stopped: tests/searches, tests/study/test_prune.py)."""
 
 import random
 

@@ -9,8 +9,8 @@ import urllib.request
 import pytest
 
 from explorer.cli import run
-from explorer.errors import InputError
-from explorer.serve import address, page_folder
+from explorer.core.errors import InputError
+from explorer.page.serve import address, page_folder
 from tests.browser.pages import chart, chromium, ready, voila
 from tests.trust.reliability import TRIED
 
@@ -59,7 +59,7 @@ def test_addresses():
 
 
 def test_the_token_is_in_no_command_line():
-    from explorer.serve import voila_command
+    from explorer.page.serve import voila_command
 
     folder = page_folder(address(host="0.0.0.0", token=TOKEN))
     try:

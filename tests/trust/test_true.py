@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from explorer.config import read_toml
-from explorer.front import kendall_tau
+from explorer.core.config import read_toml
+from explorer.core.front import kendall_tau
 from explorer.generators.ranking import by_accuracy
 from explorer.study import open_study
 
@@ -107,7 +107,7 @@ def test_every_recipe_still_makes_its_study(name, tmp_path, reference):
     import tomli_w
 
     import explorer
-    from tests.test_pipeline import hashes
+    from tests.study.test_train import hashes
 
     if name == "imagenet-mobilenetv3":
         reference("ofa_imagenet")
@@ -126,9 +126,9 @@ def test_every_recipe_still_makes_its_study(name, tmp_path, reference):
 @pytest.mark.long
 def test_the_pruned_family_is_made_again(tmp_path):
     """On a reduced schedule: twice the same files, and the same kinds of files as the shipped family."""
-    from explorer.family import FamilyConfig, prune
     from explorer.pruning import PruneConfig
-    from tests.test_pipeline import hashes
+    from explorer.study.prune import FamilyConfig, prune
+    from tests.study.test_train import hashes
 
     config = FamilyConfig(search=PruneConfig(warmup=5, rounds=2, steps=5), steps=10)
     made = [prune("fashion-mnist", tmp_path / str(i), config=config) for i in range(2)]

@@ -43,7 +43,7 @@ def test_a_wheel_holds_studies_devices_recipes_and_the_page(installed):
         target, knee = installed(name, code=low).split()
         found = json.loads(installed("generate", name, "--budget", f"{target}={knee}", "--json"))
         assert found["feasible"], found
-    page = "from explorer.serve import address, page_folder; print(*sorted(p.name for p in page_folder(address()).iterdir()))"
+    page = "from explorer.page.serve import address, page_folder; print(*sorted(p.name for p in page_folder(address()).iterdir()))"
     assert "explorer.ipynb" in installed(code=page)
 
 

@@ -8,9 +8,9 @@ import joblib
 import numpy as np
 import pytest
 
-from explorer.errors import InputError
+from explorer.core.errors import InputError
+from explorer.core.parallel import spread
 from explorer.evaluators import RandomWeights, TrainedAlone, append_scores, read_scores
-from explorer.parallel import spread
 from explorer.supernets import TrainConfig
 from explorer.testing import check_evaluator
 from tests.trust.reliability import TRIED

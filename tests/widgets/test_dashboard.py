@@ -310,7 +310,7 @@ def test_the_links_of_a_study_opened_by_its_folder_lead_back(digits_study, tmp_p
 
 
 def test_a_pruned_family_is_measured_and_has_weights_of_its_own(tmp_path):
-    from explorer.report import write_report
+    from explorer.plots.report import write_report
 
     page = Dashboard("fashion-mnist-pruned")
     assert "weights of their own" in page.architecture.table.value

@@ -1,0 +1,196 @@
+"""`explorer device ...`: latency tables and models of one's own hardware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from explorer.cli.terminal import Json, Seed, answer, progress
+from explorer.core.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, help="Measure, import, fit and check devices; add one to a study.")
+
+OutFile = Annotated[Path, typer.Option("--out", help="The device's JSON file.")]
+Name = Annotated[str, typer.Option("--name", help="What budgets and sliders call it.")]
+SpaceNames = Annotated[list[str], typer.Option("--space", help="A search space, repeatable.")]
+Threads = Annotated[int, typer.Option(help="Of the runtime.")]
+Unit = Annotated[str | None, typer.Option(help="ms, us or s, where the file does not say.")]
+Networks = Annotated[int, typer.Option(help="Whole networks to check the sums with.", min=0, max=10_000)]
+Source = Annotated[str, typer.Argument(help="A file or folder.")]
+
+
+@app.command()
+def measure(
+    space: SpaceNames, out: OutFile, name: Name = "mine", threads: Threads = 1, networks: Networks = 100,
+    rounds: Annotated[int, typer.Option(help="Interleaved passes.", min=1, max=1_000_000)] = 60, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Time every block of a space on this machine; half of the networks, unseen, give the error."""
+    from explorer.devices import free_name
+    from explorer.devices.measure import measure_table
+
+    free_name(name)
+    device = measure_table(name, _spaces(space), threads, rounds, networks, progress=progress)
+    _written(device, out, as_json)
+
+
+@app.command()
+def kit(
+    space: SpaceNames, out: Annotated[Path, typer.Option("--out", help="An empty or new folder.")],
+    networks: Networks = 40, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Write a folder that times a space's blocks on another machine (Python, numpy and onnxruntime suffice there)."""
+    from explorer.devices.kit import write_kit
+
+    graphs = write_kit(space, _spaces(space), out, networks)
+    text = f"{graphs} graphs in {out}; copy it to the device and run run.py there (README.md in it says how)"
+    answer({"kit": str(out), "graphs": graphs, "spaces": space}, as_json, text)
+
+
+@app.command("import")
+def import_(
+    path: Source, name: Name, out: OutFile, unit: Unit = None,
+    uncounted: Annotated[list[str] | None, typer.Option(help="An operator that the table's sums leave out.")] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Read a kit's timings, a lookup table of once-for-all (YAML file or folder), a CSV block table, or a device."""
+    from explorer.core.files import read_json
+    from explorer.devices import device_from, free_name, read_block_table
+    from explorer.devices.kit import table_of_kit
+
+    free_name(name)
+    if path.endswith(".json"):
+        if unit is not None or uncounted:
+            raise InputError(
+                f"{path!r}: --unit and --uncounted are for tables in YAML or CSV; a JSON file says both itself"
+            )
+        values = read_json(path)
+        if isinstance(values, dict) and values.get("kind") == "timings":
+            device: Any = table_of_kit(values, name, path)
+        else:
+            device = device_from(values | {"name": name} if isinstance(values, dict) else values, path)
+    else:
+        device = read_block_table(path, name, unit, tuple(uncounted or ()))
+    _written(device, out, as_json)
+
+
+@app.command()
+def fit(
+    path: Source, name: Name, out: OutFile,
+    space: Annotated[str | None, typer.Option(help="Of whole networks.")] = None,
+    column: Annotated[str | None, typer.Option(help="Which latency, where there are several.")] = None,
+    unit: Unit = None, hardware: Annotated[str, typer.Option(help="What was timed.")] = "",
+    runtime: Annotated[str, typer.Option(help="With what it was timed.")] = "",
+    threads: Annotated[int | None, typer.Option(help="Of the runtime.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Images at once.")] = None,
+    source: Annotated[str, typer.Option(help="Whose measurements.")] = "",
+    licence: Annotated[str, typer.Option(help="Of the source.")] = "",
+    note: Annotated[str, typer.Option(help="What a reader must know.")] = "", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Fit a model over layers to measurements: a CSV of whole networks (with --space), or a block table."""
+    import numpy as np
+
+    from explorer.devices import Provenance, fit_layer_model, fit_space, free_name, read_blocks, read_measurements
+    from explorer.spaces import SPACES
+
+    free_name(name)
+    about = Provenance(
+        kind="modelled", hardware=hardware, runtime=runtime, threads=threads, batch=batch,
+        source=source or Path(path).name, licence=licence, note=note,
+    )  # fmt: skip
+    if space is not None:
+        device = fit_space(name, SPACES[space], *read_measurements(path, SPACES[space], column, unit), about)
+    else:
+        if column is not None:
+            raise InputError(f"column {column!r}: --column is for CSV files of whole networks, with --space")
+        blocks = read_blocks(path, unit)
+        device = fit_layer_model(name, [b.layers[:1] for b in blocks], np.array([b.latency_ms for b in blocks]), about)
+    _written(device, out, as_json)
+
+
+@app.command()
+def check(
+    device: Annotated[str, typer.Argument(help="A device's name or file.")], space: SpaceNames,
+    networks: Annotated[int, typer.Option(help="Fresh networks to time.", min=2, max=10_000)] = 30,
+    threads: Threads = 1,
+    plot: Annotated[Path | None, typer.Option(help="An HTML file with the chart.")] = None,
+    seed: Seed = 1, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Predict and time fresh networks on this machine: do they agree?"""
+    import numpy as np
+
+    from explorer.core.files import write_text
+    from explorer.devices import error_of, load_device
+    from explorer.devices.measure import hardware, measure_networks
+    from explorer.plots.devices import agreement_figure, verdict
+    from explorer.spaces import SPACES
+
+    opened = load_device(device)
+    if opened.unit != "ms":
+        raise InputError(f"device {device!r} counts; only latencies can be checked")
+    rng = np.random.default_rng(seed)
+    drawn = [(SPACES[s], SPACES[s].sample(max(2, networks // len(space)), rng)) for s in space]
+    predicted = np.concatenate([opened.cost(s, codes) for s, codes in drawn])
+    layers = [s.layers(row) for s, codes in drawn for row in codes]
+    measured = measure_networks(layers, threads, progress=progress)
+    words = verdict(predicted, measured)
+    outside = " ".join(filter(None, (opened.outside(s, codes) for s, codes in drawn)))
+    if plot is not None:
+        write_text(plot, agreement_figure(opened.name, hardware(), predicted, measured).to_html())
+    value = {
+        "device": opened.name, "hardware": hardware(), "threads": threads, **error_of(predicted, measured),
+        "verdict": words, "outside": outside, "predicted_ms": predicted.tolist(), "measured_ms": measured.tolist(),
+    }  # fmt: skip
+    answer(value, as_json, f"{words}\n{outside}".strip())
+
+
+@app.command()
+def add(
+    study: Annotated[str, typer.Argument(help="A study's name or folder.")],
+    device: Annotated[str, typer.Argument(help="A device's name or file.")],
+    out: Annotated[Path, typer.Option("--out", help="An empty or new folder for the new study.")],
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """A study with one more slider: recosts every network and trains the generator again, nothing else."""
+    from explorer.devices import load_device
+    from explorer.study import open_study
+    from explorer.study.add_device import add_device
+
+    made = add_device(open_study(study), load_device(device), out, progress)
+    value = {"study": str(made.folder), "devices": list(made.devices), "generators": made.generators}
+    answer(value, as_json, f"study {made.name!r} in {made.folder} with targets {', '.join(made.targets)}")
+
+
+def _spaces(names: list[str]) -> list[Any]:
+    """Every named space, for all images that its studies may have: grey and colour, each size, few and many classes."""
+    from explorer.spaces import SPACES
+
+    return [variant for name in names for variant in image_variants(SPACES[name])]
+
+
+def image_variants(space: Any) -> list[Any]:
+    """The space for the images of any study: few and many classes; of a small space, grey and colour and each size."""
+    if not hasattr(space, "for_images"):
+        return [space]
+    colours = (space.channels,) if "r" in space.decisions else (1, 3)
+    sizes = space.sizes or (max(space.resolutions),)
+    return [
+        space.for_images(channels, classes, size)
+        for classes in (10, 2, 100, 1000) for channels in colours for size in sizes
+    ]  # fmt: skip
+
+
+def _written(device: Any, out: Path, as_json: bool) -> None:
+    from explorer.core.files import write_json
+    from explorer.devices import device_json
+
+    write_json(out, device_json(device))
+    error = device.provenance.error
+    known = {"mape", "kendall_tau"} <= set(error)
+    said = f"{error['mape']:.1%} mean error, tau {error['kendall_tau']:.3f}" if known else "error unknown"
+    value = {
+        "device": device.name, "file": str(out), "provenance": device.provenance.model_dump(), "error": error,
+        "blocks": len(getattr(device, "blocks", ())), "features": len(getattr(device, "weights", ())),
+    }  # fmt: skip
+    answer(value, as_json, f"device {device.name!r} in {out}: {device.provenance} ({said})")

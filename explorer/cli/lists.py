@@ -1,0 +1,76 @@
+"""`explorer studies`, `devices`, `spaces` and `generators`: what there is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from explorer.cli.terminal import Json, answer, table
+from explorer.core.errors import InputError
+
+
+def studies(as_json: Json = False) -> None:
+    """List studies, one's own and those shipped."""
+    rows = []
+    for study in _all_studies():
+        units = {t: study.devices[t].unit for t in study.targets}
+        ranges = {f"{t}_ms" if units[t] == "ms" else t: list(study.budget_range(t)) for t in study.targets}
+        rows.append({
+            "study": study.folder.name, "title": study.manifest.title, "space": study.space.name,
+            "evaluations": len(study.scored.codes),
+            "generators": study.generators, "folder": str(study.folder), **ranges,
+        })  # fmt: skip
+    answer(rows, as_json, table(rows))
+
+
+def devices(as_json: Json = False) -> None:
+    """List devices with provenance."""
+    from explorer.devices import device_names, load_device
+
+    rows = []
+    for name in device_names():
+        device = load_device(name)
+        rows.append({"device": name, "unit": device.unit, "provenance": device.provenance.kind,
+                     "about": str(device.provenance), "note": device.provenance.note})  # fmt: skip
+    answer(rows, as_json, table(rows))
+
+
+def spaces(as_json: Json = False) -> None:
+    """List search spaces with sizes and cost ranges."""
+    from explorer.devices import load_device
+    from explorer.devices.population import cheapest, dearest
+    from explorer.spaces import SPACES
+
+    rows, known = [], dict[str, Any](SPACES)
+    for name, space in known.items():
+        row: dict[str, Any] = {"space": name, "decisions": len(space.decisions), "architectures": space.size}
+        for count in ("macs_m", "params_m"):
+            device = load_device(count)
+            ends = [cheapest(space, device), dearest(space, device)]
+            row[count] = [float(device.cost(space, end[None])[0]) for end in ends]
+        rows.append(row)
+    answer(rows, as_json, table([r | {"architectures": f"{float(r['architectures']):.4g}"} for r in rows]))
+
+
+def generators(as_json: Json = False) -> None:
+    """List the generators of all studies."""
+    rows = []
+    for study in _all_studies():
+        for generator in study.generators:
+            g = study.generator(generator)
+            rows.append({"generator": generator, "space": study.space.name, "parameters": g.parameters,
+                         "study": study.folder.name,
+                         "devices": list(g.code.devices) if hasattr(g, "code") else list(study.devices)})  # fmt: skip
+    answer(rows, as_json, table(rows))
+
+
+def _all_studies() -> Iterable[Any]:
+    """Every study that opens; of the others one line on stderr each."""
+    from explorer.study import open_study, study_names
+
+    for name in study_names():
+        try:
+            yield open_study(name)
+        except InputError as error:
+            print(f"explorer: study {name!r} is left out: {error}", file=sys.stderr)

@@ -1,0 +1,50 @@
+"""`explorer bench` and `doctor`: this machine, its speed and its installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer.cli.terminal import Json, answer, progress, table
+from explorer.core.errors import InputError
+
+
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes; two to four minutes.")] = False,
+    part: Annotated[list[str] | None, typer.Option("--part", help="One of the parts, repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A JSON file for the result.")] = None,
+    against: Annotated[Path | None, typer.Option("--against", help="Ends with 1 where ratios got worse.")] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Measure training, scoring, costs, generator, search, random weights, page and memory: ratios within one run."""
+    from explorer.bench import regressions, rows, run
+    from explorer.core.errors import require_torch
+    from explorer.core.files import expanded, read_json, write_json
+
+    require_torch("explorer bench")
+    reference = read_json(expanded(against)) if against else None
+    if out is not None and not expanded(out).parent.is_dir():
+        raise InputError(f"--out {str(out)!r}: its folder does not exist")
+    found = run(part or (), quick, progress)
+    worse = regressions(found, reference) if reference is not None else []
+    if reference is not None:
+        found["regressions"] = worse
+    if out is not None:
+        write_json(expanded(out), found)
+    said = [{**row, "value": f"{row['value']:.4g}" if row["value"] != "" else ""} for row in rows(found)]
+    text = table(said) + "".join(f"\nworse: {line}" for line in worse)
+    answer(found, as_json, text)
+    if worse:
+        raise typer.Exit(1)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check this installation; exit code 1 where something is broken."""
+    from explorer.cli.doctor import checks
+
+    rows = checks()
+    answer(rows, as_json, table([{"": row["state"], "what": row["what"], "detail": row["detail"]} for row in rows]))
+    if any(row["state"] == "broken" for row in rows):
+        raise typer.Exit(1)

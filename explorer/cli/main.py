@@ -1,0 +1,64 @@
+"""The `explorer` command: every verb, and how it ends.
+
+Wrong input ends with one plain line on stderr and exit code 2; Ctrl-C with 130, a termination with 143. With `--json`,
+stdout holds one JSON document and nothing else; progress goes to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from explorer.cli import device, lists, machine, networks, pages, study
+from explorer.cli.terminal import TERMINATED, interruptible, plain, stop_code, stop_hint
+from explorer.core.errors import InputError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+                  help="Train one supernet and one generator; then a network for any budget.")  # fmt: skip
+app.add_typer(device.app, name="device")
+for verb in (
+    pages.demo, pages.dashboard, pages.lab,
+    study.suggest, study.train, study.generate, study.search, study.evaluate, study.measure,
+    study.export, study.report,
+    lists.studies, lists.devices, lists.spaces, lists.generators,
+    networks.rank, networks.train_network, networks.prune,
+    machine.bench, machine.doctor,
+):  # fmt: skip
+    app.command()(verb)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    try:
+        with interruptible():
+            code = int(app(arguments, standalone_mode=False) or 0)
+    except InputError as error:
+        return _fail(str(error))
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(getattr(error, "message", error), file=sys.stderr)
+            return 2
+        describe_error = getattr(error, "format_message", None)
+        return _fail(describe_error() if describe_error else str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except SystemExit as end:
+        if end.code != TERMINATED:
+            raise
+        code = 130
+    if code == 130:
+        code = stop_code()
+        print(f"\nstopped{stop_hint()}", file=sys.stderr)
+    return code
+
+
+def _fail(message: str) -> int:
+    print("explorer: " + plain(" ".join(message.split())), file=sys.stderr)
+    return 2

@@ -1,0 +1,133 @@
+"""`explorer demo`, `dashboard` and `lab`: what opens in a browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from explorer.cli.terminal import Json, answer, progress
+from explorer.core.errors import InputError, unknown
+from explorer.core.files import expanded
+
+Port = Annotated[int | None, typer.Option(help="Any free one unless given.")]
+
+
+def demo(
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the dashboard at the end.")] = True,
+    port: Port = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """The main job end to end on the digits data, then the dashboard."""
+    from explorer.page.serve import address
+
+    where = address(port) if serve else None
+    import explorer
+    from explorer.core.files import home
+
+    start = time.monotonic()
+    root = Path(tempfile.mkdtemp(prefix="explorer-demo-"))
+    say = (lambda text: print(text, file=sys.stderr, flush=True)) if as_json else (lambda text: print(text, flush=True))
+    say("1. Training a supernet, a predictor and a generator on 1,077 handwritten digits ...")
+    study = explorer.train("digits", root / "digits", progress=progress)
+    trained = time.monotonic() - start
+    say(f"   done in {trained:.0f} s: {study.folder}\n2. Networks for three budgets per target:")
+    candidates = []
+    for target in study.targets:
+        low, high = study.budget_range(target)
+        for share in (0.1, 0.5, 1.0):
+            budget = {target: low * (high / low) ** share}
+            c = study.generate(budget)
+            candidates.append({"budget": budget, "architecture": c.key, "accuracy": c.accuracy,
+                               "costs": dict(c.costs), "feasible": c.feasible})  # fmt: skip
+            say(f"   {target} <= {budget[target]:.3f} ms: {c.key}, predicted accuracy {c.accuracy:.1%}, "
+                f"{target} {c.costs[target]:.3f} ms")  # fmt: skip
+    say("3. Exporting one of them ...")
+    chosen_candidate = study.generate({study.targets[0]: study.knee(study.targets[0])})
+    bundle = explorer.export(study, chosen_candidate, root / "export")
+    check = bundle.check
+    say(f"   {bundle.files['onnx']}\n   checked: same class on all {check['images']} test images, logits within "
+        f"{check['max_difference']:.0e}; test accuracy {check['test_accuracy']:.1%} (measured)")  # fmt: skip
+    seconds = time.monotonic() - start
+    if as_json:
+        result = {"study": str(study.folder), "candidates": candidates, "export": str(bundle.files["onnx"]),
+                  "seconds": seconds}  # fmt: skip
+        print(json.dumps(result), flush=True)
+    say(f"Finished in {seconds:.0f} s. More studies: explorer studies (yours go to {home() / 'studies'})")
+    if where is not None:
+        say(f"Dashboard: {where.url}  (Ctrl-C ends it)")
+        _serve_page(str(study.folder), where, browser=False)
+
+
+def dashboard(
+    study: Annotated[str | None, typer.Argument(help="The study to open on.")] = None, port: Port = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
+    data_root: Annotated[Path | None, typer.Option(help="Let the page train on images below this folder.")] = None,
+    preheat: Annotated[int, typer.Option(help="Kernels that have the page ready.", min=0, max=16)] = 1,
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    host: Annotated[str, typer.Option(help="Address to bind to; another than loopback demands a token.")] = "127.0.0.1",
+    base: Annotated[str, typer.Option(help="Path of the page behind a proxy, such as /explorer/.")] = "/",
+    token: Annotated[str | None, typer.Option(envvar="EXPLORER_TOKEN", help="A token of one's own.")] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Serve the page on this machine: for this machine alone, unless a host is named."""
+    from explorer.core.files import is_folder
+    from explorer.page.serve import address
+    from explorer.study import open_study
+
+    if study is not None:
+        study = str(open_study(study).folder.resolve())
+    if data_root is not None and not is_folder(expanded(data_root)):
+        raise InputError(f"data root {str(data_root)!r} is no folder")
+    if theme not in ("light", "dark"):
+        raise unknown("theme", theme, ("light", "dark"))
+    root = data_root and expanded(data_root).resolve()
+    where = address(port, host, base, token)
+    answer({"url": where.url, "study": study}, as_json, f"Dashboard: {where.url}  (Ctrl-C ends it)")
+    _serve_page(study, where, browser, root, preheat, theme)
+
+
+def lab(
+    port: Port = None, browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Open the notebooks in JupyterLab."""
+    from explorer.page.serve import free_port, lab_command, lab_folder, page_environment
+
+    folder = lab_folder()
+    chosen = free_port(port)
+    command = lab_command(folder, chosen, browser)
+    answer({"folder": str(folder), "port": chosen}, as_json, f"JupyterLab on {folder}, port {chosen}  (Ctrl-C ends it)")
+    _serve(command, folder, page_environment(None, page=False))
+
+
+def _serve_page(
+    study: str | None, where: Any, browser: bool, data_root: Path | None = None, preheat: int = 0, theme: str = "light",
+) -> None:  # fmt: skip
+    import shutil
+
+    from explorer.page.serve import page_environment, page_folder, voila_command
+
+    folder = page_folder(where)
+    try:
+        environment = page_environment(study, data_root=data_root, theme=theme)
+        _serve(voila_command(browser, preheat, theme), folder, environment)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Run a server until it ends or this process is stopped; what it prints is no answer of this command."""
+    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=sys.stderr)
+    try:
+        code = server.wait()
+    finally:
+        if server.poll() is None:
+            server.terminate()
+            server.wait(10)
+    if code:
+        raise typer.Exit(1)

@@ -1,0 +1,251 @@
+"""Verbs of one study: `explorer train` and `suggest` make it; `generate`, `search`, `export` and others ask it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from explorer.cli.terminal import Json, Seed, answer, hint_when_stopped, progress, table
+from explorer.core.errors import InputError
+
+StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
+Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]
+Budgets = Annotated[list[str] | None, typer.Option("--budget", help="DEVICE=VALUE, repeatable.")]
+Generator = Annotated[str | None, typer.Option("--generator", help="Which generator of the study.")]
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name or TOML file.")],
+    out: Out, data: Annotated[str | None, typer.Option(help="folder:PATH or a data set's name.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Train a study: supernet, scores, predictor, fronts, generator."""
+    images = ["--data", data] if data else []
+    hint_when_stopped(
+        f"go on with: {shlex.join(['explorer', 'train', recipe, '--out', str(out), *images, '--resume'])}"
+    )
+    import explorer
+
+    start = time.monotonic()
+    study = explorer.train(recipe, out, data=data, resume=resume, progress=progress)
+    result = {"study": str(study.folder), "name": study.name, "seconds": time.monotonic() - start}
+    answer(result, as_json, f"study {study.name!r} in {study.folder} ({result['seconds']:.0f} s)")
+
+
+def suggest(
+    data: Annotated[str, typer.Argument(help="folder:PATH, a folder or an archive, or a data set's name.")],
+    out: Annotated[Path | None, typer.Option(help="Write the recipe to this TOML file.")] = None,
+    minutes: Annotated[float, typer.Option(help="That the training should take here.")] = 15, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Suggest a recipe for one's own images; this machine is timed for it."""
+    import tomli_w
+
+    from explorer.core.errors import require_torch
+    from explorer.core.files import write_text
+
+    if out is not None and out.suffix != ".toml":
+        raise InputError(f"out {str(out)!r}: a recipe is a .toml file")
+    require_torch("timing a training")
+    from explorer.study.suggest import suggest as suggest_recipe
+
+    found = suggest_recipe(data, minutes, progress=progress)
+    recipe = found.recipe.model_dump(exclude_none=True)
+    if out is not None:
+        write_text(out, tomli_w.dumps(recipe))
+    result = {
+        "recipe": recipe, "images": found.images, "classes": found.classes, "size": found.size,
+        "seconds": found.seconds, "parts": found.parts,
+    }  # fmt: skip
+    text = (
+        f"{found.images:,} images of {found.classes} classes, about {found.size} px: space {recipe['space']}, "
+        f"{recipe['supernet']['epochs']:g} epochs; about {found.seconds / 60:.0f} min here (estimated)"
+    )
+    answer(result, as_json, text + (f"\nexplorer train {out} --out DIR" if out else ""))
+
+
+def generate(study: StudyName, budget: Budgets = None, generator: Generator = None, as_json: Json = False) -> None:
+    """The network for a budget."""
+    opened = _open(study)
+    opened.generator(generator)
+    start = time.perf_counter()
+    asked, candidate = _asked(opened, budget, generator)
+    seconds = time.perf_counter() - start
+    result = {
+        "architecture": candidate.key, "accuracy": candidate.accuracy, "interval": list(candidate.interval),
+        "costs": dict(candidate.costs), "feasible": candidate.feasible, "generator": candidate.generator,
+        "seconds": seconds,
+    }  # fmt: skip
+    answer(result, as_json, describe(candidate, opened))
+    if not candidate.feasible:
+        raise InputError(opened.nearest_line(asked, candidate))
+
+
+def search(
+    study: StudyName, algorithm: Annotated[str, typer.Option(help="memetic, nsga2, sms-emoa, spea2, random, "
+                                                             "constrained.")] = "memetic",
+    device: Annotated[list[str] | None, typer.Option("--device", help="Repeatable; all targets unless given.")] = None,
+    budget: Budgets = None, evaluations: Annotated[int, typer.Option(help="Distinct networks.")] = 100_000,
+    seed: Seed = 0,
+    patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a gain.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Results are saved there; where it exists, go on.")] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Search the front of predicted accuracy against costs."""
+    if file is not None:
+        hint_when_stopped(f"the same command goes on from {file}")
+    opened, budgets = _open(study), parse_budget(budget)
+    start = time.perf_counter()
+    front = opened.search(
+        algorithm, device, evaluations, seed, budgets=budgets, patience=patience, file=file, progress=progress
+    )
+    result = {
+        "front": [{"architecture": c.key, "accuracy": c.accuracy, "costs": dict(c.costs)} for c in front],
+        "hypervolume": front.hypervolume, "reference": list(front.reference), "evaluations": front.evaluations,
+        "seconds": time.perf_counter() - start,
+    }  # fmt: skip
+    shown = [{"architecture": c.key, f"{opened.accuracy_is} accuracy": c.accuracy, **c.costs} for c in front]
+    told = f"{len(front)} networks, {front.evaluations:,} evaluations, hypervolume {front.hypervolume:.5g}"
+    answer(result, as_json, f"{table(shown)}\n{told}")
+
+
+def evaluate(
+    study: StudyName, architecture: Annotated[str, typer.Option(help="A key.")],
+    split: Annotated[str, typer.Option(help="val or test.")] = "val", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Measure accuracy on images, with inherited weights."""
+    opened = _open(study)
+    accuracy = float(opened.evaluate([opened.architecture(architecture)], split)[0])
+    result = {"architecture": architecture, "accuracy": accuracy, "split": split}
+    answer(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, {opened.weights_are})")
+
+
+def measure(
+    study: StudyName, architecture: Annotated[str, typer.Option(help="A key.")],
+    threads: Annotated[int, typer.Option(help="Of the runtime.")] = 1, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Measure the latency of the exported network on this machine."""
+    from explorer.devices.measure import measure_file
+    from explorer.exports import export as export_network
+
+    opened = _open(study)
+    candidate = opened.candidate(opened.architecture(architecture))
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = export_network(opened, candidate, Path(scratch) / "out", ["onnx"], images=200)
+        result = {"architecture": architecture} | measure_file(bundle.files["onnx"], threads)
+    text = (f"{result['latency_ms']:.4g} ms +- {result['spread_ms']:.2g} (measured: {result['hardware']}, "
+            f"{result['runtime']}, {threads} thread(s), batch 1)")  # fmt: skip
+    answer(result, as_json, text)
+
+
+def export(
+    study: StudyName, out: Out, architecture: Annotated[str | None, typer.Option(help="A key.")] = None,
+    budget: Budgets = None, generator: Generator = None,
+    formats: Annotated[list[str] | None, typer.Option("--format", help="onnx, int8, torch, source, ofa.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A checkpoint of once-for-all, for a study without.")] = None,
+    fine_tune: Annotated[int, typer.Option(help="Epochs on the training images before.")] = 0, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Write a network as ONNX (or other files) with its card, checked on real test images."""
+    from explorer.exports import ExportError
+    from explorer.exports import export as export_network
+
+    opened = _open(study)
+    candidate = _candidate(opened, budget, architecture, generator)
+    try:
+        bundle = export_network(
+            opened, candidate, out, formats, weights=weights, fine_tune=fine_tune, progress=progress
+        )
+    except ExportError as error:
+        print(f"explorer: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    result = {
+        "architecture": candidate.key, "folder": str(bundle.folder),
+        "files": {name: str(path) for name, path in bundle.files.items()}, "check": bundle.check,
+        "formats": bundle.formats,
+    }  # fmt: skip
+    lines = [*(str(path) for path in bundle.files.values()), said_of(bundle.check)]
+    if "int8" in bundle.formats:
+        found = bundle.formats["int8"]
+        lines.append(f"int8: test accuracy {found['test_accuracy']:.2%} (measured, {-found['drop']:+.2f} points)")
+    answer(result, as_json, "\n".join(lines))
+
+
+def report(
+    study: StudyName,
+    out: Annotated[Path | None, typer.Option(help="A file or folder; STUDY-report.html unless given.")] = None,
+    generator: Generator = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Write one self-contained HTML page of a study, to mail to somebody."""
+    from explorer.plots.report import write_report
+
+    path = write_report(_open(study), out, generator)
+    answer({"file": str(path), "bytes": path.stat().st_size}, as_json, f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def _open(study: str) -> Any:
+    from explorer.study import open_study
+
+    return open_study(study)
+
+
+def parse_budget(items: list[str] | None) -> dict[str, float]:
+    """`["mobile=5"]` -> `{"mobile": 5.0}`.
+
+    Raises:
+        InputError: not DEVICE=NUMBER, or a device twice.
+    """
+    budget: dict[str, float] = {}
+    for item in items or []:
+        name, sign, text = item.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            sign = ""
+        if not sign or not name:
+            raise InputError(f"budget {item!r} is not DEVICE=NUMBER, for example mobile=0.5")
+        if name in budget:
+            raise InputError(f"budget {item!r}: {name} is bounded twice")
+        budget[name] = value
+    return budget
+
+
+def _asked(study: Any, items: list[str] | None, generator: str | None) -> tuple[dict[str, float], Any]:
+    budget = parse_budget(items)
+    if not budget:
+        raise InputError(f"no budget given; for example --budget {study.targets[0]}={study.knee(study.targets[0]):.3g}")
+    return budget, study.generate(budget, generator)
+
+
+def _candidate(study: Any, budget_items: list[str] | None, key: str | None, generator: str | None) -> Any:
+    """A network by key or by budget."""
+    if (key is None) == (not budget_items):
+        raise InputError("give either --architecture KEY or --budget DEVICE=VALUE")
+    if key is not None:
+        if generator is not None:
+            raise InputError(f"generator {generator!r}: --generator is for --budget; --architecture names a network")
+        return study.candidate(study.architecture(key))
+    budget, candidate = _asked(study, budget_items, generator)
+    if not candidate.feasible:
+        raise InputError(study.nearest_line(budget, candidate))
+    return candidate
+
+
+def describe(candidate: Any, study: Any) -> str:
+    """A network in a few lines."""
+    costs = ", ".join(f"{n} {v:.4g} {study.devices[n].unit}" for n, v in candidate.costs.items())
+    lo, hi = candidate.interval
+    return f"{candidate.key}\n  {study.accuracy_is} accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})\n  {costs}"
+
+
+def said_of(check: dict[str, float]) -> str:
+    """An export's check in words."""
+    if "same_top1" not in check:
+        return "nothing to check"
+    images = f"{check['images']} {'test images' if 'test_accuracy' in check else 'random patterns (no images here)'}"
+    said = f"same class on all of {images}, logits within {check['max_difference']:.1e}"
+    return said + (f"; test accuracy {check['test_accuracy']:.2%} (measured)" if "test_accuracy" in check else "")

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, protocols, settings, architectures, layers, fronts, files."""

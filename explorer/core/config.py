@@ -1,0 +1,64 @@
+"""Recipes: TOML in, checked values out.
+
+A recipe is a TOML file. Each stage's settings are a pydantic model that stands above the code that uses it; this file
+only reads TOML, refuses what a model does not know, and says so in one line.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from explorer.core.errors import InputError, first_line
+
+M = TypeVar("M", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Base of every stage's settings: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        InputError: absent, too large, or not TOML; names the file.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > 1_000_000:
+            raise InputError(f"recipe {str(path)!r} has {path.stat().st_size:,} bytes; a recipe has at most 1,000,000")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read recipe {str(path)!r}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"recipe {str(path)!r} is not valid TOML: {first_line(error)}") from error
+
+
+def parse(model: type[M], values: dict[str, Any], source: str) -> M:
+    """Check values against a model.
+
+    Raises:
+        InputError: one line with the first bad key, its value and what is allowed.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            inner: Any = model
+            for part in first["loc"][:-1]:
+                field = inner.model_fields.get(part) if hasattr(inner, "model_fields") else None
+                inner = field.annotation if field else None
+            known = ", ".join(inner.model_fields) if hasattr(inner, "model_fields") else "(see the recipes shipped)"
+            raise InputError(f"{source}: unknown key {where!r}; choose from: {known}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        try:
+            value = str(first["input"])[:80]
+        except ValueError:  # an integer of more digits than Python writes
+            value = "a number without end"
+        raise InputError(f"{source}: {where} = {value!r}: {message}") from error

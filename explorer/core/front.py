@@ -1,0 +1,129 @@
+"""Fronts and candidates: what searching and generating return.
+
+Dominance and hypervolume come from moocore; accuracy is maximised, costs are minimised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import moocore
+import numpy as np
+
+from explorer.core.architecture import Architecture
+from explorer.core.protocols import SearchSpace
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network with what is known of it.
+
+    Attributes:
+        architecture: what runs.
+        accuracy: in [0, 1]; predicted unless `source` says otherwise.
+        interval: (low, high) of the accuracy.
+        costs: device name -> cost in the device's unit.
+        feasible: it meets the budget that it was asked for.
+        generator: who made it.
+        source: provenance of the accuracy: "predicted" or "measured".
+    """
+
+    architecture: Architecture
+    accuracy: float
+    interval: tuple[float, float]
+    costs: Mapping[str, float]
+    feasible: bool = True
+    generator: str = ""
+    source: str = "predicted"
+
+    @property
+    def key(self) -> str:
+        """The architecture's key."""
+        return self.architecture.key
+
+
+@dataclass(frozen=True)
+class Front:
+    """Non-dominated architectures, ascending in the first device's cost; iterates `Candidate`s.
+
+    Attributes:
+        space: the search space.
+        codes: (n, d) int8.
+        accuracy: (n,) in [0, 1].
+        costs: (n, m), one column per device.
+        devices: names of the columns.
+        evaluations: number of architectures that were evaluated to find it.
+        reference: worst corner (error, costs...) of the hypervolume.
+    """
+
+    space: SearchSpace
+    codes: np.ndarray
+    accuracy: np.ndarray
+    costs: np.ndarray
+    devices: tuple[str, ...]
+    evaluations: int = 0
+    reference: tuple[float, ...] = ()
+    source: str = field(default="predicted")
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        for one, accuracy, costs in zip(Architecture.many(self.space, self.codes), self.accuracy, self.costs):
+            yield Candidate(
+                one, float(accuracy), (float(accuracy), float(accuracy)),
+                dict(zip(self.devices, map(float, costs))), True, "", self.source,
+            )  # fmt: skip
+
+    @property
+    def hypervolume(self) -> float:
+        """Volume dominated up to `reference`, in (error x costs)."""
+        return hypervolume(self.accuracy, self.costs, self.reference)
+
+
+def objectives(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """(n,), (n, m) -> (n, 1 + m), all minimised: error, then costs."""
+    return np.column_stack([1 - np.asarray(accuracy, float), np.asarray(costs, float)])
+
+
+def nondominated(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """Rows that no other row beats, ascending in the first cost; of equal points the first is kept."""
+    points = objectives(accuracy, costs)
+    if len(points) == 0:
+        return np.zeros(0, int)
+    rows = np.flatnonzero(moocore.is_nondominated(points, keep_weakly=False))
+    return rows[np.lexsort((points[rows, 0], points[rows, 1]))]
+
+
+def hypervolume(accuracy: np.ndarray, costs: np.ndarray, reference: Sequence[float]) -> float:
+    """Hypervolume up to the reference (error, costs...).
+
+    >>> hypervolume(np.array([1 - 24, 1 - 20]), np.array([[10.0], [20.0]]), (25, 100))
+    410.0
+    """
+    points = objectives(accuracy, costs)
+    return float(moocore.hypervolume(points, ref=np.asarray(reference, float))) if len(points) else 0.0
+
+
+def make_front(
+    space: SearchSpace, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray, devices: Sequence[str],
+    reference: Sequence[float] | None = None, **known: Any,
+) -> Front:  # fmt: skip
+    """The front of a scored population; the reference is 1.1 x its worst corner unless given."""
+    if reference is None:
+        reference = 1.1 * objectives(accuracy, costs).max(0)
+    rows = nondominated(accuracy, costs)
+    return Front(
+        space, codes[rows], np.asarray(accuracy)[rows], np.asarray(costs)[rows], tuple(devices),
+        reference=tuple(float(r) for r in reference), **known,
+    )  # fmt: skip
+
+
+def kendall_tau(a: np.ndarray, b: np.ndarray) -> float:
+    """Kendall's rank correlation (tau-b); 0 where it is not defined. Infinite values are ranked like others."""
+    i, j = np.triu_indices(len(a), 1)
+    x, y = (np.greater(v[i], v[j]) * 1.0 - np.less(v[i], v[j]) for v in (np.asarray(a, float), np.asarray(b, float)))
+    norm = np.sqrt(float(np.abs(x).sum()) * float(np.abs(y).sum()))
+    return float((x * y).sum() / norm) if norm else 0.0

@@ -1,0 +1,161 @@
+"""Export: the chosen network as files that run without this package, checked before they are called done.
+
+Every file is opened again and run on real test images beside the original network; where an exact format differs,
+nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from explorer.core.errors import require_torch, unknown
+from explorer.core.files import empty_folder, hand_over, write_json, write_text
+from explorer.core.front import Candidate
+from explorer.core.protocols import Progress, silent
+from explorer.exports.card import facts_of, readme
+from explorer.exports.check import ExportError, Run, compared, refuse_other
+from explorer.exports.onnx_files import run_onnx, write_int8, write_onnx
+from explorer.exports.original import Original, original_of
+from explorer.exports.torch_files import run_program, run_source, write_program, write_source
+from explorer.study import Study
+
+__all__ = ["FORMATS", "ExportBundle", "ExportError", "export", "formats_of"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: `write(original, path)`, then `run(path)` opens what was written.
+
+    Attributes:
+        title: for people.
+        suffix: of the file.
+        write, run: see above; `run` is None where there is nothing to run.
+        exact: has to give the original's logits.
+        timed: its latency is measured.
+    """
+
+    title: str
+    suffix: str
+    write: Callable[[Original, Path], None]
+    run: Callable[[Path], Run] | None = None
+    exact: bool = True
+    timed: bool = False
+
+
+def _write_ofa(original: Original, path: Path) -> None:
+    write_json(path, original.study.space.to_ofa(original.candidate.architecture))
+
+
+FORMATS = {
+    "onnx": Format("ONNX", ".onnx", write_onnx, run_onnx, timed=True),
+    "int8": Format("ONNX, int8", ".int8.onnx", write_int8, run_onnx, exact=False, timed=True),
+    "torch": Format("torch.export", ".pt2", write_program, run_program),
+    "source": Format("PyTorch source", ".py", write_source, run_source),
+    "ofa": Format("once-for-all JSON", ".ofa.json", _write_ofa),
+}
+
+
+@dataclass(frozen=True)
+class ExportBundle:
+    """What an export wrote.
+
+    Attributes:
+        folder: of all files.
+        files: format -> path; "card" and "readme" beside it.
+        check: {"images", "same_top1", "max_difference"} of the exact formats, the worst of them, and "test_accuracy"
+            where there are test images.
+        formats: format -> what was found: bytes; latency_ms and hardware; same_top1, test_accuracy, drop.
+    """
+
+    folder: Path
+    files: dict[str, Path]
+    check: dict[str, float]
+    formats: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def formats_of(study: Study) -> list[str]:
+    """The formats that a study's networks can be exported to."""
+    fits = {"int8": study.has_weights, "source": not study.is_table, "ofa": hasattr(study.space, "to_ofa")}
+    return [name for name in FORMATS if fits.get(name, True)]
+
+
+def export(
+    study: Study, candidate: Candidate, out: str | Path, formats: Sequence[str] | None = None, images: int = 1000,
+    weights: str | Path | None = None, fine_tune: int = 0, progress: Progress = silent,
+) -> ExportBundle:  # fmt: skip
+    """Write a network and its card, checked against the original.
+
+    Args:
+        study: where weights and images are; one without (published accuracies) gives an untrained network.
+        candidate: what to export.
+        out: an empty or new folder.
+        formats: "onnx"; "int8" (ONNX, quantised on training images); "torch" (a `.pt2` of torch.export); "source"
+            (plain PyTorch source with weights as safetensors); "ofa" (once-for-all's dict as JSON). ONNX alone unless
+            named; of a study without weights onnx, torch and ofa.
+        images: test images of the check.
+        weights: for a study without weights, a checkpoint of once-for-all's supernet, which is sliced.
+        fine_tune: epochs on the training images before the export; the card has the gain.
+        progress: of the fine-tuning.
+
+    Raises:
+        InputError: unknown format, `out` not empty, a checkpoint that does not fit.
+        ExportError: the check failed; nothing was written.
+    """
+    possible = formats_of(study)
+    formats = list(formats or (["onnx"] if study.has_weights else [f for f in possible if f != "source"]))
+    for name in formats:
+        if name not in possible:
+            raise unknown("format", name, possible)
+    require_torch("exporting a network")
+    out = empty_folder(out)
+    original = original_of(study, candidate, weights, images, fine_tune, progress)
+    with tempfile.TemporaryDirectory(prefix="explorer-export-") as scratch:
+        work = Path(scratch)
+        files = {name: _file(original, name, FORMATS[name].suffix) for name in formats}
+        found = {name: _written(original, FORMATS[name], work / files[name]) for name in formats}
+        check = _check(original, {n: f for n, f in found.items() if FORMATS[n].exact and "same_top1" in f})
+        facts = facts_of(original, check, found)
+        if "source" in files:
+            files["source_weights"] = Path(files["source"]).with_suffix(".safetensors").name
+        files |= {"card": f"{original.stem}.json", "readme": f"{original.stem}.md"}
+        write_json(work / files["card"], facts)
+        write_text(work / files["readme"], readme(facts))
+        hand_over(work, out)
+    return ExportBundle(out, {name: out / file for name, file in files.items()}, check, found)
+
+
+def _file(original: Original, name: str, suffix: str) -> str:
+    """A file's name; a Python module's is one that can be imported."""
+    stem = original.stem.replace("-", "_").replace(".", "_") if name == "source" else original.stem
+    return stem + suffix
+
+
+def _written(original: Original, form: Format, path: Path) -> dict[str, Any]:
+    """Write one format, open it again and compare it with the original."""
+    form.write(original, path)
+    weights = path.with_suffix(".safetensors")
+    found: dict[str, Any] = {"bytes": path.stat().st_size + (weights.stat().st_size if weights.exists() else 0)}
+    if form.run is not None:
+        found |= compared(form.run(path), original.network, original.images, original.labels)
+        if form.exact:
+            refuse_other(found, len(original.images))
+    if form.timed:
+        from explorer.devices.measure import measure_file
+
+        found |= {k: v for k, v in measure_file(path).items() if k in ("latency_ms", "spread_ms", "hardware")}
+    return found
+
+
+def _check(original: Original, exact: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """The worst of the exact formats."""
+    check: dict[str, float] = {"images": len(original.images)}
+    if exact:
+        check["same_top1"] = min(f["same_top1"] for f in exact.values())
+        check["max_difference"] = max(f["max_difference"] for f in exact.values())
+        if original.labels is not None:
+            check["test_accuracy"] = min(f["test_accuracy"] for f in exact.values())
+    return check

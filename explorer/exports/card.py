@@ -1,0 +1,100 @@
+"""The card of an exported network, as data and as Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explorer.exports.original import Original
+from explorer.study import fingerprint
+
+WORTH_SAYING = 0.5  # points that int8 may lose before the card says why
+WHY_INT8 = (
+    "More than 0.5 points are lost: eight bits give every activation tensor one scale, and depthwise convolutions of "
+    "few channels have outputs of very different ranges. Fine-tune before the export, or take a wider network."
+)
+
+
+def facts_of(original: Original, check: dict[str, float], formats: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The card as data.
+
+    Args:
+        original: what was exported.
+        check: of the exact formats.
+        formats: per format what was found: bytes, latency_ms and hardware, accuracy.
+    """
+    study, candidate, data = original.study, original.candidate, original.study.manifest.data
+    return {
+        "study": study.name, "study_fingerprint": fingerprint(study), "architecture": candidate.key,
+        "space": study.space.name, "decisions": candidate.architecture.values,
+        "input": f"images: float32 (n, {data.channels}, {data.size}, {data.size}) in [0, 1]",
+        "output": f"logits: float32 (n, {len(data.classes)})", "classes": data.classes,
+        f"accuracy_{study.accuracy_is}": candidate.accuracy, "accuracy_interval": list(candidate.interval),
+        "check": check, "formats": formats,
+        "costs": {
+            name: {"value": value, "unit": study.devices[name].unit, "provenance": str(study.devices[name].provenance)}
+            for name, value in candidate.costs.items()
+        },
+        "weights": original.weights, "fine_tuning": original.tuning,
+    }  # fmt: skip
+
+
+def readme(facts: dict[str, Any]) -> str:
+    """The card as Markdown."""
+    costs = "\n".join(f"| {n} | {c['value']:.4g} {c['unit']} | {c['provenance']} |" for n, c in facts["costs"].items())
+    classes = facts["classes"]
+    shown = ", ".join(classes) if len(classes) <= 100 else f"{len(classes)} classes"
+    files = "\n".join(_file_row(name, found) for name, found in facts["formats"].items())
+    notes = "".join(f"\n{note}\n" for note in _notes(facts))
+    return f"""# {facts["study"]}: {facts["architecture"]}
+
+Weights: {facts["weights"]}.
+
+Input `{facts["input"]}`, output `{facts["output"]}`. Classes: {shown}.
+
+| | |
+|---|---|
+{_accuracy_rows(facts)}
+
+| file | size | latency on this machine (measured, one thread, batch 1) | test accuracy (measured) |
+|---|---|---|---|
+{files}
+{notes}
+| cost | value | provenance |
+|---|---|---|
+{costs}
+"""
+
+
+def _accuracy_rows(facts: dict[str, Any]) -> str:
+    check, (lo, hi) = facts["check"], facts["accuracy_interval"]
+    rows = []
+    if "test_accuracy" in check:
+        rows.append(f"| test accuracy, measured on {check['images']:.0f} images | {check['test_accuracy']:.2%} |")
+    for how in ("predicted", "measured"):
+        if (accuracy := facts.get(f"accuracy_{how}")) is not None:
+            rows.append(f"| accuracy of the trained architecture, {how} | {accuracy:.2%} ({lo:.2%} to {hi:.2%}) |")
+    if "same_top1" in check:
+        images = "test images" if "test_accuracy" in check else "random patterns"
+        rows.append(
+            f"| same class as the original network | {check['same_top1']:.0%} of {check['images']:.0f} {images} |"
+        )
+        rows.append(f"| largest difference of logits | {check['max_difference']:.1e} |")
+    tuning = facts["fine_tuning"]
+    if tuning:
+        rows.append(
+            f"| validation accuracy before and after {tuning['epochs']} epoch(s) of fine-tuning | "
+            f"{tuning['val_before']:.2%}, {tuning['val_after']:.2%} |"
+        )
+    return "\n".join(rows)
+
+
+def _file_row(name: str, found: dict[str, Any]) -> str:
+    latency = f"{found['latency_ms']:.3g} ms ({found['hardware']})" if "latency_ms" in found else ""
+    accuracy = f"{found['test_accuracy']:.2%}" if "test_accuracy" in found else ""
+    accuracy += f" ({-found['drop']:+.2f} points)" if found.get("drop") else ""
+    return f"| {name} | {found['bytes'] / 1e6:.2f} MB | {latency} | {accuracy} |"
+
+
+def _notes(facts: dict[str, Any]) -> list[str]:
+    int8 = facts["formats"].get("int8", {})
+    return [WHY_INT8] if int8.get("drop", 0) > WORTH_SAYING else []

@@ -1,0 +1,133 @@
+"""ONNX in float32 and in int8; both take images in [0, 1] at the study's native size, n of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import warnings
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explorer.core.errors import InputError
+from explorer.core.files import write_bytes
+from explorer.exports.check import Run
+from explorer.exports.original import Original
+from explorer.study import fingerprint
+
+CALIBRATION, CHOICE, PIECE = 512, 1000, 64  # training images, validation images, images of one pass
+COPIES = 8  # at most, of a network's file
+QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "HardSwish", "ReduceMean", "GlobalAveragePool", "Flatten")
+
+
+def write_onnx(original: Original, path: Path) -> None:
+    """`images (n, c, h, w) -> logits (n, classes)`, n dynamic, metadata inside."""
+    study, data = original.study, original.study.manifest.data
+    facts = {
+        "study": study.name, "study_fingerprint": fingerprint(study), "architecture": original.candidate.key,
+        "space": study.space.name, "classes": json.dumps(data.classes),
+        "costs": json.dumps(dict(original.candidate.costs)), "weights": original.weights,
+    }  # fmt: skip
+    write_bytes(path, onnx_bytes(original.fused(), data.channels, data.size, facts))
+
+
+def onnx_bytes(network: Any, channels: int, size: int, facts: dict[str, str]) -> bytes:
+    """A network in evaluation mode as a checked ONNX file.
+
+    Args:
+        network: takes images in [0, 1].
+        channels, size: of the images.
+        facts: metadata.
+    """
+    import onnx
+    import torch
+
+    example = torch.rand(2, channels, size, size)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network, (example,), dynamo=True, input_names=["images"], output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("n", min=1, max=65536)},), verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    model = program.model_proto
+    about = facts | {"images": f"float32 (n, {channels}, {size}, {size}) in [0, 1]"}
+    onnx.helper.set_model_props(model, about)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def write_int8(original: Original, path: Path) -> None:
+    """The same with int8 weights (per channel) and activations, in the QDQ form that runtimes fuse.
+
+    Ranges of activations come from training images, by their extremes and by a percentile; of the two, the one that is
+    more accurate on validation images is kept.
+
+    Raises:
+        InputError: the study has no images to calibrate on, or the disk no room.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    from explorer.supernets.augment import to_float
+
+    study = original.study
+    if not study.has_weights:
+        raise InputError(f"format 'int8' needs training images to calibrate on; study {study.name!r} has none")
+    val = study.images.val.take(slice(0, CHOICE))
+    images, labels = to_float(val.images), val.labels.numpy()
+    work = path.with_suffix(".whole.onnx")
+    write_onnx(original, work)
+    _room(work)
+    quant_pre_process(str(work), str(work), skip_symbolic_shape=True)
+    reader: Any = _Calibration
+    tried: list[tuple[float, bytes]] = []
+    for method in (CalibrationMethod.MinMax, CalibrationMethod.Percentile):
+        with redirect_stdout(StringIO()):  # it tells its progress there
+            quantize_static(
+                str(work), str(path), reader(to_float(study.images.train.images[:CALIBRATION]).numpy()),
+                quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8, calibrate_method=method, op_types_to_quantize=list(QUANTISED),
+            )  # fmt: skip
+        right = np.concatenate([run_onnx(path)(batch) for batch in images.split(250)]).argmax(1) == labels
+        tried.append((float(right.mean()), path.read_bytes()))
+    write_bytes(path, max(tried, key=lambda pair: pair[0])[1])
+    work.unlink()
+
+
+def _room(file: Path) -> None:
+    """Quantising writes several copies of a file, and reads them without looking whether they are whole."""
+    needed, free = COPIES * file.stat().st_size, shutil.disk_usage(file.parent).free
+    if free < needed:
+        raise InputError(
+            f"cannot quantise in {str(file.parent)!r}: No space left on device ({needed:,} bytes needed, {free:,} free)"
+        )
+
+
+class _Calibration:
+    """Training images in pieces, as onnxruntime wants them."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self._pieces = iter([images[i : i + PIECE] for i in range(0, len(images), PIECE)])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next piece, None at the end."""
+        piece = next(self._pieces, None)
+        return None if piece is None else {"images": piece}
+
+
+def run_onnx(path: Path) -> Run:
+    """The written file, opened again."""
+    from explorer.core.onnx_session import open_session
+
+    session = open_session(str(path))
+
+    def run(x: Any) -> np.ndarray:
+        return np.asarray(session.run(None, {"images": x.numpy()})[0])
+
+    return run

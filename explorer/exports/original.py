@@ -1,0 +1,131 @@
+"""The network that an export is made from and checked against: where its weights come from, and on which images."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from explorer.core.errors import InputError
+from explorer.core.front import Candidate
+from explorer.core.protocols import Progress, silent
+from explorer.exports.tuning import fine_tuned
+from explorer.study import Study
+
+INHERITED = "inherited from the study's supernet, batch norm recalibrated, no further training"
+OWN = "its own, trained alone after the pruning"
+UNTRAINED = "untrained: random weights in the architecture's shape; train it, or give a checkpoint with --weights"
+CHECKPOINT = "sliced from the checkpoint {0!r} of the published supernet, batch norm as it is there"
+TUNED = (
+    "{0}, then fine-tuned for {1} epoch(s) on the training images; half of "
+    "what it learned are labels, half is what the study's best networks say of the same images"
+)
+
+
+@dataclass(frozen=True)
+class Original:
+    """A network to be exported.
+
+    Attributes:
+        study, candidate: whose it is.
+        network: plain, in evaluation mode.
+        weights: says where its weights come from; `prefix` says so in file names.
+        images: (n, c, h, w) float32 in [0, 1] of the check: test images; without any, smooth random patterns.
+        labels: (n,), None where there are none.
+        tuning: accuracy on validation images before and after fine-tuning, where there was any.
+    """
+
+    study: Study
+    candidate: Candidate
+    network: Any
+    weights: str
+    images: Any
+    labels: Any
+    prefix: str = ""
+    tuning: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        """Of file names."""
+        return f"{self.prefix}{self.study.name}-{self.candidate.key}"
+
+    def fused(self) -> Any:
+        """A copy with batch norm folded into the convolutions."""
+        from explorer.evaluators.shared_weights import fused
+
+        return fused(copy.deepcopy(self.network).eval())
+
+
+def original_of(
+    study: Study, candidate: Candidate, weights: str | Path | None = None, images: int = 1000, fine_tune: int = 0,
+    progress: Progress = silent,
+) -> Original:  # fmt: skip
+    """The network of a candidate.
+
+    Args:
+        study: where weights and images are.
+        candidate: what to export.
+        weights: for a study without weights, a checkpoint of once-for-all's supernet.
+        images: test images of the check.
+        fine_tune: epochs on the training images.
+        progress: of the fine-tuning.
+
+    Raises:
+        InputError: a checkpoint that does not fit, or fine-tuning without images.
+    """
+    x, labels = _check_images(study, images)
+
+    def made(network: Any, weights: str, prefix: str = "", **tuning: Any) -> Original:
+        return Original(study, candidate, network, weights, x, labels, prefix, **tuning)
+
+    if not 0 <= fine_tune <= 100:
+        raise InputError(f"fine_tune = {fine_tune!r}; choose from 0 to 100 epochs")
+    if study.has_weights:
+        if weights is not None:
+            raise InputError(f"weights {str(weights)!r}: study {study.name!r} has weights of its own")
+        network = study.network(candidate.architecture)
+        if fine_tune:
+            network, tuning = fine_tuned(study, network, fine_tune, progress)
+            before = OWN if study.is_table else INHERITED.partition(",")[0]
+            return made(network, TUNED.format(before, fine_tune), "tuned-", tuning=tuning)
+        return made(network, OWN if study.is_table else INHERITED)
+    if fine_tune:
+        raise InputError(f"fine_tune = {fine_tune}: study {study.name!r} has no images to train on")
+    data = study.manifest.data
+    if weights is not None:
+        from explorer.supernets.ofa_checkpoint import load_ofa
+
+        supernet = load_ofa(weights, study.space, data.mean, data.std)
+        return made(supernet.subnet(candidate.architecture), CHECKPOINT.format(Path(weights).name))
+    from explorer.supernets import build
+
+    network = build(study.space.layers(candidate.architecture), data.mean, data.std, seed=study.manifest.seed)
+    _settle(network, x)
+    return made(network.eval(), UNTRAINED, "untrained-")
+
+
+def _settle(network: Any, x: Any) -> None:
+    """Give the batch norms of a network the statistics of some images: random weights alone let signals vanish."""
+    import torch
+
+    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(x)
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+def _check_images(study: Study, count: int) -> tuple[Any, Any]:
+    import torch
+
+    from explorer.supernets.augment import to_float
+
+    if study.has_weights:
+        data = study.images.test.take(slice(0, count))
+        return to_float(data.images), data.labels
+    about = study.manifest.data
+    coarse = torch.rand(16, about.channels, 7, 7, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(coarse, (about.size, about.size), mode="bicubic").clamp(0, 1), None

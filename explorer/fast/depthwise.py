@@ -1,0 +1,123 @@
+"""A depthwise convolution whose backward pass is fast on CPUs.
+
+On CPUs the backward pass of a depthwise convolution takes most of a training step, and most of that is the gradient of
+its weights. Here that is a small compiled loop over NHWC memory. The input gradient is, with stride 1, a *forward*
+convolution with the flipped kernel. Kernel 3, other accelerators and inference go to torch. Gradients equal torch's to
+rounding.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numba import njit, prange
+from torch import Tensor, nn
+
+from explorer.fast.threads import spread
+
+CHUNKS = 8  # fixed, so that sums have one order whatever the number of threads
+OURS = 5  # kernel from which the compiled loop beats torch
+
+
+@njit(parallel=True, cache=True)
+def _weight_gradient(x: np.ndarray, g: np.ndarray, k: int, stride: int, dilation: int, partial: np.ndarray) -> None:
+    """Add x (n, h, w, c) correlated with g (n, h', w', c) into partial (CHUNKS, k*k, c)."""
+    n, h, w, channels = x.shape
+    _, rows, columns, _ = g.shape
+    chunks = partial.shape[0]
+    for chunk in prange(chunks):
+        for image in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            # a row of g and the k rows of x that it meets stay in the first cache
+            for row in range(rows):
+                for i in range(k):
+                    down = row * stride + (i - k // 2) * dilation
+                    if down < 0 or down >= h:
+                        continue
+                    for j in range(k):
+                        aside = (j - k // 2) * dilation
+                        left = max(0, (stride - 1 - aside) // stride)
+                        right = min(columns, (w - 1 - aside) // stride + 1)
+                        tap, fours = i * k + j, max(0, right - left) // 4
+                        for four in range(fours):  # four products for one reading and writing of the sum
+                            q = left + 4 * four
+                            p = q * stride + aside
+                            for c in range(channels):
+                                partial[chunk, tap, c] += (
+                                    x[image, down, p, c] * g[image, row, q, c]
+                                    + x[image, down, p + stride, c] * g[image, row, q + 1, c]
+                                    + x[image, down, p + 2 * stride, c] * g[image, row, q + 2, c]
+                                    + x[image, down, p + 3 * stride, c] * g[image, row, q + 3, c]
+                                )
+                        for q in range(left + 4 * fours, right):
+                            for c in range(channels):
+                                partial[chunk, tap, c] += x[image, down, q * stride + aside, c] * g[image, row, q, c]
+
+
+class _Depthwise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.steps = stride, dilation
+        pad = dilation * (weight.shape[-1] // 2)
+        return F.conv2d(x, weight, None, stride, pad, dilation, len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        x, weight = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        to_x = _to_input(x, weight, gradient, *ctx.steps)
+        to_weight = _to_weight(x, weight, gradient, *ctx.steps) if ctx.needs_input_grad[1] else None
+        return to_x, to_weight, None, None
+
+
+def _to_input(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int) -> Tensor:
+    if stride == 1:
+        pad = dilation * (weight.shape[-1] // 2)
+        return F.conv2d(gradient, weight.flip(2, 3), None, 1, pad, dilation, len(weight))
+    return _torch_backward(x, weight, gradient, stride, dilation, (True, False))[0]
+
+
+def _to_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int) -> Tensor:
+    channels, k = len(weight), weight.shape[-1]
+    if k < OURS:
+        return _torch_backward(x, weight, gradient, stride, dilation, (False, True))[1]
+    partial = np.zeros((CHUNKS, k * k, channels), np.float32)
+    spread(gradient.numel() * k * k)
+    _weight_gradient(_nhwc(x), _nhwc(gradient), k, stride, dilation, partial)
+    return torch.from_numpy(partial.sum(0)).t().reshape(channels, 1, k, k)
+
+
+def _torch_backward(
+    x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int, wanted: tuple[bool, bool]
+) -> tuple[Tensor, Tensor]:
+    """Torch's own gradients to input and weights, those that are wanted."""
+    pad = dilation * (weight.shape[-1] // 2)
+    to_x, to_weight, _ = torch.ops.aten.convolution_backward(
+        gradient, x, weight, None, [stride] * 2, [pad] * 2, [dilation] * 2, False, [0, 0], len(weight), [*wanted, False]
+    )
+    return to_x, to_weight
+
+
+def _nhwc(x: Tensor) -> np.ndarray:
+    return x.detach().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
+    """Depthwise convolution with "same" padding; x (n, c, h, w), weight (c, 1, k, k)."""
+    if x.device.type == "cpu" and x.dtype == torch.float32 and torch.is_grad_enabled() and x.requires_grad:
+        return _Depthwise.apply(x.contiguous(memory_format=torch.channels_last), weight, stride, dilation)
+    pad = dilation * (weight.shape[-1] // 2)
+    return F.conv2d(x, weight, stride=stride, padding=pad, dilation=dilation, groups=len(weight))
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """`nn.Conv2d` with one group per channel, "same" padding, and the fast backward pass."""
+
+    def __init__(self, channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
+        pad = dilation * (kernel // 2)
+        super().__init__(channels, channels, kernel, stride, pad, dilation, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, h', w')."""
+        return depthwise(x, self.weight, self.stride[0], self.dilation[0])

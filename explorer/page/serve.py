@@ -1,0 +1,174 @@
+"""Serving the page: Voila on a copy of the packaged notebook, and JupyterLab on the notebooks.
+
+The copy lies in a fresh private folder, so the server sees nothing else of the machine. It binds to loopback unless
+told otherwise, and then demands a token; it strips sources and tracebacks, and ends kernels that nobody uses.
+"""
+
+import ipaddress
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from explorer.core.errors import InputError, MissingExtra
+from explorer.core.files import data_folder
+
+PAGE = "explorer.ipynb"
+# exports of sessions, under unguessable names
+DOWNLOADS = r"['exports/explorer-[0-9a-f]+/[A-Za-z0-9._-]+\.(onnx|pt2|py|safetensors|json|md)']"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the page is served.
+
+    Attributes:
+        port: of the server.
+        host: that it binds to.
+        base: path below which the page lies, such as "/" or "/tools/explorer/", where a proxy hands it on as it is.
+        token: that a visitor must bring, or None.
+    """
+
+    port: int
+    host: str = "127.0.0.1"
+    base: str = "/"
+    token: str | None = None
+
+    @property
+    def url(self) -> str:
+        """What to type into a browser on this machine, with the token."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        query = f"?token={self.token}" if self.token else ""
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.base}{query}"
+
+
+def address(port: int | None = None, host: str = "127.0.0.1", base: str = "/", token: str | None = None) -> Address:
+    """Check where to serve; elsewhere than on loopback there is always a token.
+
+    Raises:
+        InputError: no address of this machine, a port that is taken, a path or token with other characters.
+    """
+    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", base):
+        raise InputError(f"base {base!r}: expected a path that begins and ends with /, such as /explorer/")
+    if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", token):
+        raise InputError("token: expected 16 to 200 letters, digits, - and _")
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise InputError(
+            f"host {host!r} is no address; choose from: 127.0.0.1, 0.0.0.0, an address of this machine"
+        ) from None
+    made = token or (None if local else secrets.token_urlsafe(24))
+    return Address(free_port(port, host), host, base, made)
+
+
+def free_port(port: int | None, host: str = "127.0.0.1") -> int:
+    """The port asked for, or any free one.
+
+    Raises:
+        InputError: out of range or taken, or the host is no address of this machine.
+    """
+    if port is not None and not 1 <= port <= 65535:
+        raise InputError(f"port = {port}; choose from 1 to 65535")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((host, port or 0))
+        except OSError as error:
+            what = f"port {port}" if port else f"host {host!r}"
+            raise InputError(f"{what} is taken or not allowed: {error.strerror}") from error
+        return int(s.getsockname()[1])
+
+
+def page_folder(where: Address) -> Path:
+    """A fresh private folder with a copy of the page's notebook and Voila's settings.
+
+    The token stands there and not in the command, which other users of the machine can see.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="explorer-page-"))
+    shutil.copyfile(data_folder("notebooks") / PAGE, folder / PAGE)
+    settings = json.loads((data_folder("notebooks") / "voila.json").read_text())
+    settings["Voila"] = {"ip": where.host, "port": where.port, "base_url": where.base}
+    if where.token:
+        settings["Voila"]["token"] = where.token
+    (folder / "voila.json").write_text(json.dumps(settings))
+    return folder
+
+
+def voila_command(browser: bool, preheat: int = 0, theme: str = "light", idle: int = 300) -> list[str]:
+    """The command that serves the page.
+
+    Args:
+        browser: open one.
+        preheat: so many kernels have the page ready before it is asked for.
+        theme: "light" or "dark".
+        idle: seconds after which a kernel that nobody is connected to ends.
+    """
+    command = [
+        sys.executable, "-m", "voila", PAGE,
+        f"--MappingKernelManager.cull_interval={max(5, idle // 5)}", f"--MappingKernelManager.cull_idle_timeout={idle}",
+        "--VoilaConfiguration.show_tracebacks=False", "--VoilaConfiguration.strip_sources=True",
+        f"--VoilaConfiguration.file_allowlist={DOWNLOADS}",
+        "--VoilaConfiguration.multi_kernel_manager_class=explorer.page.kernels.Kernels",
+        "--VoilaConfiguration.allow_template_override=NO",
+        "--VoilaConfiguration.allow_theme_override=NOTEBOOK",
+    ]  # fmt: skip
+    command.append(f"--VoilaConfiguration.theme={theme}")
+    if preheat:
+        command += ["--preheat_kernel=True", f"--pool_size={preheat}"]
+    return command if browser else [*command, "--no-browser"]
+
+
+def page_environment(
+    study: str | None, page: bool = True, data_root: Path | None = None, theme: str = "light"
+) -> dict[str, str]:
+    """Which study the page opens on, whether it is a page (not a notebook in Lab), and where it may read images."""
+    given = {
+        "EXPLORER_STUDY": study,
+        "EXPLORER_PAGE": "1" if page else None,
+        "EXPLORER_DATA_ROOT": data_root,
+        "EXPLORER_THEME": theme,
+    }
+    return os.environ | {name: str(value) for name, value in given.items() if value}
+
+
+def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
+    """The command that opens the notebooks in JupyterLab.
+
+    Raises:
+        MissingExtra: JupyterLab is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("jupyterlab") is None:
+        raise MissingExtra("JupyterLab is not installed: pip install 'pareto-explorer[lab]'")
+    command = [sys.executable, "-m", "jupyterlab", f"--port={port}", f"--notebook-dir={folder}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    return command if browser else [*command, "--no-browser"]
+
+
+def lab_folder() -> Path:
+    """A copy of the notebooks that may be changed, in the user's own folder; existing files stay.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    from explorer.core.files import home
+
+    folder = home() / "notebooks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in data_folder("notebooks").glob("*.ipynb"):
+            if not (folder / source.name).exists():
+                shutil.copyfile(source, folder / source.name)
+    except OSError as error:
+        raise InputError(f"cannot write to {str(folder)!r}: {error.strerror or error}") from error
+    return folder

@@ -1,0 +1,123 @@
+"""One self-contained HTML of a study, to mail to a colleague: chart, slider and drawings, no server, no network.
+
+Budgets are answered beforehand, spread over every target's range; the page's script only looks them up.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.core.errors import InputError
+from explorer.core.files import is_folder, read_limited, write_text
+from explorer.plots import CONFIG, architecture_svg, describe, front_figure, front_info
+
+BUDGETS = 60  # per target
+TEMPLATE = Path(__file__).with_name("report.html")
+
+
+def write_report(study: Any, out: str | Path | None = None, generator: str | None = None) -> Path:
+    """Write the report of a study.
+
+    Args:
+        study: a `Study`.
+        out: a file, `STUDY-report.html` unless given; a folder gets one of that name.
+        generator: by name, the study's first unless given.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: an unknown generator, or a file that cannot be written.
+    """
+    path = Path(out or ".")
+    if is_folder(path):
+        path = path / f"{study.name}-report.html"
+    from plotly.offline import get_plotlyjs
+
+    data = report_data(study, generator)
+    page = TEMPLATE.read_text(encoding="utf-8")
+    words = {
+        "TITLE": escape(str(study.manifest.title)),
+        "CARD": escape(_card(study)),
+        "DATA": _embedded(data),
+        "PLOTLY": get_plotlyjs().replace("</script", r"<\/script"),
+    }
+    first, *rest = page.split("%%")  # %%NAME%%text%%NAME%%text: one pass, so that no content is taken for a name
+    page = first + "".join(words[part] if i % 2 == 0 else part for i, part in enumerate(rest))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, page)
+    except OSError as error:
+        raise InputError(f"report {str(path)!r} cannot be written: {error.strerror}") from error
+    return path
+
+
+def report_data(study: Any, generator: str | None = None) -> dict[str, Any]:
+    """What the page's script reads: per target a figure and the answers to `BUDGETS` budgets; drawings by key."""
+    name = study.generator(generator).method
+    targets: dict[str, Any] = {}
+    networks: dict[str, Any] = {}
+    for target in study.targets:
+        low, high = study.budget_range(target)
+        budgets = np.geomspace(low, high, BUDGETS)
+        made = study.generate_many(pd.DataFrame({target: budgets}), name)
+        info = front_info(study, target)
+        targets[target] = {
+            "unit": info.unit,
+            "figure": json.loads(front_figure(info).to_json()),
+            "y_range": list(info.y_range),
+            "provenance": info.provenance,
+            "knee": int(np.abs(budgets - study.knee(target)).argmin()),
+            "answers": [
+                {"budget": float(b), "key": c.key, "accuracy": 100 * c.accuracy, "band": [100 * v for v in c.interval]}
+                for b, c in zip(budgets, made)
+            ],
+        }
+        for candidate in made:
+            networks.setdefault(candidate.key, _network(study, candidate))
+            networks[candidate.key]["drawings"].setdefault(target, _drawing(study, candidate, target))
+    return {
+        "accuracy_is": study.accuracy_is,
+        "weights_are": study.weights_are,
+        "generator": name,
+        "config": CONFIG,
+        "targets": targets,
+        "networks": networks,
+    }
+
+
+def _network(study: Any, candidate: Any) -> dict[str, Any]:
+    layers = study.space.layers(candidate.architecture)
+    measured = study.measured_accuracy.get(candidate.key)
+    costs = [
+        [name, f"{candidate.costs[name]:.4g} {device.unit}", str(device.provenance)]
+        for name, device in study.devices.items()
+    ]
+    return {
+        "words": describe(layers),
+        "measured": None if measured is None else 100 * measured,
+        "costs": costs,
+        "drawings": {},
+    }
+
+
+def _drawing(study: Any, candidate: Any, target: str) -> str:
+    layers = study.space.layers(candidate.architecture)
+    return architecture_svg(layers, study.devices[target].shares(layers), target)
+
+
+def _card(study: Any) -> str:
+    return (
+        read_limited(study.folder / "README.md") if "README.md" in study.manifest.files else "This study has no card."
+    )
+
+
+def _embedded(data: dict[str, Any]) -> str:
+    """JSON that cannot end the script element that it stands in."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,0 +1,249 @@
+"""The archive of a search: what was evaluated, what of it nothing beats, and how to go on after a stop.
+
+Every algorithm evaluates through `Archive.evaluate`, which counts distinct canonical networks, obeys the budgets'
+bookkeeping and keeps the front. Algorithms are functions of their seed, so a stopped search is run again with the
+results that were saved: it asks for the same networks and gets them at once.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from explorer.core.architecture import as_codes
+from explorer.core.errors import InputError, first_line
+from explorer.core.files import write_bytes
+from explorer.core.front import hypervolume, nondominated
+from explorer.core.protocols import Device, Evaluator, SearchSpace
+from explorer.devices.population import costs_of, overshoot
+from explorer.spaces.operators import option_counts
+
+MOST = 4_000_000_000  # bytes of a saved search
+TRIED = 8  # saved networks that are evaluated again, to see that nothing has changed
+
+SAVE_SECONDS = 10.0
+CHUNK = 64  # networks evaluated at once where results are saved, since an evaluator may need seconds for each
+
+
+HISTORY = 10_000  # evaluated networks that are kept whole
+
+
+class Finished(Exception):
+    """The evaluations are used up, or the hypervolume has stood still: what was found so far is the result."""
+
+
+class Archive:
+    """Everything non-dominated so far, within the budgets where there are any.
+
+    Args:
+        space, evaluator, devices: anybody's.
+        evaluations: distinct networks that may be evaluated.
+        limits: (m,) budgets, NaN where free; networks over them are counted but do not enter the front.
+        patience: evaluations without a gain in hypervolume after which the search ends; None goes on.
+        file: where results are saved every ten seconds, and read from where it exists.
+        about: what the search is; a file of another search is refused.
+    """
+
+    def __init__(
+        self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], evaluations: int,
+        limits: np.ndarray | None = None, patience: int | None = None, file: Path | None = None,
+        about: Mapping[str, object] | None = None,
+    ) -> None:  # fmt: skip
+        self.space, self.evaluator, self.devices = space, evaluator, list(devices)
+        self.evaluations, self.patience, self.file = evaluations, patience, file
+        self.limits = np.full(len(self.devices), np.nan) if limits is None else limits
+        d, m = len(space.decisions), len(self.devices)
+        self.codes, self.accuracy, self.costs = np.zeros((0, d), np.int8), np.zeros(0), np.zeros((0, m))
+        self.count = 0
+        self._history: list[tuple[np.ndarray, np.ndarray]] = []
+        self.worst = np.zeros(1 + m)
+        self._seen: set[int] = set()
+        self._about = json.dumps(dict(about or {}), sort_keys=True)
+        self._made: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._saved = time.monotonic()
+        self._corner: list[float] = []
+        self._volume, self._gained, self._looked = 0.0, 0, 0
+        self._known = self._read() if file is not None and file.exists() else None
+
+    @property
+    def history(self) -> tuple[np.ndarray, np.ndarray]:
+        """Codes (n, d) and accuracy (n,) of the first `HISTORY` networks."""
+        codes, accuracy = (np.concatenate(parts) for parts in zip(*self._history))
+        self._history = [(codes, accuracy)]
+        return codes, accuracy
+
+    def fresh(self, codes: np.ndarray) -> np.ndarray:
+        """The rows that were not evaluated before."""
+        return codes[self._new(hashes(codes))]
+
+    @property
+    def left(self) -> int:
+        """Evaluations that may still be made."""
+        return self.evaluations - self.count
+
+    def evaluate(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n, d) canonical -> accuracy (n,), costs (n, m); rows seen before are not counted again.
+
+        Raises:
+            Finished: nothing may be evaluated any more; the archive is complete.
+        """
+        names = hashes(codes)
+        fresh = self._new(names)
+        if self.left <= 0 or (fresh.sum() > self.left and not self._cut(codes[fresh])):
+            raise Finished
+        accuracy, costs = self._results(codes, names)
+        self._enter(codes[fresh], accuracy[fresh], costs[fresh], names[fresh])
+        self._stop_if_still()
+        return accuracy, costs
+
+    def offer(self, codes: np.ndarray) -> int:
+        """Evaluate what is new of (n, d) canonical rows; returns how many that were.
+
+        Raises:
+            Finished: as `evaluate`.
+        """
+        fresh = self.fresh(codes)
+        if len(fresh):
+            self.evaluate(fresh)
+        elif self.left <= 0:
+            raise Finished
+        return len(fresh)
+
+    def _new(self, names: np.ndarray) -> np.ndarray:
+        """(n,) bool: the first row of every network that was not evaluated before."""
+        return first_of_each(names) & np.array([name not in self._seen for name in names.tolist()], bool)
+
+    def _cut(self, fresh: np.ndarray) -> bool:
+        """Evaluate as many as are left, for the front's sake; always False."""
+        rows = fresh[: self.left]
+        names = hashes(rows)
+        self._enter(rows, *self._results(rows, names), names)
+        return False
+
+    def _results(self, codes: np.ndarray, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self._known is None:
+            return self._measure(codes)
+        known_names, known_accuracy, known_costs = self._known
+        at = np.searchsorted(known_names, names)
+        hit = known_names[np.minimum(at, len(known_names) - 1)] == names
+        accuracy, costs = np.zeros(len(codes)), np.zeros((len(codes), len(self.devices)))
+        accuracy[hit], costs[hit] = known_accuracy[at[hit]], known_costs[at[hit]]
+        if not hit.all():
+            accuracy[~hit], costs[~hit] = self._measure(codes[~hit])
+        return accuracy, costs
+
+    def _measure(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.file is None:
+            return np.asarray(self.evaluator.evaluate(codes), float), costs_of(self.space, self.devices, codes)
+        parts = []
+        for start in range(0, len(codes), CHUNK):
+            part = codes[start : start + CHUNK]
+            accuracy = np.asarray(self.evaluator.evaluate(part), float)
+            parts.append((part, accuracy, costs_of(self.space, self.devices, part)))
+            self._made.append(parts[-1])
+            if time.monotonic() - self._saved > SAVE_SECONDS:
+                self.save()
+        _, accuracy, costs = (np.concatenate(columns) for columns in zip(*parts))
+        return accuracy, costs
+
+    def _enter(self, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray, names: np.ndarray) -> None:
+        if len(codes) == 0:
+            return
+        if self.count < HISTORY:
+            self._history.append((codes, accuracy))
+        self.count += len(codes)
+        self._seen.update(names.tolist())
+        self.worst = np.maximum(self.worst, [1 - accuracy.min(), *costs.max(0)])
+        fits = overshoot(costs, self.limits) <= 1
+        self.codes = np.concatenate([self.codes, codes[fits]])
+        self.accuracy = np.concatenate([self.accuracy, accuracy[fits]])
+        self.costs = np.concatenate([self.costs, costs[fits]])
+        rows = nondominated(self.accuracy, self.costs)
+        self.codes, self.accuracy, self.costs = self.codes[rows], self.accuracy[rows], self.costs[rows]
+
+    def _stop_if_still(self) -> None:
+        """Ten times per patience, look whether the hypervolume has grown by a ten-thousandth."""
+        if self.patience is None or self.count - self._looked < self.patience / 10:
+            return
+        self._looked = self.count
+        if not self._corner:
+            self._corner = (1.1 * self.worst).tolist()
+        volume = hypervolume(self.accuracy, self.costs, self._corner)
+        if volume > 1.0001 * self._volume:
+            self._volume, self._gained = volume, self.count
+        elif self.count - self._gained >= self.patience:
+            raise Finished
+
+    def save(self) -> None:
+        """Write what was evaluated; a file is whole or absent."""
+        if self.file is None or not self._made:
+            return
+        codes, accuracy, costs = (np.concatenate(parts) for parts in zip(*self._made))
+        buffer = io.BytesIO()
+        np.savez(buffer, about=np.array(self._about), codes=codes, accuracy=accuracy, costs=costs)
+        write_bytes(self.file, buffer.getvalue())
+        self._saved = time.monotonic()
+
+    def _read(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        try:
+            with zipfile.ZipFile(str(self.file)) as parts:
+                if sum(part.file_size for part in parts.infolist()) > MOST:
+                    raise ValueError(f"it unpacks to more than {MOST:,} bytes")
+            with np.load(str(self.file), allow_pickle=False) as saved:
+                about, codes, accuracy, costs = (saved[n] for n in ("about", "codes", "accuracy", "costs"))
+        except Exception as error:
+            raise InputError(f"{str(self.file)!r} is no saved search: {first_line(error)}") from error
+        if str(about) != self._about:
+            raise InputError(f"{str(self.file)!r} belongs to another search: {about}, not {self._about}")
+        n = len(codes) if codes.ndim else 0
+        expected = ((n, self.codes.shape[1]), (n,), (n, len(self.devices)))
+        kinds = (codes.dtype, accuracy.dtype, costs.dtype) == (np.int8, np.float64, np.float64)
+        if (codes.shape, accuracy.shape, costs.shape) != expected or n == 0 or not kinds:
+            raise InputError(f"{str(self.file)!r} is no saved search of space {self.space.name!r}")
+        as_codes(self.space, codes)
+        if not (np.isfinite(accuracy).all() and np.isfinite(costs).all()):
+            raise InputError(f"{str(self.file)!r} is no saved search: a value is no number")
+        self._check_same(codes[:TRIED], accuracy[:TRIED], costs[:TRIED])
+        self._made = [(codes, accuracy, costs)]
+        names = hashes(codes)
+        order = np.argsort(names, kind="stable")
+        return names[order], accuracy[order], costs[order]
+
+    def _check_same(self, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray) -> None:
+        """A device or an evaluator of the same name may be another one."""
+        if not np.allclose(costs_of(self.space, self.devices, codes), costs, rtol=1e-3):
+            raise InputError(f"{str(self.file)!r} belongs to another search: networks had other costs then")
+        if not np.allclose(np.asarray(self.evaluator.evaluate(codes), float), accuracy, rtol=0, atol=1e-3):
+            raise InputError(f"{str(self.file)!r} belongs to another search: networks had another accuracy then")
+
+
+def ladder(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, d): from the first option everywhere to the last, the share of later options rising from row to row.
+
+    Uniform networks crowd around the middle of every cost; these spread over its range.
+    """
+    last = np.broadcast_to(option_counts(space) - 1, (n, len(space.decisions)))
+    return space.canonical(rng.binomial(last, np.linspace(0, 1, n)[:, None]).astype(np.int8))
+
+
+def hashes(codes: np.ndarray) -> np.ndarray:
+    """(n, d) int8 -> (n,) uint64; two networks share one with a probability of 5e-20."""
+    keys = np.random.default_rng(20_26).integers(1, 2**63, (2, codes.shape[1]), dtype=np.uint64) | np.uint64(1)
+    wide = codes.astype(np.uint64) + np.uint64(1)
+    high = (wide * keys[0]).sum(1, dtype=np.uint64)
+    low = ((wide * wide) * keys[1]).sum(1, dtype=np.uint64)
+    mixed = (high ^ (high >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + low
+    return np.asarray(mixed ^ (mixed >> np.uint64(29)))
+
+
+def first_of_each(names: np.ndarray) -> np.ndarray:
+    """(n,) bool: the first row of every distinct name."""
+    mask = np.zeros(len(names), bool)
+    mask[np.unique(names, return_index=True)[1]] = True
+    return mask

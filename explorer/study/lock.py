@@ -1,0 +1,60 @@
+"""Whose a folder is, and one process at a time in it. The system frees the lock of a process that was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from explorer.core.errors import InputError
+from explorer.core.files import write_text
+
+NAME = ".lock"
+RECIPE = "recipe.toml"
+
+
+def claim(folder: Path, recipe: str, resume: bool) -> None:
+    """Make a folder that of one recipe, whose text it then holds.
+
+    Args:
+        folder: new or empty; to be resumed, one of the same recipe.
+        recipe: TOML of everything that determines the run.
+        resume: whether to go on in it.
+
+    Raises:
+        InputError: it is a file, or another's.
+    """
+    path = folder / RECIPE
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"out {str(folder)!r} is a file; expected a folder")
+    inside = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+    contents = [name for name in inside if name != NAME and not name.endswith(".tmp")]
+    if contents and not resume:
+        hint = "; add --resume to go on" if RECIPE in contents else ""
+        raise InputError(f"out folder {str(folder)!r} is not empty{hint}")
+    if contents and not path.exists():
+        raise InputError(f"out folder {str(folder)!r} holds files but no {RECIPE}: it is no study to resume")
+    if path.exists() and path.read_text(encoding="utf-8") != recipe:
+        raise InputError(f"out folder {str(folder)!r} belongs to another recipe (its {RECIPE} differs)")
+    write_text(path, recipe)
+
+
+@contextmanager
+def sole(folder: Path) -> Iterator[None]:
+    """Hold a folder while working in it.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(f"another process is at work in {str(folder)!r}; wait for it, or stop it first") from error
+    try:
+        yield
+    finally:
+        (folder / NAME).unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,70 @@
+"""`study.json`: what a study says of itself. Written last, with the hash of every other file."""
+
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat, model_validator
+
+from explorer.core.config import Settings
+
+FORMAT = 1
+SUPERNET = "supernet.safetensors"  # the trained weights, where a study has some
+
+
+class SpaceOfStudy(Settings):
+    """Which space, for which images."""
+
+    name: str
+    channels: int = Field(ge=1, le=4)
+    classes: int = Field(ge=1, le=100_000)
+    size: int = Field(ge=1, le=1024)
+    limits: dict[str, list[int]] = Field(default_factory=dict)
+
+
+class DataOfStudy(Settings):
+    """Which images."""
+
+    name: str
+    classes: list[str] = Field(min_length=1, max_length=100_000)
+    channels: int = Field(ge=1, le=4)
+    size: int = Field(ge=1, le=1024)
+    train: int = Field(ge=0, le=10**10)
+    val: int = Field(ge=0, le=10**10)
+    test: int = Field(ge=0, le=10**10)
+    mean: list[float]
+    std: list[float]
+
+
+class Reported(Settings):
+    """A finished network whose accuracy was measured once on test images."""
+
+    role: str
+    key: str
+    val: float
+    test: float
+
+
+class Manifest(Settings):
+    """`study.json`."""
+
+    format: int
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    title: str = Field(max_length=200)
+    space: SpaceOfStudy
+    data: DataOfStudy
+    devices: list[str] = Field(min_length=1)
+    seed: int = Field(ge=0, lt=2**31)
+    calibration_images: int = Field(ge=1, le=10**9)
+    generators: list[str] = Field(min_length=1)
+    reference: dict[str, Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]]
+    reported: list[Reported]
+    versions: dict[str, str]
+    files: dict[str, str]
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Manifest":
+        space, data = self.space, self.data
+        if (space.channels, space.classes) != (data.channels, len(data.classes)):
+            raise ValueError("space and data differ in their channels or classes")
+        if set(self.reference) != set(self.devices):
+            raise ValueError(f"reference is of {sorted(self.reference)}; expected {sorted(self.devices)}")
+        return self

@@ -1,0 +1,179 @@
+"""One's own images: archives, a suggested recipe, and the whole way on the page."""
+
+import contextlib
+import io
+import tarfile
+import threading
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explorer import archives
+from explorer.core.errors import InputError
+from explorer.data.archives import unpacked
+from explorer.study.suggest import suggest
+from explorer.widgets.dashboard import Dashboard
+from explorer.widgets.own_images import sources
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A folder of two classes, 40 images of 8 px each: dark above, or dark below."""
+    rng = np.random.default_rng(0)
+    for name, dark in (("above", slice(0, 4)), ("below", slice(4, 8))):
+        (tmp_path / "data" / "shades" / name).mkdir(parents=True)
+        for i in range(40):
+            pixels = rng.integers(120, 255, (8, 8), np.uint8)
+            pixels[dark] //= 4
+            Image.fromarray(pixels).save(tmp_path / "data" / "shades" / name / f"{i}.png")
+    return tmp_path / "data"
+
+
+def archive(path, members):
+    """An archive of these names and bytes, by its ending."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as out:
+            for name, content in members.items():
+                out.writestr(name, content)
+    else:
+        with tarfile.open(path, "w:gz") as out:
+            for name, content in members.items():
+                about = tarfile.TarInfo(name)
+                about.size = len(content)
+                out.addfile(about, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_an_archive_is_a_folder(images, tmp_path, name, monkeypatch):
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    files = {str(f.relative_to(images)): f.read_bytes() for f in (images / "shades").rglob("*.png")}
+    path = archive(tmp_path / name, files)
+    folder = unpacked(path)
+    assert sorted(p.name for p in folder.iterdir()) == ["above", "below"], "a single outer folder is stepped into"
+    assert unpacked(path) == folder
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+@pytest.mark.parametrize("member", ["../outside.png", "/outside.png", "x/../../outside.png"])
+def test_an_archive_writes_nothing_outside(tmp_path, name, member, monkeypatch):
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    (tmp_path / "in").mkdir()
+    path = archive(tmp_path / "in" / name, {member: b"x"})
+    with contextlib.suppress(InputError):  # or it lands inside, without its root
+        unpacked(path)
+    assert not list(tmp_path.glob("*.png"))
+    assert not list(tmp_path.glob("home/images/*.png"))
+
+
+def test_damaged_and_huge_archives_are_refused_and_leave_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("explorer.data.archives.LIMIT", 1000)
+    for name, content in (("big.zip", b"\0" * 2000), ("big.tar.gz", b"\0" * 2000)):
+        with pytest.raises(InputError, match="holds 2,000 bytes or more; at most 1,000"):
+            unpacked(archive(tmp_path / name, {"a": content}))
+    (tmp_path / "bad.zip").write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"bad\.zip.*cannot be unpacked"):
+        unpacked(tmp_path / "bad.zip")
+    assert not list((tmp_path / "home" / "images").iterdir())
+
+
+def test_an_archive_that_two_unpack_at_once_serves_both(images, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    path = archive(tmp_path / "two.zip", {"a/1.png": b"x", "b/1.png": b"y"})
+    both_are_there = threading.Barrier(2, timeout=30)
+    unzip = archives._zip
+
+    def together(*arguments):
+        unzip(*arguments)
+        both_are_there.wait()
+
+    monkeypatch.setattr(archives, "_zip", together)
+    with ThreadPoolExecutor() as pool:
+        folders = list(pool.map(unpacked, [path, path]))
+    assert folders[0] == folders[1]
+    assert sorted(p.name for p in folders[0].iterdir()) == ["a", "b"]
+    assert len(list((tmp_path / "home" / "images").iterdir())) == 1
+
+
+def test_a_recipe_by_size_and_number_of_images(images):
+    found = suggest(f"folder:{images / 'shades'}", minutes=1)
+    assert (found.images, found.classes, found.size) == (80, 2, 8)
+    assert found.recipe.space == "mobile-tiny"
+    assert found.seconds == pytest.approx(sum(found.parts.values()))
+    for minutes in (0, -1, 10_000):
+        with pytest.raises(InputError, match="minutes"):
+            suggest("digits", minutes)
+
+
+def test_only_what_lies_below_the_root_is_offered(images, tmp_path):
+    (tmp_path / "elsewhere" / "a").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "b").mkdir()
+    (images / "link").symlink_to(tmp_path / "elsewhere")
+    archive(images / "more.zip", {"a/1.png": b"x"})
+    assert sources(images) == ["more.zip", "shades"]
+
+
+def test_the_panel_is_off_unless_a_root_is_given(digits_study, monkeypatch):
+    monkeypatch.delenv("EXPLORER_DATA_ROOT", raising=False)
+    assert Dashboard(digits_study).images is None
+
+
+@pytest.mark.long
+def test_own_images_become_a_study_on_the_page(images, tmp_path, digits_study, monkeypatch):
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("EXPLORER_DATA_ROOT", str(images))
+    page = Dashboard(digits_study)
+    panel = page.images
+    assert panel.train.disabled, "a recipe comes first"
+    panel.minutes.value = 1
+    panel.suggest().result(120)
+    assert "80 images of 2 classes, about 8 px" in panel.row.result.value
+    assert "estimated" in panel.row.result.value
+    panel.name.value = "../outside"
+    panel.train.click()
+    assert "use letters, digits" in page.message.value
+    panel.name.value = "shades"
+    panel.start().result(200)
+    assert page.state.study.name == "shades"
+    assert page.state.study.evaluations.accuracy.max() > 0.8
+    assert "shades" in [value for _, value in page.studies.options]
+
+
+def test_a_training_on_own_images_fits_what_is_chosen(images, tmp_path, digits_study, monkeypatch):
+    """A recipe for other images or minutes is none, and a training that fails leaves its name free."""
+    import shutil
+
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("EXPLORER_DATA_ROOT", str(images))
+    shutil.copytree(images / "shades", images / "others")
+    panel = Dashboard(digits_study).images
+    found = {"images": 80, "classes": 2, "size": 8, "seconds": 60, "recipe": {"space": "s", "supernet": {"epochs": 1}}}
+    asked = panel.source.value, panel.minutes.value
+    panel._suggested(found, tmp_path / "r.toml", asked)
+    panel._ready()
+    assert not panel.train.disabled
+    panel.minutes.value += 1
+    assert panel.train.disabled
+    panel._suggested(found, tmp_path / "r.toml", asked)
+    panel._ready()
+    assert panel.train.disabled, "it is of other minutes"
+    assert "Suggest again" in panel.row.result.value
+    panel._recipe = str(tmp_path / "absent.toml")
+    panel.start().result(60)
+    assert not (tmp_path / "home" / "studies" / panel.name.value).exists()
+    panel._recipe = "digits"
+    start = panel.start()
+    while not (tmp_path / "home" / "studies" / panel.name.value / "recipe.toml").exists():
+        assert not start.done(), panel.row.result.value
+        time.sleep(0.05)
+    panel.row.job.cancel()
+    start.result(60)
+    until = time.monotonic() + 20
+    while (tmp_path / "home" / "studies" / panel.name.value).exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not (tmp_path / "home" / "studies" / panel.name.value).exists()

@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+
+from explorer.core.errors import InputError
+from explorer.core.front import make_front
+from explorer.devices import load_device
+from explorer.searches import ALGORITHMS, search
+from explorer.searches.archive import TRIED, hashes
+from explorer.spaces import SPACES
+from explorer.spaces.operators import one_hot
+
+
+class Synthetic:
+    """A smooth accuracy on any space."""
+
+    def __init__(self, space):
+        self.space = space
+        self.weights = np.random.default_rng(0).uniform(
+            0, 1, one_hot(space, space.sample(1, np.random.default_rng(0))).shape[1]
+        )
+
+    def evaluate(self, codes):
+        return 1 - np.exp(-one_hot(self.space, codes) @ self.weights / 8)
+
+
+class Counting(Synthetic):
+    """It counts what it is asked, and may be interrupted."""
+
+    def __init__(self, space, stop=None):
+        super().__init__(space)
+        self.asked, self.stop = 0, stop
+
+    def evaluate(self, codes):
+        self.asked += len(codes)
+        if self.stop is not None and self.asked > self.stop:
+            raise KeyboardInterrupt
+        return super().evaluate(codes)
+
+
+@pytest.mark.parametrize("devices", [["mobile"], ["mobile", "params_m"]])
+def test_search_finds_the_whole_front_of_an_enumerable_space(devices):
+    space = SPACES["mobile-tiny"]
+    targets = [load_device(name) for name in devices]
+    evaluator = Synthetic(space)
+    codes = space.enumerate()
+    costs = np.column_stack([t.cost(space, codes) for t in targets])
+    truth = make_front(space, codes, evaluator.evaluate(codes), costs, devices)
+    found = search(space, evaluator, targets, evaluations=space.size, seed=0)
+    assert np.allclose(found.accuracy, truth.accuracy)
+    assert np.allclose(found.costs, truth.costs)
+
+
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_search_keeps_its_count_and_is_reproducible(algorithm):
+    space = SPACES["mobile-32"]
+    first, again = (search(space, Synthetic(space), [load_device("gpu")], algorithm, 3000, seed=4) for _ in range(2))
+    assert (first.codes == again.codes).all()
+    assert first.evaluations <= 3000
+    assert first.hypervolume > 0
+    costs = [c.costs["gpu"] for c in first]
+    assert costs == sorted(costs)
+
+
+def test_memetic_beats_random():
+    space = SPACES["mobile-32"]
+    runs = {a: search(space, Synthetic(space), [load_device("mobile")], a, 5000) for a in ALGORITHMS}
+    reference = np.maximum(runs["memetic"].reference, runs["random"].reference)
+    from explorer.core.front import hypervolume
+
+    volume = {a: hypervolume(f.accuracy, f.costs, reference) for a, f in runs.items()}
+    assert volume["memetic"] > 1.01 * volume["random"]
+
+
+def test_bad_requests():
+    space = SPACES["mobile-tiny"]
+    with pytest.raises(InputError, match="unknown algorithm 'nsga9'"):
+        search(space, Synthetic(space), [load_device("gpu")], "nsga9")
+    with pytest.raises(InputError, match="at least one device"):
+        search(space, Synthetic(space), [])
+
+
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_a_stopped_search_goes_on_to_the_same_front(algorithm, tmp_path):
+    space = SPACES["mobile-32"]
+    devices = [load_device("gpu"), load_device("mobile")]
+    counting = Counting(space)
+    whole = search(space, counting, devices, algorithm, 2500, seed=3)
+    file = tmp_path / "search.npz"
+    with pytest.raises(KeyboardInterrupt):
+        search(space, Counting(space, stop=1200), devices, algorithm, 2500, seed=3, file=file)
+    rest = Counting(space)
+    resumed = search(space, rest, devices, algorithm, 2500, seed=3, file=file)
+    assert rest.asked < counting.asked - 1000
+    assert (resumed.codes == whole.codes).all()
+    assert resumed.hypervolume == whole.hypervolume
+    with pytest.raises(InputError, match="belongs to another search"):
+        search(space, rest, devices, algorithm, 2500, seed=4, file=file)
+    idle = Counting(space, stop=100)
+    again = search(space, idle, devices, algorithm, 2500, seed=3, file=file)
+    assert idle.asked == TRIED, "some are tried, to see that the evaluator is the same"
+    assert (again.codes == whole.codes).all()
+
+
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_budgets_bind_every_algorithm(algorithm):
+    space = SPACES["mobile-32"]
+    devices = [load_device("gpu"), load_device("mobile")]
+    costs = devices[1].cost(space, space.sample(200, np.random.default_rng(0)))
+    limit = float(np.quantile(costs, 0.2))
+    front = search(space, Synthetic(space), devices, algorithm, 3000, budgets={"mobile": limit})
+    assert len(front)
+    assert front.costs[:, 1].max() <= limit
+
+
+def test_an_unreachable_budget_ends_at_once_with_the_nearest():
+    space = SPACES["mobile-32"]
+    with pytest.raises(InputError, match=r"budget gpu 1e-05 is not reachable; the nearest .* has gpu 0\.\d+ ms"):
+        search(space, Synthetic(space), [load_device("gpu")], budgets={"gpu": 1e-5})
+    with pytest.raises(InputError, match="unknown device of a budget 'cpu'"):
+        search(space, Synthetic(space), [load_device("gpu")], budgets={"cpu": 1})
+
+
+def test_patience_ends_a_search_that_stands_still():
+    space = SPACES["mobile-tiny"]
+    front = search(space, Synthetic(space), [load_device("gpu")], "nsga2", 100_000, patience=300)
+    assert front.evaluations < space.size
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    space, file = SPACES["mobile-tiny"], tmp_path / "search.npz"
+    file.write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(InputError, match="no saved search"):
+        search(space, Synthetic(space), [load_device("gpu")], "random", 100, file=file)
+
+
+def test_hashes_tell_networks_apart():
+    codes = SPACES["mobilenetv3-w1.2"].sample(200_000, np.random.default_rng(0))
+    assert len(np.unique(hashes(codes))) == len(np.unique(codes, axis=0))
+
+
+def test_a_saved_search_is_not_another_evaluators_or_devices(tmp_path):
+    space, file = SPACES["mobile-tiny"], tmp_path / "found.npz"
+
+    class Says:
+        def __init__(self, value):
+            self.value = value
+
+        def evaluate(self, codes):
+            return np.full(len(codes), self.value)
+
+    device = load_device("macs_m")
+    search(space, Says(0.9), [device], evaluations=50, file=file)
+    with pytest.raises(InputError, match="had another accuracy then"):
+        search(space, Says(0.1), [device], evaluations=100, file=file)
+
+    class Other:
+        name, unit = "macs_m", "M"
+
+        def cost(self, space, codes):
+            return 2 * device.cost(space, codes)
+
+    with pytest.raises(InputError, match="had other costs then"):
+        search(space, Says(0.9), [Other()], evaluations=100, file=file)
+
+
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
+def test_a_tight_budget_that_can_be_met_is_met(algorithm, digits_study):
+    low, _ = digits_study.budget_range("mobile")
+    front = digits_study.search(algorithm, ["mobile"], evaluations=200, budgets={"mobile": 1.0001 * low})
+    assert len(front)
