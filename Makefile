@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lab dashboard bench lint audit images browser
+.PHONY: demo test lab dashboard bench lint audit docs images browser
 
 demo: $(READY) images
 	$(BIN)/explorer demo
@@ -43,3 +43,8 @@ images:
 browser:
 	@command -v chromium >/dev/null || sh .ci/apt chromium
 	@test -x /usr/sbin/nginx || command -v nginx >/dev/null || sh .ci/apt nginx-light
+
+# pages and API reference, in site/
+docs: $(READY)
+	@$(BIN)/python -c "import mkdocs, mkdocstrings" 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check -e ".[docs]"
+	$(BIN)/mkdocs build --strict --quiet

@@ -8,18 +8,28 @@ Each check raises `AssertionError` with one line on the first thing that is wron
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from explorer.core.architecture import Architecture
+from explorer.core.errors import InputError
 from explorer.core.layer import Layer
 from explorer.core.protocols import Device, Evaluator, Generator, SearchSpace
 from explorer.devices.population import costs_of, overshoot
+from explorer.spaces import Compilable, Enumerable, OnceForAll, Space
+from explorer.spaces.operators import TellsActive
 
 
 def check_space(space: SearchSpace, n: int = 64, seed: int = 0) -> None:
-    """Names, shapes, canonical form, keys, and layers that fit together."""
+    """Names, shapes, canonical form, keys, layers that fit together; and every ability that the space has.
+
+    Args:
+        space: anybody's; members beyond the protocol are checked where they are there.
+        n: architectures that are looked at.
+        seed: of the draws.
+    """
     rng = np.random.default_rng(seed)
     d = len(space.decisions)
     assert isinstance(space.name, str) and space.name, "a space needs a name"
@@ -41,6 +51,71 @@ def check_space(space: SearchSpace, n: int = 64, seed: int = 0) -> None:
         layers = space.layers(same)
         assert tuple(space.layers(a)) == tuple(layers), "layers() depends on inactive genes"
         _check_layers(layers)
+    if isinstance(space, TellsActive):
+        _check_active(space, canonical, counts)
+    if isinstance(space, Space):
+        _check_members(space, counts)
+    if isinstance(space, Compilable):
+        _check_parts(space, canonical[:8])
+    if isinstance(space, Enumerable) and space.size <= 20_000:
+        _check_enumerated(space, canonical)
+    if isinstance(space, OnceForAll):
+        for row in canonical[:4]:
+            a = Architecture(space, row)
+            assert space.from_ofa(space.to_ofa(a)) == a, "once-for-all's notation does not read back"
+
+
+def _check_active(space: TellsActive, codes: np.ndarray, counts: np.ndarray) -> None:
+    """A gene that is called inactive may hold anything."""
+    assert isinstance(space, SearchSpace)
+    on = np.asarray(space.active(codes))
+    assert on.shape == codes.shape, f"active() of {codes.shape} has shape {on.shape}"
+    assert on.dtype == bool, f"active() gives {on.dtype}, not bool"
+    other = np.where(on, codes, (codes + 1) % counts).astype(np.int8)
+    assert (space.canonical(other) == space.canonical(codes)).all(), "a gene that active() calls inactive matters"
+
+
+def _check_members(space: Space, counts: np.ndarray) -> None:
+    """What studies read of a registered space."""
+    assert [r.name for r in space.records] == list(space.decisions), "records do not name the decisions in order"
+    assert [len(r.options) for r in space.records] == counts.tolist(), "records have other options than decisions"
+    assert len({(r.kind, r.place, r.part, r.name if not r.place else "") for r in space.records}) == len(counts), (
+        "two records have one kind, place and part"
+    )
+    assert 0 < space.size <= math.prod(map(int, counts)), f"size {space.size} is not that of its decisions"
+    assert space.resolutions and min(space.resolutions) > 0, "resolutions must name a size of image"
+    assert set(space.encoded) <= set(range(len(counts))) and len(space.encoded), "encoded must list genes"
+    assert space.channels > 0 and space.classes > 0, "a space needs channels and classes of its images"
+    size = max(space.resolutions)
+    same = space.for_images(space.channels, space.classes, size)
+    assert list(same.decisions) == list(space.decisions), "for_images() changes the decisions"
+    assert hash(same) == hash(space.for_images(space.channels, space.classes, size)), "a space must be hashable"
+    layers = space.layers([0] * len(counts))
+    assert (layers[0].cin, layers[-1].cout) == (space.channels, space.classes), "layers() ignores channels or classes"
+    narrow = {name: list(options)[:1] for name, options in list(space.decisions.items())[:1]}
+    try:
+        restricted = space.restrict(narrow)
+    except InputError:
+        return  # it cannot be narrowed, and says so
+    assert len(next(iter(restricted.decisions.values()))) == 1, "restrict() keeps what it should drop"
+    assert dict(restricted.limits), "a narrowed space must tell its limits"
+
+
+def _check_parts(space: Compilable, codes: np.ndarray) -> None:
+    """The layers of all parts together are those of the network."""
+    parts = space.parts()
+    for row in codes:
+        found = [x for part in parts for x in part.layers(tuple(int(row[gene]) for gene in part.genes))]
+        wanted = sorted(layer.signature for layer in space.layers(row))
+        assert sorted(layer.signature for layer in found) == wanted, "parts() gives other layers than layers()"
+
+
+def _check_enumerated(space: Enumerable, codes: np.ndarray) -> None:
+    every = space.enumerate()
+    assert len(every) == len(np.unique(every, axis=0)) == space.size, "enumerate() gives another number than size"
+    assert (space.canonical(every) == every).all(), "enumerate() gives architectures that are not canonical"
+    listed = {row.tobytes() for row in every}
+    assert all(row.tobytes() in listed for row in codes), "enumerate() leaves an architecture out"
 
 
 def _check_layers(layers: Sequence[Layer]) -> None:
@@ -51,12 +126,8 @@ def _check_layers(layers: Sequence[Layer]) -> None:
         assert layer.cin > 0 and layer.cout > 0 and layer.size > 0, f"layer {layer.name} has an empty shape"
         for source in layer.inputs:
             assert source in known, f"layer {layer.name} reads {source}, which does not come before it"
-            before = known[source]
-            channels = layer.op == "concat" or before.cout == layer.cin
-            fits = channels and (before.size_out == layer.size or layer.op == "linear")
-            assert fits, f"layer {layer.name} does not fit behind {source}"
-        if layer.op == "concat":
-            assert sum(known[name].cout for name in layer.inputs) == layer.cin, f"{layer.name} does not add up"
+        why = layer.misfit([known[source] for source in layer.inputs])
+        assert not why, f"layer {layer.name} does not fit behind {list(layer.inputs)}: {why}"
         known[layer.name] = layer
 
 

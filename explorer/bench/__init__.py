@@ -96,7 +96,7 @@ def regressions(found: dict[str, Any], reference: dict[str, Any]) -> list[str]:
             if value > WORSE * before
         ]
     except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise InputError("the reference is no result of `explorer bench`") from error
+        raise InputError("the reference is not a result of `explorer bench`") from error
 
 
 def rows(found: dict[str, Any]) -> list[dict[str, Any]]:

@@ -92,7 +92,14 @@ def bare_notebook() -> str:
 
 def as_notebook(source: str) -> str:
     """A notebook of one cell."""
-    cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": source, "execution_count": None, "outputs": []}
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "id": "a",
+        "metadata": {},
+        "source": source,
+        "execution_count": None,
+        "outputs": [],
+    }
     about = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     return json.dumps({"cells": [cell], "metadata": about, "nbformat": 4, "nbformat_minor": 5})
 

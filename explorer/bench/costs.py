@@ -1,5 +1,7 @@
 """Pricing populations: a cost compiled once against adding up layers, and its growth."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from explorer.bench.timing import growth, in_turns, median_seconds
@@ -42,7 +44,7 @@ def _layers(space: SearchSpace) -> int:
     return len(space.layers([len(options) - 1 for options in space.decisions.values()]))
 
 
-def _with(device: Device, spaces: dict[int, SearchSpace], repeats: int) -> float:
+def _with(device: Device, spaces: Mapping[int, SearchSpace], repeats: int) -> float:
     """Slope of the seconds of 50,000 networks over a size of the space."""
     codes = {n: s.sample(50_000, np.random.default_rng(0)) for n, s in spaces.items()}
     for n, space in spaces.items():

@@ -5,9 +5,17 @@ generator's training does). Separate blocks are plain MBConvs for every kernel a
 process's high-water mark above what it had before the step, each in a process of its own.
 """
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from explorer.spaces import UnifiedSpace
 
 BATCH = 128
 
@@ -24,25 +32,23 @@ def peak_mb() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
-def separate(space):
+def separate(space: UnifiedSpace) -> nn.Module:
     """A supernet with one MBConv per kernel and expansion in every block."""
     from torch import nn
 
-    from explorer.core.layer import Layer
-    from explorer.supernets.plain import MBConv
+    from explorer.core.operators import MBConv
+    from explorer.supernets.plain import module_of
 
     class Separate(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             layers = space.layers([len(o) - 1 for o in space.decisions.values()])
-            self.fixed = [layer for layer in layers if not layer.places]
-            blocks = [layer for layer in layers if layer.places]
+            self.fixed = [layer for layer in layers if not getattr(layer, "places", ())]
+            blocks = [layer for layer in layers if isinstance(layer, MBConv) and layer.places]
             self.stem = nn.Conv2d(1, layers[0].cout, 3, 2, 1)
             self.blocks = nn.ModuleList(
                 nn.ModuleList(
-                    MBConv(
-                        Layer("mbconv", b.cin, b.cout, b.size, k, b.stride, b.cin * e, act="relu", residual=b.residual)
-                    )
+                    module_of(MBConv(b.cin, b.cout, b.size, k, b.stride, "relu", mid=b.cin * e, residual=b.residual))
                     for k in space.kernels
                     for e in range(1, space.subblocks + 1)
                 )
@@ -50,8 +56,9 @@ def separate(space):
             )
             self.out = nn.Linear(blocks[-1].cout, 10)
 
-        def forward(self, x, chosen):
+        def forward(self, x: Any, chosen: Any) -> Any:
             x = self.stem(x)
+            choices: Any
             for choices, c in zip(self.blocks, chosen):
                 x = choices[c](x) if isinstance(c, int) else sum(p * block(x) for p, block in zip(c, choices))
             return self.out(x.mean((2, 3)))
@@ -64,13 +71,14 @@ def measure(kind: str, how: str) -> dict:
     import numpy as np
     import torch
 
-    from explorer.spaces import SPACES
+    from explorer.spaces import SPACES, UnifiedSpace
     from explorer.supernets import make_supernet
     from explorer.supernets.sampling import forced
 
     torch.set_num_threads(1)
     space = SPACES["unified-32"].for_images(1, 10, 28)
-    net = make_supernet(space, [0.3], [0.3]) if kind == "unified" else separate(space)
+    assert isinstance(space, UnifiedSpace)
+    net: Any = make_supernet(space, [0.3], [0.3]) if kind == "unified" else separate(space)
     images = torch.rand(BATCH, 1, 28, 28)
     if how == "soft":
         net.requires_grad_(False)

@@ -23,11 +23,11 @@ def _images(n: int) -> Any:
         small = load_dataset("fashion-mnist").subset(n)
     except InputError as reason:
         raise Skipped(str(reason)) from reason
-    padded = {
-        name: Split(F.pad(small.split(name).images, (2, 2, 2, 2)), small.split(name).labels)
+    train, val, test = (
+        Split(F.pad(small.split(name).images, (2, 2, 2, 2)), small.split(name).labels)
         for name in ("train", "val", "test")
-    }
-    return replace(small, **padded)
+    )
+    return replace(small, train=train, val=val, test=test)
 
 
 def scoring(quick: bool) -> dict[str, dict[str, float]]:

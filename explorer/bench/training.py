@@ -7,6 +7,7 @@ form runs in a process of its own, since ours also sets the allocator; they take
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,15 +24,19 @@ REFERENCE = MobileSpace(
     acts=("relu", "relu", "relu"), depths=(1, 2, 3), kernels=(3, 5, 7), expands=(2, 3, 4), resolutions=(32,),
     final=192, mix=0, channels=1, classes=10,
 )  # fmt: skip
-WORKER = "import sys; from explorer.bench.training import worker; worker(*sys.argv[1:])"
+WORKER = "from explorer.bench.training import worker; worker()"
 STARTS = 5  # of every form
-FORMS = ("ours", "plain", "our depthwise", "our norms", "our products", "our allocator")
+# form -> EXPLORER_FAST of its process
+FORMS = {
+    "ours": "1", "plain": "0", "our depthwise": "depthwise", "our norms": "normact", "our products": "pointwise",
+    "our allocator": "memory",
+}  # fmt: skip
 
 
 def training(quick: bool) -> dict[str, dict[str, float]]:
     """Images per second by form; a step of the supernet over its subnets' own; growth with layers, choices, images."""
     turns = 3 if quick else 9
-    forms = FORMS[:2] if quick else FORMS
+    forms = tuple(FORMS)[: 2 if quick else None]
     seconds = _forms(forms, 3, 1 if quick else STARTS)
     ratios = {f"ours over {name}": seconds["ours"] / s for name, s in seconds.items() if name != "ours"}
     times = {f"images/s, {name}": BATCH * SUBNETS / s for name, s in seconds.items()}
@@ -54,7 +59,11 @@ def _side_by_side(forms: tuple[str, ...], turns: int) -> dict[str, list[float]]:
     """Seconds of every turn; the forms, each in a process of its own, take turns."""
     workers = {
         name: subprocess.Popen(
-            [sys.executable, "-c", WORKER, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"EXPLORER_FAST": FORMS[name]},
         )
         for name in forms
     }
@@ -75,11 +84,11 @@ def _side_by_side(forms: tuple[str, ...], turns: int) -> dict[str, list[float]]:
     return seconds
 
 
-def worker(form: str) -> None:
+def worker() -> None:
     """For every line on stdin: train one round of the same random subnets, print its seconds. Ends with stdin."""
     import time
 
-    round_ = _round(form)
+    round_ = _round()
     round_()
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -87,22 +96,14 @@ def worker(form: str) -> None:
         print(time.perf_counter() - start, flush=True)
 
 
-def _round(form: str) -> Callable[[], None]:
+def _round() -> Callable[[], None]:
     import torch
     import torch.nn.functional as F
 
     from explorer.fast.memory import keep_memory
-    from explorer.supernets import MobileSupernet, elastic, pointwise
+    from explorer.supernets import MobileSupernet
 
-    ours = form == "ours"
-    if not ours and form != "our depthwise":
-        elastic.depthwise = _torch_depthwise
-    if not ours and form != "our norms":
-        elastic.norm_act = _torch_norm_act
-    if not ours and form != "our products":
-        elastic.pointwise = pointwise.pointwise = _torch_pointwise
-    if ours or form == "our allocator":
-        keep_memory()
+    keep_memory()
     supernet = MobileSupernet(REFERENCE, [0.3], [0.3]).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(supernet.parameters(), 0.01, 0.9, nesterov=True, weight_decay=3e-5)
     x, y = torch.rand(BATCH, 1, 32, 32), torch.randint(0, 10, (BATCH,))
@@ -115,26 +116,6 @@ def _round(form: str) -> Callable[[], None]:
             optimizer.step()
 
     return run
-
-
-def _torch_depthwise(x: Any, weight: Any, stride: int = 1, dilation: int = 1) -> Any:
-    import torch.nn.functional as F
-
-    return F.conv2d(x, weight, None, stride, dilation * (weight.shape[-1] // 2), dilation, len(weight))
-
-
-def _torch_pointwise(x: Any, weight: Any, cout: int | None = None) -> Any:
-    import torch.nn.functional as F
-
-    return F.conv2d(x, weight[:cout, : x.shape[1]])
-
-
-def _torch_norm_act(x: Any, norm: Any, act: str, index: Any = None, owned: bool = False) -> Any:
-    import torch.nn.functional as F
-
-    c = x.shape[1]
-    y = F.batch_norm(x, norm.running_mean[:c], norm.running_var[:c], norm.weight[:c], norm.bias[:c], norm.training)
-    return y if act == "none" else F.relu(y) if act == "relu" else F.hardswish(y)
 
 
 def over_static(rule: str, steps: int, turns: int) -> float:
@@ -183,16 +164,17 @@ def _growth(turns: int) -> tuple[dict[str, float], dict[str, float]]:
         row = space.sample(1, np.random.default_rng(3))[0]
         runs[f"{batch} images"] = lambda s=step, n=supernet, r=row: s(lambda v: n(v, r))
     space, supernet, step = _supernet()
-    depths = [d for d in range(len(next(v for k, v in space.decisions.items() if k.startswith("d"))))]
+    kinds = [record.kind for record in space.records]
+    depths = range(len(next(record.options for record in space.records if record.kind == "depth")))
     layers = {}
     for d in depths:
-        row = np.array([d if n.startswith("d") else 1 for n in space.decisions], np.int8)
+        row = np.array([d if kind == "depth" else 1 for kind in kinds], np.int8)
         layers[f"depth {d}"] = len(space.layers(row))
         runs[f"depth {d}"] = lambda r=row: step(lambda v: supernet(v, r))
     options = {n: _supernet(k=(3, 5, 7)[:n]) for n in (1, 2, 3)}
     for n, (narrow, net, one) in options.items():
         # the same subnet, kernel 3 everywhere, out of supernets with more and more kernels
-        row = np.array([0 if name.startswith("k") else 1 for name in narrow.decisions], np.int8)
+        row = np.array([0 if record.kind == "kernel" else 1 for record in narrow.records], np.int8)
         runs[f"{n} kernels"] = lambda r=row, net=net, one=one: one(lambda v: net(v, r))
     seconds = in_turns(runs, turns)
     slopes = {

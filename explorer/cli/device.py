@@ -3,43 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from explorer.cli.terminal import Json, Seed, answer, progress
 from explorer.core.errors import InputError
 
+if TYPE_CHECKING:
+    from explorer.spaces import Space
+
 app = typer.Typer(no_args_is_help=True, help="Measure, import, fit and check devices; add one to a study.")
 
 OutFile = Annotated[Path, typer.Option("--out", help="The device's JSON file.")]
 Name = Annotated[str, typer.Option("--name", help="What budgets and sliders call it.")]
 SpaceNames = Annotated[list[str], typer.Option("--space", help="A search space, repeatable.")]
-Threads = Annotated[int, typer.Option(help="Of the runtime.")]
-Unit = Annotated[str | None, typer.Option(help="ms, us or s, where the file does not say.")]
-Networks = Annotated[int, typer.Option(help="Whole networks to check the sums with.", min=0, max=10_000)]
+Threads = Annotated[int, typer.Option(help="Threads of the runtime.")]
+Unit = Annotated[str | None, typer.Option(help="Unit of the latencies, if the file does not say it: ms, us or s.")]
+Networks = Annotated[
+    int, typer.Option(help="How many whole networks are timed to check the sum of blocks.", min=0, max=10_000)
+]
 Source = Annotated[str, typer.Argument(help="A file or folder.")]
 
 
 @app.command()
 def measure(
-    space: SpaceNames, out: OutFile, name: Name = "mine", threads: Threads = 1, networks: Networks = 100,
-    rounds: Annotated[int, typer.Option(help="Interleaved passes.", min=1, max=1_000_000)] = 60, as_json: Json = False,
-) -> None:  # fmt: skip
+    space: SpaceNames,
+    out: OutFile,
+    name: Name = "mine",
+    threads: Threads = 1,
+    networks: Networks = 100,
+    rounds: Annotated[
+        int, typer.Option(help="How many times everything is timed, in turns.", min=1, max=1_000_000)
+    ] = 60,
+    as_json: Json = False,
+) -> None:
     """Time every block of a space on this machine; half of the networks, unseen, give the error."""
-    from explorer.devices import free_name
+    from explorer.devices import checked_device_name
     from explorer.devices.measure import measure_table
 
-    free_name(name)
+    checked_device_name(name)
     device = measure_table(name, _spaces(space), threads, rounds, networks, progress=progress)
     _written(device, out, as_json)
 
 
 @app.command()
 def kit(
-    space: SpaceNames, out: Annotated[Path, typer.Option("--out", help="An empty or new folder.")],
-    networks: Networks = 40, as_json: Json = False,
-) -> None:  # fmt: skip
+    space: SpaceNames,
+    out: Annotated[Path, typer.Option("--out", help="An empty or new folder.")],
+    networks: Networks = 40,
+    as_json: Json = False,
+) -> None:
     """Write a folder that times a space's blocks on another machine (Python, numpy and onnxruntime suffice there)."""
     from explorer.devices.kit import write_kit
 
@@ -50,16 +64,22 @@ def kit(
 
 @app.command("import")
 def import_(
-    path: Source, name: Name, out: OutFile, unit: Unit = None,
-    uncounted: Annotated[list[str] | None, typer.Option(help="An operator that the table's sums leave out.")] = None,
+    path: Source,
+    name: Name,
+    out: OutFile,
+    unit: Unit = None,
+    uncounted: Annotated[
+        list[str] | None,
+        typer.Option(help="An operator that the table does not contain and that counts as 0; repeatable."),
+    ] = None,
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Read a kit's timings, a lookup table of once-for-all (YAML file or folder), a CSV block table, or a device."""
     from explorer.core.files import read_json
-    from explorer.devices import device_from, free_name, read_block_table
+    from explorer.devices import checked_device_name, device_from, read_block_table
     from explorer.devices.kit import table_of_kit
 
-    free_name(name)
+    checked_device_name(name)
     if path.endswith(".json"):
         if unit is not None or uncounted:
             raise InputError(
@@ -77,24 +97,37 @@ def import_(
 
 @app.command()
 def fit(
-    path: Source, name: Name, out: OutFile,
-    space: Annotated[str | None, typer.Option(help="Of whole networks.")] = None,
-    column: Annotated[str | None, typer.Option(help="Which latency, where there are several.")] = None,
-    unit: Unit = None, hardware: Annotated[str, typer.Option(help="What was timed.")] = "",
-    runtime: Annotated[str, typer.Option(help="With what it was timed.")] = "",
-    threads: Annotated[int | None, typer.Option(help="Of the runtime.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Images at once.")] = None,
-    source: Annotated[str, typer.Option(help="Whose measurements.")] = "",
-    licence: Annotated[str, typer.Option(help="Of the source.")] = "",
-    note: Annotated[str, typer.Option(help="What a reader must know.")] = "", as_json: Json = False,
-) -> None:  # fmt: skip
+    path: Source,
+    name: Name,
+    out: OutFile,
+    space: Annotated[
+        str | None, typer.Option(help="The space of the measured networks; without it FILE is a block table.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="The column with the latency, if there are several.")] = None,
+    unit: Unit = None,
+    hardware: Annotated[str, typer.Option(help="The hardware that was timed, for the provenance.")] = "",
+    runtime: Annotated[str, typer.Option(help="The runtime that timed it, for the provenance.")] = "",
+    threads: Annotated[int | None, typer.Option(help="Threads of the runtime.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Batch size of the measurements, for the provenance.")] = None,
+    source: Annotated[str, typer.Option(help="Where the measurements come from, for the provenance.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the measurements, for the provenance.")] = "",
+    note: Annotated[str, typer.Option(help="A note for readers, for the provenance.")] = "",
+    as_json: Json = False,
+) -> None:
     """Fit a model over layers to measurements: a CSV of whole networks (with --space), or a block table."""
     import numpy as np
 
-    from explorer.devices import Provenance, fit_layer_model, fit_space, free_name, read_blocks, read_measurements
+    from explorer.devices import (
+        Provenance,
+        checked_device_name,
+        fit_layer_model,
+        fit_space,
+        read_blocks,
+        read_measurements,
+    )
     from explorer.spaces import SPACES
 
-    free_name(name)
+    checked_device_name(name)
     about = Provenance(
         kind="modelled", hardware=hardware, runtime=runtime, threads=threads, batch=batch,
         source=source or Path(path).name, licence=licence, note=note,
@@ -111,24 +144,27 @@ def fit(
 
 @app.command()
 def check(
-    device: Annotated[str, typer.Argument(help="A device's name or file.")], space: SpaceNames,
-    networks: Annotated[int, typer.Option(help="Fresh networks to time.", min=2, max=10_000)] = 30,
+    device: Annotated[str, typer.Argument(help="A device's name or file.")],
+    space: SpaceNames,
+    networks: Annotated[int, typer.Option(help="How many random networks are timed.", min=2, max=10_000)] = 30,
     threads: Threads = 1,
-    plot: Annotated[Path | None, typer.Option(help="An HTML file with the chart.")] = None,
-    seed: Seed = 1, as_json: Json = False,
-) -> None:  # fmt: skip
+    plot: Annotated[Path | None, typer.Option(help="Write the chart to this HTML file.")] = None,
+    seed: Seed = 1,
+    as_json: Json = False,
+) -> None:
     """Predict and time fresh networks on this machine: do they agree?"""
     import numpy as np
 
     from explorer.core.files import write_text
     from explorer.devices import error_of, load_device
     from explorer.devices.measure import hardware, measure_networks
+    from explorer.devices.quantities import is_timed
     from explorer.plots.devices import agreement_figure, verdict
     from explorer.spaces import SPACES
 
     opened = load_device(device)
-    if opened.unit != "ms":
-        raise InputError(f"device {device!r} counts; only latencies can be checked")
+    if not is_timed(opened):
+        raise InputError(f"device {device!r} has no latency in ms; only latencies can be checked against a clock")
     rng = np.random.default_rng(seed)
     drawn = [(SPACES[s], SPACES[s].sample(max(2, networks // len(space)), rng)) for s in space]
     predicted = np.concatenate([opened.cost(s, codes) for s, codes in drawn])
@@ -151,7 +187,7 @@ def add(
     device: Annotated[str, typer.Argument(help="A device's name or file.")],
     out: Annotated[Path, typer.Option("--out", help="An empty or new folder for the new study.")],
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """A study with one more slider: recosts every network and trains the generator again, nothing else."""
     from explorer.devices import load_device
     from explorer.study import open_study
@@ -162,18 +198,18 @@ def add(
     answer(value, as_json, f"study {made.name!r} in {made.folder} with targets {', '.join(made.targets)}")
 
 
-def _spaces(names: list[str]) -> list[Any]:
+def _spaces(names: list[str]) -> list[Space]:
     """Every named space, for all images that its studies may have: grey and colour, each size, few and many classes."""
     from explorer.spaces import SPACES
 
     return [variant for name in names for variant in image_variants(SPACES[name])]
 
 
-def image_variants(space: Any) -> list[Any]:
+def image_variants(space: Space) -> list[Space]:
     """The space for the images of any study: few and many classes; of a small space, grey and colour and each size."""
-    if not hasattr(space, "for_images"):
-        return [space]
-    colours = (space.channels,) if "r" in space.decisions else (1, 3)
+    from explorer.spaces.base import resolution_gene
+
+    colours = (1, 3) if resolution_gene(space) is None else (space.channels,)
     sizes = space.sizes or (max(space.resolutions),)
     return [
         space.for_images(channels, classes, size)

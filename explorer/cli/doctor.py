@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from explorer import fast
 from explorer.core.files import data_folder, home
 
 
@@ -22,9 +23,17 @@ def checks() -> list[dict[str, str]]:
         rows.append(_row(f"widget extension {name}", folder.is_dir(), str(folder)))
     rows.append(_row("notebook kernel", find_spec("ipykernel") is not None, "ipykernel"))
     rows.append(_row("shipped studies", any(data_folder("studies").glob("*/study.json")), str(data_folder("studies"))))
+    rows.append(_row("fast training on CPUs", True, _fast()))
     writable = os.access(_existing(home()), os.W_OK)
     rows.append(_row("own folder", writable, str(home())))
     return rows
+
+
+def _fast() -> str:
+    """Which compiled forms are on."""
+    if not fast.ON:
+        return "off (EXPLORER_FAST=0)"
+    return "on: " + ", ".join(name for name in fast.NAMES if name in fast.ON)
 
 
 def _existing(path: Path) -> Path:

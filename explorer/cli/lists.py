@@ -12,10 +12,11 @@ from explorer.core.errors import InputError
 
 def studies(as_json: Json = False) -> None:
     """List studies, one's own and those shipped."""
+    from explorer.devices.quantities import column_of
+
     rows = []
     for study in _all_studies():
-        units = {t: study.devices[t].unit for t in study.targets}
-        ranges = {f"{t}_ms" if units[t] == "ms" else t: list(study.budget_range(t)) for t in study.targets}
+        ranges = {column_of(study.devices[target]): list(study.budget_range(target)) for target in study.targets}
         rows.append({
             "study": study.folder.name, "title": study.manifest.title, "space": study.space.name,
             "evaluations": len(study.scored.codes),

@@ -13,11 +13,14 @@ from explorer.core.errors import InputError
 
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes; two to four minutes.")] = False,
-    part: Annotated[list[str] | None, typer.Option("--part", help="One of the parts, repeatable.")] = None,
+    part: Annotated[list[str] | None, typer.Option("--part", help="Measure this part only; repeatable.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="A JSON file for the result.")] = None,
-    against: Annotated[Path | None, typer.Option("--against", help="Ends with 1 where ratios got worse.")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="A JSON file of an earlier run; exit code 1 where ratios got worse."),
+    ] = None,
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Measure training, scoring, costs, generator, search, random weights, page and memory: ratios within one run."""
     from explorer.bench import regressions, rows, run
     from explorer.core.errors import require_torch

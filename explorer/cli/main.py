@@ -7,6 +7,8 @@ stdout holds one JSON document and nothing else; progress goes to stderr.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
@@ -29,6 +31,23 @@ for verb in (
     app.command()(verb)
 
 
+# parameter -> the table that its help lists: "module:table"
+TABLES = {
+    "algorithm": "explorer.searches:ALGORITHMS", "formats": "explorer.exports:FORMATS",
+    "generator": "explorer.generators:METHODS",
+}  # fmt: skip
+
+
+def name_entries(command: Any) -> None:
+    """Write the entries of the tables into the helps of a command and of those below it."""
+    for below in getattr(command, "commands", {}).values():
+        name_entries(below)
+    for parameter in command.params:
+        if "{}" in (getattr(parameter, "help", None) or ""):
+            module, _, table = TABLES[parameter.name].partition(":")
+            parameter.help = parameter.help.format(", ".join(getattr(import_module(module), table)))
+
+
 def main() -> None:
     """Entry point of the console script."""
     sys.exit(run(sys.argv[1:]))
@@ -38,7 +57,10 @@ def run(arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
     try:
         with interruptible():
-            code = int(app(arguments, standalone_mode=False) or 0)
+            command = typer.main.get_command(app)
+            if "--help" in arguments:
+                name_entries(command)
+            code = int(command(arguments, standalone_mode=False) or 0)
     except InputError as error:
         return _fail(str(error))
     except TyperException as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -13,22 +13,31 @@ from explorer.core.architecture import Architecture
 from explorer.core.errors import InputError, require_torch, unknown
 from explorer.core.files import read_json
 
+if TYPE_CHECKING:
+    from explorer.spaces import Space
+
 Where = Annotated[str, typer.Argument(metavar="STUDY|SPACE", help="A study's name or folder, or a space.")]
 Data = Annotated[str | None, typer.Option(help="digits, fashion-mnist, cifar10 or folder:PATH.")]
 
 
 def rank(
-    where: Where, data: Data = None,
-    architecture: Annotated[list[str] | None, typer.Option(help="A key, or a cell string; repeatable.")] = None,
-    sample: Annotated[int, typer.Option(help="So many random networks.", min=0, max=1_000_000)] = 0,
-    train: Annotated[str, typer.Option(help="head (random-weight evaluation), bn or all.")] = "head",
+    where: Where,
+    data: Data = None,
+    architecture: Annotated[
+        list[str] | None, typer.Option(help="An architecture's key or cell string; repeatable.")
+    ] = None,
+    sample: Annotated[int, typer.Option(help="How many random networks to rank.", min=0, max=1_000_000)] = 0,
+    train: Annotated[
+        str, typer.Option(help="What is trained: head (random-weight evaluation), bn (batch norm, too) or all.")
+    ] = "head",
     seeds: Annotated[int, typer.Option(help="Random weights per network.")] = 2,
-    images: Annotated[int, typer.Option(help="Training images.")] = 2000,
-    epochs: Annotated[float, typer.Option(help="Of bn and all.")] = 1.0,
+    images: Annotated[int, typer.Option(help="How many training images are used.")] = 2000,
+    epochs: Annotated[float, typer.Option(help="Epochs for --train bn or all.")] = 1.0,
     seed: Seed = 0,
-    jobs: Annotated[int, typer.Option(help="Processes.", min=1, max=1000)] = 1,
-    cache: Annotated[Path | None, typer.Option(help="A folder that keeps scores.")] = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    jobs: Annotated[int, typer.Option(help="How many processes work in parallel.", min=1, max=1000)] = 1,
+    cache: Annotated[Path | None, typer.Option(help="A folder in which scores are kept for the next time.")] = None,
+    as_json: Json = False,
+) -> None:
     """Rank networks by random weights: only the last layer is trained, in seconds."""
     space, usual = _space(where)
     if not architecture and not sample:
@@ -46,7 +55,7 @@ def rank(
     )  # fmt: skip
     keys = [Architecture(judge.space, row).key for row in codes]
     scores, macs = judge.scores(codes), load_device("macs_m").cost(judge.space, codes)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"architecture": key, "error": s.error, "stderr": s.stderr, "seconds": s.seconds}
         for key, s in zip(keys, scores)
     ]
@@ -59,13 +68,16 @@ def rank(
 
 
 def train_network(
-    where: Where, architecture: Annotated[str, typer.Option(help="A key, or a cell string.")],
-    out: Annotated[Path, typer.Option("--out", help="An empty or new folder.")], data: Data = None,
+    where: Where,
+    architecture: Annotated[str, typer.Option(help="An architecture's key or cell string.")],
+    out: Annotated[Path, typer.Option("--out", help="An empty or new folder.")],
+    data: Data = None,
     epochs: Annotated[float, typer.Option(help="Passes over the training images.")] = 10,
-    lr: Annotated[float, typer.Option(help="Of the highest step.")] = 0.1,
-    batch: Annotated[int, typer.Option(help="Images of a step.")] = 128,
-    seed: Seed = 0, as_json: Json = False,
-) -> None:  # fmt: skip
+    lr: Annotated[float, typer.Option(help="Highest learning rate of the schedule.")] = 0.1,
+    batch: Annotated[int, typer.Option(help="Images per training step.")] = 128,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
     """Train one network from scratch, alone, and write it as checked ONNX."""
     space, usual = _space(where)
     network = _network(space, architecture)
@@ -83,13 +95,18 @@ def train_network(
 
 def prune(
     study: Annotated[str, typer.Argument(help="A study's name or folder: its images, devices and weights.")],
-    architecture: Annotated[str | None, typer.Option(help="A key: carve it. Else a network of cells.")] = None,
-    target_params: Annotated[str | None, typer.Option(help="0.2M, 200k or 25%; 10% unless given.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Prune this network of the study; without it a network of cells.")
+    ] = None,
+    target_params: Annotated[
+        str | None, typer.Option(help="Parameters to end with: 0.2M, 200k or 25%. 10% unless given.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small search of two minutes.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="An empty or new folder; else in $EXPLORER_HOME.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
-    seed: Seed = 0, as_json: Json = False,
-) -> None:  # fmt: skip
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
     """Prune operations, filters and weights together, down to a size; every size on the way is kept, as one study."""
     require_torch("explorer prune")
     from explorer.study.prune import FamilyConfig
@@ -133,7 +150,9 @@ def _space(where: str) -> tuple[Any, str | None]:
     return study.space, study.manifest.data.name
 
 
-def _network(space: Any, text: str) -> Architecture:
-    if "~" in text and hasattr(space, "from_string"):
+def _network(space: Space, text: str) -> Architecture:
+    from explorer.spaces import FromString
+
+    if "~" in text and isinstance(space, FromString):
         return space.from_string(text)
     return Architecture.from_key(space, text)

@@ -16,13 +16,14 @@ from explorer.cli.terminal import Json, answer, progress
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import expanded
 
-Port = Annotated[int | None, typer.Option(help="Any free one unless given.")]
+Port = Annotated[int | None, typer.Option(help="Port to serve on; any free one unless given.")]
 
 
 def demo(
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the dashboard at the end.")] = True,
-    port: Port = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    port: Port = None,
+    as_json: Json = False,
+) -> None:
     """The main job end to end on the digits data, then the dashboard."""
     from explorer.page.serve import address
 
@@ -65,16 +66,24 @@ def demo(
 
 
 def dashboard(
-    study: Annotated[str | None, typer.Argument(help="The study to open on.")] = None, port: Port = None,
+    study: Annotated[
+        str | None, typer.Argument(help="The study that the page shows first: a name or a folder.")
+    ] = None,
+    port: Port = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
-    data_root: Annotated[Path | None, typer.Option(help="Let the page train on images below this folder.")] = None,
-    preheat: Annotated[int, typer.Option(help="Kernels that have the page ready.", min=0, max=16)] = 1,
-    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    data_root: Annotated[Path | None, typer.Option(help="Visitors may train on images below this folder.")] = None,
+    preheat: Annotated[
+        int, typer.Option(help="How many pages are kept ready for the next visitors.", min=0, max=16)
+    ] = 1,
+    theme: Annotated[str, typer.Option(help="Colours of the page: light or dark.")] = "light",
     host: Annotated[str, typer.Option(help="Address to bind to; another than loopback demands a token.")] = "127.0.0.1",
     base: Annotated[str, typer.Option(help="Path of the page behind a proxy, such as /explorer/.")] = "/",
-    token: Annotated[str | None, typer.Option(envvar="EXPLORER_TOKEN", help="A token of one's own.")] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="EXPLORER_TOKEN", help="A token that visitors must bring, instead of a random one."),
+    ] = None,
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Serve the page on this machine: for this machine alone, unless a host is named."""
     from explorer.core.files import is_folder
     from explorer.page.serve import address
@@ -83,7 +92,7 @@ def dashboard(
     if study is not None:
         study = str(open_study(study).folder.resolve())
     if data_root is not None and not is_folder(expanded(data_root)):
-        raise InputError(f"data root {str(data_root)!r} is no folder")
+        raise InputError(f"data root {str(data_root)!r} is not a folder")
     if theme not in ("light", "dark"):
         raise unknown("theme", theme, ("light", "dark"))
     root = data_root and expanded(data_root).resolve()
@@ -93,8 +102,10 @@ def dashboard(
 
 
 def lab(
-    port: Port = None, browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True, as_json: Json = False,
-) -> None:  # fmt: skip
+    port: Port = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
+    as_json: Json = False,
+) -> None:
     """Open the notebooks in JupyterLab."""
     from explorer.page.serve import free_port, lab_command, lab_folder, page_environment
 
@@ -106,8 +117,13 @@ def lab(
 
 
 def _serve_page(
-    study: str | None, where: Any, browser: bool, data_root: Path | None = None, preheat: int = 0, theme: str = "light",
-) -> None:  # fmt: skip
+    study: str | None,
+    where: Any,
+    browser: bool,
+    data_root: Path | None = None,
+    preheat: int = 0,
+    theme: str = "light",
+) -> None:
     import shutil
 
     from explorer.page.serve import page_environment, page_folder, voila_command

@@ -7,24 +7,34 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from explorer.cli.terminal import Json, Seed, answer, hint_when_stopped, progress, table
 from explorer.core.errors import InputError
 
+if TYPE_CHECKING:
+    from explorer.core.front import Candidate
+    from explorer.study import Study
+
 StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
 Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]
-Budgets = Annotated[list[str] | None, typer.Option("--budget", help="DEVICE=VALUE, repeatable.")]
-Generator = Annotated[str | None, typer.Option("--generator", help="Which generator of the study.")]
+Budgets = Annotated[
+    list[str] | None, typer.Option("--budget", help="A limit, such as mobile=0.5; repeatable, one per device.")
+]
+Generator = Annotated[str | None, typer.Option("--generator", help="A generator of the study: one of {}.")]
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or TOML file.")],
-    out: Out, data: Annotated[str | None, typer.Option(help="folder:PATH or a data set's name.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False, as_json: Json = False,
-) -> None:  # fmt: skip
+    out: Out,
+    data: Annotated[
+        str | None, typer.Option(help="Images instead of the recipe's: folder:PATH or a data set's name.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    as_json: Json = False,
+) -> None:
     """Train a study: supernet, scores, predictor, fronts, generator."""
     images = ["--data", data] if data else []
     hint_when_stopped(
@@ -41,8 +51,9 @@ def train(
 def suggest(
     data: Annotated[str, typer.Argument(help="folder:PATH, a folder or an archive, or a data set's name.")],
     out: Annotated[Path | None, typer.Option(help="Write the recipe to this TOML file.")] = None,
-    minutes: Annotated[float, typer.Option(help="That the training should take here.")] = 15, as_json: Json = False,
-) -> None:  # fmt: skip
+    minutes: Annotated[float, typer.Option(help="How long the training may take on this machine.")] = 15,
+    as_json: Json = False,
+) -> None:
     """Suggest a recipe for one's own images; this machine is timed for it."""
     import tomli_w
 
@@ -87,15 +98,23 @@ def generate(study: StudyName, budget: Budgets = None, generator: Generator = No
 
 
 def search(
-    study: StudyName, algorithm: Annotated[str, typer.Option(help="memetic, nsga2, sms-emoa, spea2, random, "
-                                                             "constrained.")] = "memetic",
-    device: Annotated[list[str] | None, typer.Option("--device", help="Repeatable; all targets unless given.")] = None,
-    budget: Budgets = None, evaluations: Annotated[int, typer.Option(help="Distinct networks.")] = 100_000,
+    study: StudyName,
+    algorithm: Annotated[str, typer.Option(help="One of {}.")] = "memetic",
+    device: Annotated[
+        list[str] | None,
+        typer.Option("--device", help="A device whose cost is searched; repeatable. All targets unless given."),
+    ] = None,
+    budget: Budgets = None,
+    evaluations: Annotated[int, typer.Option(help="How many different networks are evaluated, at most.")] = 100_000,
     seed: Seed = 0,
-    patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a gain.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Results are saved there; where it exists, go on.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after this many evaluations without a better front.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Save results in this file; if it exists, continue from it.")
+    ] = None,
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Search the front of predicted accuracy against costs."""
     if file is not None:
         hint_when_stopped(f"the same command goes on from {file}")
@@ -109,26 +128,30 @@ def search(
         "hypervolume": front.hypervolume, "reference": list(front.reference), "evaluations": front.evaluations,
         "seconds": time.perf_counter() - start,
     }  # fmt: skip
-    shown = [{"architecture": c.key, f"{opened.accuracy_is} accuracy": c.accuracy, **c.costs} for c in front]
+    shown = [{"architecture": c.key, f"{opened.origin.generated} accuracy": c.accuracy, **c.costs} for c in front]
     told = f"{len(front)} networks, {front.evaluations:,} evaluations, hypervolume {front.hypervolume:.5g}"
     answer(result, as_json, f"{table(shown)}\n{told}")
 
 
 def evaluate(
-    study: StudyName, architecture: Annotated[str, typer.Option(help="A key.")],
-    split: Annotated[str, typer.Option(help="val or test.")] = "val", as_json: Json = False,
-) -> None:  # fmt: skip
+    study: StudyName,
+    architecture: Annotated[str, typer.Option(help="The key of an architecture.")],
+    split: Annotated[str, typer.Option(help="Images to count on: val or test.")] = "val",
+    as_json: Json = False,
+) -> None:
     """Measure accuracy on images, with inherited weights."""
     opened = _open(study)
     accuracy = float(opened.evaluate([opened.architecture(architecture)], split)[0])
     result = {"architecture": architecture, "accuracy": accuracy, "split": split}
-    answer(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, {opened.weights_are})")
+    answer(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, {opened.origin.weights})")
 
 
 def measure(
-    study: StudyName, architecture: Annotated[str, typer.Option(help="A key.")],
-    threads: Annotated[int, typer.Option(help="Of the runtime.")] = 1, as_json: Json = False,
-) -> None:  # fmt: skip
+    study: StudyName,
+    architecture: Annotated[str, typer.Option(help="The key of an architecture.")],
+    threads: Annotated[int, typer.Option(help="Threads of the runtime.")] = 1,
+    as_json: Json = False,
+) -> None:
     """Measure the latency of the exported network on this machine."""
     from explorer.devices.measure import measure_file
     from explorer.exports import export as export_network
@@ -144,12 +167,18 @@ def measure(
 
 
 def export(
-    study: StudyName, out: Out, architecture: Annotated[str | None, typer.Option(help="A key.")] = None,
-    budget: Budgets = None, generator: Generator = None,
-    formats: Annotated[list[str] | None, typer.Option("--format", help="onnx, int8, torch, source, ofa.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="A checkpoint of once-for-all, for a study without.")] = None,
-    fine_tune: Annotated[int, typer.Option(help="Epochs on the training images before.")] = 0, as_json: Json = False,
-) -> None:  # fmt: skip
+    study: StudyName,
+    out: Out,
+    architecture: Annotated[str | None, typer.Option(help="The key of an architecture.")] = None,
+    budget: Budgets = None,
+    generator: Generator = None,
+    formats: Annotated[list[str] | None, typer.Option("--format", help="One of {}; repeatable.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A once-for-all checkpoint, for a study without weights.")
+    ] = None,
+    fine_tune: Annotated[int, typer.Option(help="Epochs of training before the export.")] = 0,
+    as_json: Json = False,
+) -> None:
     """Write a network as ONNX (or other files) with its card, checked on real test images."""
     from explorer.exports import ExportError
     from explorer.exports import export as export_network
@@ -178,8 +207,9 @@ def export(
 def report(
     study: StudyName,
     out: Annotated[Path | None, typer.Option(help="A file or folder; STUDY-report.html unless given.")] = None,
-    generator: Generator = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    generator: Generator = None,
+    as_json: Json = False,
+) -> None:
     """Write one self-contained HTML page of a study, to mail to somebody."""
     from explorer.plots.report import write_report
 
@@ -187,7 +217,7 @@ def report(
     answer({"file": str(path), "bytes": path.stat().st_size}, as_json, f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
-def _open(study: str) -> Any:
+def _open(study: str) -> Study:
     from explorer.study import open_study
 
     return open_study(study)
@@ -214,14 +244,14 @@ def parse_budget(items: list[str] | None) -> dict[str, float]:
     return budget
 
 
-def _asked(study: Any, items: list[str] | None, generator: str | None) -> tuple[dict[str, float], Any]:
+def _asked(study: Study, items: list[str] | None, generator: str | None) -> tuple[dict[str, float], Candidate]:
     budget = parse_budget(items)
     if not budget:
         raise InputError(f"no budget given; for example --budget {study.targets[0]}={study.knee(study.targets[0]):.3g}")
     return budget, study.generate(budget, generator)
 
 
-def _candidate(study: Any, budget_items: list[str] | None, key: str | None, generator: str | None) -> Any:
+def _candidate(study: Study, budget_items: list[str] | None, key: str | None, generator: str | None) -> Candidate:
     """A network by key or by budget."""
     if (key is None) == (not budget_items):
         raise InputError("give either --architecture KEY or --budget DEVICE=VALUE")
@@ -235,11 +265,14 @@ def _candidate(study: Any, budget_items: list[str] | None, key: str | None, gene
     return candidate
 
 
-def describe(candidate: Any, study: Any) -> str:
+def describe(candidate: Candidate, study: Study) -> str:
     """A network in a few lines."""
-    costs = ", ".join(f"{n} {v:.4g} {study.devices[n].unit}" for n, v in candidate.costs.items())
+    from explorer.devices import amount
+
+    costs = ", ".join(f"{n} {amount(study.devices[n], v)}" for n, v in candidate.costs.items())
     lo, hi = candidate.interval
-    return f"{candidate.key}\n  {study.accuracy_is} accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})\n  {costs}"
+    accuracy = f"{study.origin.generated} accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})"
+    return f"{candidate.key}\n  {accuracy}\n  {costs}"
 
 
 def said_of(check: dict[str, float]) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-Seed = Annotated[int, typer.Option(help="Of everything random.", min=0, max=2**31 - 1)]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**31 - 1)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

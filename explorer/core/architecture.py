@@ -86,7 +86,7 @@ class Architecture:
         body = key[1:] if isinstance(key, str) and key[:1] == "a" else ""
         if len(body) != sum(widths) or any(c not in DIGITS for c in body):
             raise InputError(
-                f"architecture {str(key)[:80]!r} is no key of space {space.name!r}: "
+                f"architecture {str(key)[:80]!r} is not a key of space {space.name!r}: "
                 f"expected 'a' and {sum(widths)} digits, one per decision"
             )
         choices, at = [], 0

@@ -38,27 +38,40 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise InputError(f"recipe {str(path)!r} is not valid TOML: {first_line(error)}") from error
 
 
-def parse(model: type[M], values: dict[str, Any], source: str) -> M:
+def parse(model: type[M], values: object, source: str) -> M:
     """Check values against a model.
 
     Raises:
-        InputError: one line with the first bad key, its value and what is allowed.
+        InputError: one line with the source, the first bad key, its value and what is allowed.
     """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            inner: Any = model
-            for part in first["loc"][:-1]:
-                field = inner.model_fields.get(part) if hasattr(inner, "model_fields") else None
-                inner = field.annotation if field else None
-            known = ", ".join(inner.model_fields) if hasattr(inner, "model_fields") else "(see the recipes shipped)"
-            raise InputError(f"{source}: unknown key {where!r}; choose from: {known}") from error
-        message = first["msg"].removeprefix("Value error, ")
-        try:
-            value = str(first["input"])[:80]
-        except ValueError:  # an integer of more digits than Python writes
-            value = "a number without end"
-        raise InputError(f"{source}: {where} = {value!r}: {message}") from error
+        raise InputError(f"{source}: {explain(error, model)}") from error
+
+
+def explain(error: ValidationError, model: type[BaseModel], within: str = "") -> str:
+    """The first thing that is wrong, in one line: key, value and what is allowed.
+
+    Args:
+        error: what the model raised.
+        model: it.
+        within: the key of the section that was checked, "" for all of it.
+    """
+    first = error.errors()[0]
+    where = ".".join(filter(None, (within, *map(str, first["loc"]))))
+    if first["type"] == "extra_forbidden":
+        inner: Any = model
+        for part in first["loc"][:-1]:
+            field = inner.model_fields.get(part) if hasattr(inner, "model_fields") else None
+            inner = field.annotation if field else None
+        known = ", ".join(inner.model_fields) if hasattr(inner, "model_fields") else "(see the recipes shipped)"
+        return f"unknown key {where!r}; choose from: {known}"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if not first["loc"] and not within:  # about several keys together
+        return message
+    try:
+        value = str(first["input"])[:80]
+    except ValueError:  # an integer of more digits than Python writes
+        value = "a number without end"
+    return f"{where} = {value!r}: {message}"

@@ -9,7 +9,16 @@ from collections.abc import Iterable
 
 LONGEST = 1500  # characters of a message, whatever was put in
 # what reading something from outside can raise; to be caught by readers of files only: elsewhere it would hide defects
-STUMBLES = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
+READ_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class InputError(ValueError):

@@ -1,143 +1,194 @@
 """`Layer`: the narrow waist between spaces and everything that looks at a network.
 
-A space lists the layers of an architecture; devices price them, supernets build them, pictures draw them.
-A layer knows shapes, never weights and never the space it came from.
+A space lists the layers of an architecture; devices price them, supernets build them, pictures draw them. A layer knows
+shapes, never weights and never the space it came from. Every operator is a subclass, in `explorer.core.operators`: one
+record with its shapes, counts, features, ONNX nodes and words. The torch module that runs it is registered by the same
+name in `explorer.supernets.plain`.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
 
 from explorer.core.errors import InputError
+from explorer.core.onnx_graph import IMAGES, GraphWriter
+from explorer.core.registry import Registry
+from explorer.core.work import Work
 
 ACTIVATIONS = ("none", "relu", "hswish")
-OPERATORS = (
-    "conv", "mbconv", "factorized", "norm", "avgpool", "maxpool", "add", "concat", "scatter", "zero", "pool", "linear"
-)  # fmt: skip
+EXAMPLE = "expected for example 'conv 3-16 32px k3 s2 relu'"
 
 
 @dataclass(frozen=True)
 class Layer:
     """One operator with its shapes. Two layers are equal when they cost the same: names do not count.
 
+    A subclass sets `op` and `written`, adds fields of its own, and says what it costs.
+
     Attributes:
-        op: "conv" (convolution, batch norm where `bn`, activation), "mbconv" (expand 1x1, depthwise, optional
-            squeeze-and-excitation, project 1x1), "pool" (global average) or "linear" (with bias). Cells also have
-            "norm" (batch norm, activation), "avgpool" and "maxpool" (over `kernel`, the border left out), "add" and
-            "concat" (of all inputs), "scatter" (input channels go to some of the output's, the others are zero: what
-            pruning leaves before a sum), "zero" (nothing passes) and "factorized" (two 1x1 convolutions of stride 2,
-            the second one pixel further, side by side, then batch norm: DARTS's skip that halves the size).
-        cin, cout: input and output channels (features for "linear"; of all inputs together for "concat").
-        size: height and width of the (square) input; 1 behind the pooling.
-        kernel, stride: of the spatial convolution.
-        mid: expanded channels of an "mbconv"; equal to `cin` means that it has no expand convolution.
-        mixed: "mbconv" only: kernels, ascending, of equal groups of the middle channels; () where all have `kernel`,
-            which is otherwise the largest of them.
-        se: squeeze width of its squeeze-and-excitation, 0 where it has none.
-        act: "relu", "hswish" or "none".
-        residual: the input is added to the output.
-        bn: "conv" only: followed by batch norm (else it has neither norm nor bias).
-        groups, dilation: "conv" only; `groups` equal to `cin` is a depthwise convolution.
-        before: activation of the input, "conv" and "factorized" only.
-        joins: number of inputs of an "add" or "concat".
+        cin, cout: input and output channels (features of a linear layer; of all inputs together for "concat").
+        size: height and width of the (square) input; 1 behind the global pooling.
+        kernel, stride: of the spatial window, where there is one.
+        act: activation of the output: "relu", "hswish" or "none".
         name: unique within a network; not compared.
         inputs: names of the layers that feed this one, () for the image; not compared.
-        places: which of a supernet's groups run, in the order of `mixed`; of a "scatter" the output channel of every
-            input channel; not compared.
     """
 
-    op: str
+    op: ClassVar[str] = ""
+    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act")  # fields of the signature, in order
+    many_inputs: ClassVar[bool] = False  # whether it reads several layers
+    flat: ClassVar[bool] = False  # whether it gives (n, cout) instead of (n, cout, h, w)
+
     cin: int
     cout: int
     size: int
     kernel: int = 1
     stride: int = 1
-    mid: int = 0
-    se: int = 0
     act: str = "none"
-    residual: bool = False
-    bn: bool = True
-    mixed: tuple[int, ...] = ()
-    groups: int = 1
-    dilation: int = 1
-    before: str = "none"
-    joins: int = 0
-    name: str = field(default="", compare=False)
-    inputs: tuple[str, ...] = field(default=(), compare=False)
-    places: tuple[int, ...] = field(default=(), compare=False)
+    name: str = field(default="", compare=False, kw_only=True)
+    inputs: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
+
+    # shapes ---------------------------------------------------------------------------------------------------
 
     @property
     def size_out(self) -> int:
         """Height and width of the output."""
-        return 1 if self.op in ("pool", "linear") else (self.size - 1) // self.stride + 1
+        return (self.size - 1) // self.stride + 1
 
     @property
-    def depthwise(self) -> tuple[tuple[int, int], ...]:
-        """(kernel, channels) of every depthwise convolution of an "mbconv": one per distinct kernel, ascending."""
-        if not self.mixed:
-            return ((self.kernel, self.mid),)
-        group = self.mid // len(self.mixed)
-        return tuple((k, group * self.mixed.count(k)) for k in sorted(set(self.mixed)))
+    def fitted(self) -> bool:
+        """Whether layers of this kind were among those that fitted devices learned from."""
+        return False
+
+    @property
+    def widest(self) -> int:
+        """The largest number of channels inside: the height of the layer's picture."""
+        return self.cout
+
+    def misfit(self, sources: Sequence[Layer]) -> str:
+        """What does not fit between this layer and those that feed it, "" where all does."""
+        if len(sources) > 1 and not self.many_inputs:
+            return f"{self.op} reads one layer, not {len(sources)}"
+        for source in sources:
+            if (source.cout, source.size_out) != (self.cin, self.size):
+                given = f"{source.name!r} gives {source.cout} channels of {source.size_out} px"
+                return f"{given}, not {self.cin} of {self.size}"
+        return ""
+
+    # costs ----------------------------------------------------------------------------------------------------
+
+    def macs(self) -> int:
+        """Multiply-accumulates of one image; convolutions and linear layers count, biases and norms do not."""
+        return 0
+
+    def params(self) -> int:
+        """Trainable numbers, as `torch.nn.Module.parameters()` of the built layer holds them."""
+        return 0
+
+    def work(self) -> Work:
+        """Features that a fitted latency is a weighted sum of; unless told otherwise every output is computed once."""
+        return Work().elementwise(self.cout * self.size_out**2)
+
+    # as a graph, and in words ---------------------------------------------------------------------------------
+
+    def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
+        """Append ONNX nodes that compute this layer; returns the name of the output."""
+        raise NotImplementedError(f"operator {self.op!r} does not say how it is written as ONNX")
+
+    def sources_alone(self, graph: GraphWriter) -> list[str]:
+        """Inputs of a layer that is timed by itself: the image."""
+        return [IMAGES]
+
+    def words(self) -> str:
+        """The layer in a few words, such as "conv k3"."""
+        return f"{self.op} k{self.kernel}" if self.kernel > 1 else self.op
+
+    # signature ------------------------------------------------------------------------------------------------
 
     @property
     def signature(self) -> str:
-        """All that the cost depends on, as one readable line: the key of a device's block table."""
-        head = f"{self.op} {self.cin}-{self.cout} {self.size}px"
-        if self.op == "conv":
-            groups = f" g{self.groups}" * (self.groups > 1) + f" d{self.dilation}" * (self.dilation > 1)
-            line = f"{head} k{self.kernel} s{self.stride} {self.act}{'' if self.bn else ' nobn'}{groups}"
-            return line + f" after-{self.before}" * (self.before != "none")
-        if self.op == "mbconv":
-            flags = f" se{self.se}" * (self.se > 0) + " skip" * self.residual
-            kernels = "+".join(f"{k}x{n}" for k, n in self.depthwise) if self.mixed else str(self.kernel)
-            return f"{head} m{self.mid} k{kernels} s{self.stride} {self.act}{flags}"
-        if self.op in ("pool", "linear"):
-            return head
-        joins = f" x{self.joins}" * (self.joins > 0)
-        line = f"{head} k{self.kernel} s{self.stride} {self.act}{joins}"
-        return line + f" after-{self.before}" * (self.before != "none")
+        """All that the cost depends on, as one readable line: the key of a device's block table.
 
-    @classmethod
-    def of_signature(cls, signature: str) -> Layer:
+        >>> from explorer.core.operators import Conv
+        >>> Conv(3, 16, 32, 3, 2, "relu").signature
+        'conv 3-16 32px k3 s2 relu'
+        """
+        words = [self.op, f"{self.cin}-{self.cout}", f"{self.size}px"]
+        return " ".join([*words, *filter(None, (self._word(name) for name in self.written))])
+
+    def _word(self, name: str) -> str:
+        """How a field is written in the signature; "" where it has its usual value."""
+        value = getattr(self, name)
+        if name in ALWAYS:
+            return ALWAYS[name].format(value)
+        usual = next(f.default for f in fields(self) if f.name == name)
+        return "" if value == usual else SOMETIMES.get(name, name + "={}").format(value)
+
+    @staticmethod
+    def of_signature(signature: str) -> Layer:
         """The layer that a signature tells of: equal in cost, without a name.
 
         Raises:
-            InputError: it is no signature.
+            InputError: it is not a signature.
         """
-        found = SIGNATURE.fullmatch(signature)
-        if found is None:
-            raise InputError(f"{signature!r} is no layer; expected for example 'conv 3-16 32px k3 s2 relu'")
+        op, _, rest = signature.partition(" ")
+        if op not in OPERATORS:
+            raise InputError(f"{signature[:160]!r} is not a layer; {EXAMPLE}")
+        return OPERATORS[op]._read(signature, rest.split(" "))
+
+    @classmethod
+    def _read(cls, signature: str, words: list[str]) -> Layer:
+        shape = re.fullmatch(rf"({N})-({N}) ({N})px", " ".join(words[:2]))
+        if shape is None:
+            raise InputError(f"{signature[:160]!r} is not a layer; {EXAMPLE}")
         if any(number.strip("0") == "" for number in re.findall(r"\d+", signature)):
-            raise InputError(f"{signature!r} is no layer: one of its numbers is 0")
-        op, kernels, act = found["op"], found["kernels"] or "1", found["act"] or "none"
-        cin, cout, size, mid, stride, se, groups_of, dilation, joins = (int(found[n] or d) for n, d in NUMBERS)
-        groups = [(int(k), int(n)) for k, n in (part.split("x") for part in kernels.split("+") if "x" in part)]
-        unit = math.gcd(*(n for _, n in groups)) if groups else 1
-        if sum(n // unit for _, n in groups) > GROUPS:
-            raise InputError(f"{signature!r} is no layer: it has more than {GROUPS} groups of kernels")
-        mixed = tuple(k for k, n in groups for _ in range(n // unit))
-        kernel = max((k for k, _ in groups), default=0) or int(kernels)
-        return cls(
-            op, cin, cout, size, kernel, stride, mid, se, act, bool(found["skip"]), not found["nobn"], mixed, groups_of,
-            dilation, found["before"] or "none", joins,
-        )  # fmt: skip
+            raise InputError(f"{signature[:160]!r} is not a layer: one of its numbers is 0")
+        values: dict[str, Any] = dict(zip(("cin", "cout", "size"), map(int, shape.groups())))
+        left = words[2:]
+        try:
+            for name in cls.written:
+                found = cls._value(name, left[0]) if left else None
+                if found is not None:
+                    values |= found
+                    left.pop(0)
+        except ValueError as error:
+            raise InputError(f"{signature[:160]!r} is not a layer: {error}") from error
+        if left:
+            raise InputError(
+                f"{signature[:160]!r} is not a layer: {left[0][:40]!r} is not part of a {cls.op}; {EXAMPLE}"
+            )
+        return cls(**values)
+
+    @classmethod
+    def _value(cls, name: str, word: str) -> dict[str, Any] | None:
+        """The fields that a word of a signature sets, None where it is another field's."""
+        usual = next(f.default for f in fields(cls) if f.name == name)
+        if isinstance(usual, bool):
+            return {name: not usual} if word == SOMETIMES.get(name, name + "={}") else None
+        shape = {**SOMETIMES, **ALWAYS}.get(name, name + "={}")
+        text = "|".join(ACTIVATIONS) if isinstance(usual, str) else N
+        found = re.fullmatch(re.escape(shape).replace(r"\{\}", f"({text})"), word)
+        return None if found is None else {name: found[1] if isinstance(usual, str) else int(found[1])}
 
 
-GROUPS = 64  # of kernels in one block
 N = r"\d{1,6}"  # no number of a layer is longer
-SIGNATURE = re.compile(
-    rf"(?P<op>{'|'.join(OPERATORS)}) (?P<cin>{N})-(?P<cout>{N}) (?P<size>{N})px(?: m(?P<mid>{N}))?"
-    rf"(?: k(?P<kernels>{N}|{N}x{N}(?:\+{N}x{N})*) s(?P<stride>{N}) (?P<act>none|relu|hswish))?(?P<nobn> nobn)?"
-    rf"(?: g(?P<groups>{N}))?(?: d(?P<dilation>{N}))?(?: x(?P<joins>{N}))?(?: se(?P<se>{N}))?(?P<skip> skip)?"
-    r"(?: after-(?P<before>relu|hswish))?"
-)
-NUMBERS = (
-    ("cin", 0), ("cout", 0), ("size", 0), ("mid", 0), ("stride", 1), ("se", 0), ("groups", 1), ("dilation", 1),
-    ("joins", 0),
-)  # fmt: skip
+ALWAYS = {"mid": "m{}", "kernel": "k{}", "stride": "s{}", "act": "{}"}
+SOMETIMES = {
+    "bn": "nobn", "groups": "g{}", "dilation": "d{}", "joins": "x{}", "se": "se{}", "residual": "skip",
+    "before": "after-{}",
+}  # fmt: skip
+
+OPERATORS: Registry[type[Layer]] = Registry("operator", "explorer.operators", home="explorer.core.operators")
+L = TypeVar("L", bound=type[Layer])
+
+
+def operator(kind: L) -> L:
+    """Make an operator known by its `op`: a decorator of `Layer`'s subclasses."""
+    OPERATORS.register(kind.op, kind)
+    return kind
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from typing import Any
 from explorer.core.errors import InputError
 
 
-def spread(work: Callable[..., Any], items: Sequence[Any], *shared: Any, jobs: int | None = None) -> Iterator[Any]:
+def map_in_workers(
+    work: Callable[..., Any], items: Sequence[Any], *shared: Any, jobs: int | None = None
+) -> Iterator[Any]:
     """What `work(item, *shared)` gives for every item, in their order, as soon as it is there.
 
     Args:

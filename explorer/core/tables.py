@@ -10,6 +10,7 @@ from typing import Any
 from explorer.core.architecture import Architecture
 from explorer.core.errors import InputError
 from explorer.core.files import read_limited
+from explorer.core.protocols import SearchSpace
 
 
 def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
@@ -30,7 +31,10 @@ def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]
     return columns, rows()
 
 
-def network_rows(path: Path, space: Any) -> tuple[list[str], Iterator[tuple[str, Architecture, dict[str, str]]]]:
+NetworkRow = tuple[str, Architecture, dict[str, str]]  # the words that name a line, its network, its cells
+
+
+def network_rows(path: Path, space: SearchSpace) -> tuple[list[str], Iterator[NetworkRow]]:
     """Columns, and of every row its line, its network and its cells.
 
     A row names its network by `key`, or by once-for-all's `ks`, `e`, `d` (lists joined with "-") and `resolution`.
@@ -40,7 +44,7 @@ def network_rows(path: Path, space: Any) -> tuple[list[str], Iterator[tuple[str,
     """
     columns, rows = csv_rows(path)
 
-    def networks() -> Iterator[tuple[str, Architecture, dict[str, str]]]:
+    def networks() -> Iterator[NetworkRow]:
         for where, row in rows:
             try:
                 network = _network(space, row, columns)
@@ -51,14 +55,15 @@ def network_rows(path: Path, space: Any) -> tuple[list[str], Iterator[tuple[str,
     return columns, networks()
 
 
-def _network(space: Any, row: Mapping[str, str], columns: list[str]) -> Architecture:
+def _network(space: SearchSpace, row: Mapping[str, str], columns: list[str]) -> Architecture:
     if "key" in columns:
         return Architecture.from_key(space, row["key"])
     missing = [c for c in ("ks", "e", "d") if c not in columns]
-    if missing or not hasattr(space, "from_ofa"):
+    reads = getattr(space, "from_ofa", None)
+    if missing or reads is None:
         raise InputError(f"no column 'key', and once-for-all's columns lack {missing}")
     config: dict[str, Any] = {c: [int(v) for v in row[c].split("-")] for c in ("ks", "e", "d")}
     if row.get("resolution"):
         config["r"] = int(row["resolution"])
-    one: Architecture = space.from_ofa(config)
+    one: Architecture = reads(config)
     return one

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from explorer.core.errors import STUMBLES, InputError, first_line
+from explorer.core.errors import READ_ERRORS, InputError, first_line
 from explorer.core.files import home, is_file
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
@@ -46,7 +46,7 @@ def unpacked(path: Path) -> Path:
                 work.rename(folder)
         except InputError:
             raise
-        except (*BROKEN, *STUMBLES) as error:
+        except (*BROKEN, *READ_ERRORS) as error:
             if not folder.is_dir():  # another process was not quicker
                 raise InputError(f"archive {str(path)!r} cannot be unpacked: {first_line(error)}") from error
     inside = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]

@@ -211,7 +211,8 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
     labels, colour, broken, deep = [], False, [], list[int]()
     for file, i in files:
         try:
-            with Image.open(file) as image:
+            with Image.open(file) as opened:
+                image: Image.Image = opened
                 if image.width * image.height > FOLDER_LIMIT:
                     raise OSError(f"{image.width} x {image.height} pixels")
                 colour |= image.mode not in ("1", "L", "LA", *DEEP)
@@ -219,7 +220,7 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
                     deep.append(len(images))
                     image = image.convert("F")
                     if not np.isfinite(np.asarray(image)).all():
-                        raise ValueError("pixels that are no numbers")
+                        raise ValueError("a pixel is not a finite number")
                 else:
                     image = image.convert("RGB")
                 images.append(np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)))

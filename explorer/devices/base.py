@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, FiniteFloat
@@ -10,9 +11,12 @@ from pydantic import Field, FiniteFloat
 from explorer.core.architecture import as_codes
 from explorer.core.config import Settings
 from explorer.core.layer import Layer
+from explorer.core.protocols import SearchSpace
 from explorer.devices.compiled import CompiledCost, compile_parts, price_population
+from explorer.devices.quantities import LATENCY
+from explorer.spaces.base import Compilable
 
-LONGEST = 1e9  # ms: no block takes eleven days
+LARGEST = 1e9  # of a price in any unit: no block takes eleven days, or as many bytes
 
 
 class Provenance(Settings):
@@ -48,12 +52,22 @@ class LayerDevice:
     """A device that prices layers; a network costs `offset + scale * sum`.
 
     Subclasses give `price(layer)`.
+
+    Args:
+        name: what budgets and columns call it.
+        unit: of its costs.
+        provenance: where its numbers come from.
+        scale, offset: of the sum.
+        quantity: what it counts: "latency", "memory", "size", "energy", or "count", which is no target.
     """
 
-    def __init__(self, name: str, unit: str, provenance: Provenance, scale: float = 1.0, offset: float = 0.0) -> None:
-        self.name, self.unit, self.provenance = name, unit, provenance
+    def __init__(
+        self, name: str, unit: str, provenance: Provenance, scale: float = 1.0, offset: float = 0.0,
+        quantity: str = LATENCY,
+    ) -> None:  # fmt: skip
+        self.name, self.unit, self.quantity, self.provenance = name, unit, quantity, provenance
         self.scale, self.offset = scale, offset
-        self._compiled: dict[Any, CompiledCost] = {}
+        self._compiled: dict[Compilable, CompiledCost] = {}
 
     def price(self, layer: Layer) -> float:
         """Cost of one layer in `unit`, before scale and offset."""
@@ -63,24 +77,29 @@ class LayerDevice:
         """The same in a network that reads images of this size; only some published tables tell them apart."""
         return self.price(layer)
 
-    def outside(self, space: Any, codes: np.ndarray) -> str:
+    def outside(self, space: SearchSpace, codes: np.ndarray) -> str:
         """One line where these architectures lie outside what the device was made from, else ""."""
         return ""
 
-    def compiled(self, space: Any) -> CompiledCost:
+    @property
+    def additive(self) -> bool:
+        """Whether a network's cost is the sum over its layers, so that `compiled` is exact."""
+        return True
+
+    def compiled(self, space: Compilable) -> CompiledCost:
         """The cost of a space with `parts()` as small tables, made once."""
         if space not in self._compiled:
             self._compiled[space] = compile_parts(space, self.price_in, self.scale, self.offset)
         return self._compiled[space]
 
-    def cost(self, space: Any, codes: np.ndarray) -> np.ndarray:
+    def cost(self, space: SearchSpace, codes: np.ndarray) -> np.ndarray:
         """(n, d) int8 -> (n,) in `unit`."""
         codes = as_codes(space, codes)
-        if hasattr(space, "parts"):
+        if isinstance(space, Compilable):
             return self.compiled(space)(codes)
         return price_population(space, codes, self.price_in, self.scale, self.offset)
 
-    def shares(self, layers: Any) -> np.ndarray:
+    def shares(self, layers: Sequence[Layer]) -> np.ndarray:
         """(n_layers,) share of each layer in the network's cost; they add up to 1."""
         prices = np.array([self.price_in(layer, layers[0].size) for layer in layers])
         return prices / prices.sum() if prices.sum() > 0 else prices

@@ -7,11 +7,12 @@ needs them (SGNAS, Huang and Chu 2021).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from explorer.core.layer import Layer, Part
+from explorer.core.protocols import SearchSpace
+from explorer.spaces.base import Compilable, resolution_gene
 
 Price = Callable[[Layer, int], float]  # a layer, and the size of the images of its network -> cost
 BLOCK = 1 << 14  # rows at once: their indices stay in the processor's cache
@@ -47,7 +48,7 @@ class CompiledCost:
         return self.offset + self.scale * total
 
 
-def compile_parts(space: Any, price: Price, scale: float = 1.0, offset: float = 0.0) -> CompiledCost:
+def compile_parts(space: Compilable, price: Price, scale: float = 1.0, offset: float = 0.0) -> CompiledCost:
     """Price each distinct layer of a space once.
 
     Args:
@@ -69,12 +70,12 @@ def compile_parts(space: Any, price: Price, scale: float = 1.0, offset: float = 
     return CompiledCost(tuple(compiled), scale, offset)
 
 
-def _image_sizes(space: Any, parts: Sequence[Part]) -> Callable[[Part, tuple[int, ...]], int]:
-    """How to tell a part's image size: from the decision `r`, else all networks read one size, that of the stem."""
-    names = list(space.decisions)
-    if "r" in names:
-        gene, sizes = names.index("r"), list(space.decisions["r"])
-        return lambda part, choices: sizes[choices[part.genes.index(gene)]]
+def _image_sizes(space: Compilable, parts: Sequence[Part]) -> Callable[[Part, tuple[int, ...]], int]:
+    """How to tell a part's image size: from the decision on it, else all networks read one size, that of the stem."""
+    gene = resolution_gene(space)
+    if gene is not None:
+        chosen, sizes = gene, list(space.decisions.values())[gene]
+        return lambda part, choices: int(sizes[choices[part.genes.index(chosen)]])
     size = parts[0].layers((0,) * len(parts[0].genes))[0].size
     return lambda part, choices: size
 
@@ -88,7 +89,7 @@ def _total(layers: Sequence[Layer], size: int, price: Price, prices: dict[tuple[
     return total
 
 
-def price_population(space: Any, codes: np.ndarray, price: Price, scale: float, offset: float) -> np.ndarray:
+def price_population(space: SearchSpace, codes: np.ndarray, price: Price, scale: float, offset: float) -> np.ndarray:
     """The same for a space without `parts`: layer by layer, each distinct layer priced once."""
     prices: dict[tuple[Layer, int], float] = {}
     totals = np.zeros(len(codes))

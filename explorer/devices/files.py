@@ -1,58 +1,21 @@
-"""Device files: JSON in and out, with provenance; a name under `data/devices` or a path."""
+"""Device files: JSON in and out, with provenance; a name under `data/devices`, a registered name, or a path."""
+
+from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, field_validator
-
-from explorer.core.config import Settings, parse
+from explorer.core.config import parse
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import data_folder, expanded, is_file, is_folder, read_json
-from explorer.devices.base import LONGEST, LayerDevice, Provenance
-from explorer.devices.counts import CountDevice
+from explorer.devices.base import LayerDevice
 from explorer.devices.formats import read_block_table
-from explorer.devices.layer_model import LayerModel
-from explorer.devices.table import BlockTable
+from explorer.devices.kinds import DEVICES, KINDS, NAME
+from explorer.devices.quantities import LATENCY
 
-COUNTS = ("macs_m", "params_m")
-NAME = "[A-Za-z][A-Za-z0-9_.-]{0,39}"
-TAKEN = ("accuracy", "lo", "hi", "key", "source")  # other columns of the tables in which a device has one
-
-
-class DeviceFile(Settings):
-    """The JSON of a device; which fields count depends on `kind`."""
-
-    format: Literal[1]
-    kind: Literal["table", "layers"]
-    name: str = Field(pattern=f"^{NAME}$")
-    unit: Literal["ms"]
-    provenance: Provenance
-    blocks: dict[str, float] = Field(default_factory=dict)
-    scale: float = Field(1.0, gt=0, le=1e9)
-    offset: float = Field(0.0, ge=0, le=LONGEST)
-    interpolates: bool = False
-    uncounted: list[str] = Field(default_factory=list)
-    weights: dict[str, float] = Field(default_factory=dict)
-    domain: dict[str, tuple[float, float]] = Field(default_factory=dict)
-
-    @field_validator("name")
-    @classmethod
-    def _free(cls, name: str) -> str:
-        return free_name(name)
-
-
-def free_name(name: str) -> str:
-    """A name that a device may have.
-
-    Raises:
-        InputError: other characters, or the name of a table's column.
-    """
-    if not re.fullmatch(NAME, name):
-        raise InputError(f"device name {name!r}: expected a letter, then up to 39 letters, digits, '.', '_' or '-'")
-    if name in TAKEN:
-        raise InputError(f"device name {name!r} is a table's column ({', '.join(TAKEN)}); choose another")
-    return name
+# files of format 1 may hold the fields of both first kinds, whichever they are of
+SHARED = {"blocks", "scale", "offset", "interpolates", "uncounted", "weights", "domain"}
 
 
 def load_device(source: str | Path) -> LayerDevice:
@@ -69,44 +32,55 @@ def load_device(source: str | Path) -> LayerDevice:
     alias, sign, rest = name.partition("=")
     if sign and re.fullmatch(NAME, alias):
         return renamed(load_device(rest), alias)
-    if name in COUNTS:
-        return CountDevice(name)
-    if name in device_names():
+    if name in shipped_devices():
         return _of_file(data_folder("devices") / f"{name}.json")
+    if name in DEVICES:
+        return DEVICES[name]()
     path = expanded(source)
     if path.suffix.lower() in (".yaml", ".yml", ".csv") or is_folder(path):
         return read_block_table(path, re.sub(r"[^A-Za-z0-9_.-]+", "-", f"table-{path.stem}")[:40])
-    if not (path.suffix == ".json" and is_file(path)):
-        raise unknown("device", name, [*device_names(), "a JSON file"])
-    return _of_file(path)
+    if path.suffix == ".json" and is_file(path):
+        return _of_file(path)
+    raise unknown("device", name, [*device_names(), "a JSON file"])
 
 
 def _of_file(path: Path) -> LayerDevice:
     return device_from(read_json(path), str(path))
 
 
-def device_from(values: Any, source: str) -> LayerDevice:
-    """A device from the parsed JSON of its file."""
+def device_from(values: object, source: str) -> LayerDevice:
+    """A device from the parsed JSON of its file.
+
+    Raises:
+        InputError: it does not hold a device of a known kind.
+    """
     if not isinstance(values, dict):
         raise InputError(f"{source}: a device file holds one JSON object, not {type(values).__name__}")
-    file = parse(DeviceFile, values, source)
-    if file.kind == "table":
-        return BlockTable(
-            file.name, file.provenance, file.blocks, file.scale, file.offset, file.interpolates, file.uncounted
-        )
-    return LayerModel(file.name, file.provenance, file.weights, file.domain)
+    kind = values.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InputError(f"{source}: kind = {str(kind)[:80]!r}: choose from: {', '.join(KINDS)}")
+    model = KINDS[kind].file
+    kept = {name: value for name, value in values.items() if name in model.model_fields or name not in SHARED}
+    return KINDS[kind].read(parse(model, kept, source))
+
+
+def has_file(device: object) -> bool:
+    """Whether a device can be written to a file."""
+    return any(type(device) is kind.device for kind in KINDS.values())
 
 
 def device_json(device: LayerDevice) -> dict[str, Any]:
-    """The JSON that `load_device` reads back."""
+    """The JSON that `load_device` reads back.
+
+    Raises:
+        InputError: a device of a kind that has no file format.
+    """
     common = {"format": 1, "name": device.name, "unit": device.unit, "provenance": device.provenance.model_dump()}
-    if isinstance(device, BlockTable):
-        return common | {
-            "kind": "table", "scale": device.scale, "offset": device.offset, "interpolates": device.interpolates,
-            "uncounted": list(device.uncounted), "blocks": device.blocks,
-        }  # fmt: skip
-    if isinstance(device, LayerModel):
-        return common | {"kind": "layers", "domain": device.domain, "weights": device.weights}
+    if device.quantity != LATENCY:
+        common["quantity"] = device.quantity
+    for name, kind in KINDS.items():
+        if type(device) is kind.device:
+            return common | {"kind": name} | kind.write(device)
     raise InputError(f"device {device.name!r} ({type(device).__name__}) has no file format")
 
 
@@ -115,6 +89,11 @@ def renamed(device: LayerDevice, name: str) -> LayerDevice:
     return device_from(device_json(device) | {"name": name}, device.name)
 
 
+def shipped_devices() -> list[str]:
+    """Names of the device files in the package."""
+    return sorted(path.stem for path in data_folder("devices").glob("*.json"))
+
+
 def device_names() -> list[str]:
     """Every name that `load_device` knows."""
-    return [*sorted(p.stem for p in data_folder("devices").glob("*.json")), *COUNTS]
+    return [*shipped_devices(), *DEVICES]

@@ -7,15 +7,17 @@ much as a large one. The error is measured on rows that were held out, fold by f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from explorer.core.errors import InputError, require
 from explorer.core.front import kendall_tau
 from explorer.core.layer import Layer
-from explorer.devices.base import LONGEST, Provenance
-from explorer.devices.features import FEATURES, design
+from explorer.core.operators import MBConv
+from explorer.core.protocols import SearchSpace
+from explorer.core.work import FEATURES
+from explorer.devices.base import LARGEST, Provenance
+from explorer.devices.features import design
 from explorer.devices.layer_model import LayerModel
 
 FOLDS, COVERAGE = 5, 0.9
@@ -41,7 +43,7 @@ def fit_layer_model(
     latency = np.asarray(latency_ms, float)
     if len(latency) < FEWEST:
         raise InputError(f"a device needs at least {FEWEST} measurements to be fitted, not {len(latency)}")
-    bad = ~((latency >= 1e-9) & (latency <= LONGEST))
+    bad = ~((latency >= 1e-9) & (latency <= LARGEST))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(f"measurement {row + 1} is {latency[row]} ms; expected a number above 0")
@@ -51,7 +53,7 @@ def fit_layer_model(
     # fewer digits than were measured in keep files readable and change no price by more than a millionth
     kept = {f: float(f"{w:.7g}") for f, w in zip(FEATURES, weights) if w > 0}
     # a classifier or a stem is the only one of its kind in a block table, so it cannot be left out
-    scored = np.array([len(network) > 1 or network[0].op == "mbconv" for network in networks])
+    scored = np.array([len(network) > 1 or isinstance(network[0], MBConv) for network in networks])
     error = held_out(x, latency, scored if scored.any() else ~scored, seed)
     return LayerModel(name, provenance.model_copy(update={"error": error}), kept, domain)
 
@@ -93,14 +95,14 @@ def error_of(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
 
 
 def fit_space(
-    name: str, space: Any, codes: np.ndarray, latency_ms: np.ndarray, provenance: Provenance, seed: int = 0
+    name: str, space: SearchSpace, codes: np.ndarray, latency_ms: np.ndarray, provenance: Provenance, seed: int = 0
 ) -> LayerModel:
     """Fit to whole networks of a space: codes (n, d) int8 and latency (n,)."""
     return fit_layer_model(name, [space.layers(row) for row in codes], latency_ms, provenance, seed)
 
 
 def _domain(networks: Sequence[Sequence[Layer]], latency: np.ndarray) -> dict[str, tuple[float, float]]:
-    layers = {layer for network in networks for layer in network if layer.op == "mbconv"}
+    layers = {layer for network in networks for layer in network if isinstance(layer, MBConv)}
     domain: dict[str, tuple[float, float]] = {}
     if layers:
         sizes = [layer.size for layer in layers]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ import yaml
 from explorer.core.errors import InputError, first_line, unknown
 from explorer.core.files import read_limited
 from explorer.core.layer import ACTIVATIONS, OPERATORS, Layer, round_width
+from explorer.core.operators import Conv, GlobalPool, Linear, MBConv
+from explorer.core.protocols import SearchSpace
 from explorer.core.tables import csv_rows, network_rows
-from explorer.devices.base import LONGEST, Provenance
+from explorer.devices.base import LARGEST, Provenance
 from explorer.devices.table import BlockTable, block_key
 
 SIZE = 1_000_000  # no number of a layer is as large
@@ -29,6 +31,7 @@ OFA_KINDS = (
     "Conv", "expanded_conv", "Conv_1", "AvgPool2D", "Conv_2", "Logits", "first_conv", "MBConv", "final_expand_layer",
     "feature_mix_layer", "classifier",
 )  # fmt: skip
+USUAL = {"mid": 0, "se": 0, "residual": False, "bn": True}  # of columns that some operators do not have
 LAYER_COLUMNS = ("op", "cin", "cout", "size", "kernel", "stride", "mid", "se", "act", "residual", "bn")
 
 
@@ -63,7 +66,7 @@ def read_blocks(path: str | Path, unit: str | None = None) -> list[Block]:
     elif path.suffix.lower() in (".yaml", ".yml"):
         blocks = list(_ofa_blocks(path, None))
     else:
-        raise InputError(f"{str(path)!r} is no latency table: expected a .yaml, a .csv, or a folder of .yaml files")
+        raise InputError(f"{str(path)!r} is not a latency table: expected a .yaml, a .csv, or a folder of .yaml files")
     if not blocks:
         raise InputError(f"{str(path)!r} holds no block")
     return blocks
@@ -139,15 +142,15 @@ def ofa_layers(key: str, source: str = "table") -> list[Layer]:
         if op in ("expanded_conv", "MBConv"):
             return [_ofa_block(values, cin, cout, size, act) for act in acts]
         if op in ("Conv", "first_conv"):
-            return [Layer("conv", cin, cout, size, 3, 2, act="hswish", name=key)]
+            return [Conv(cin, cout, size, 3, 2, act="hswish", name=key)]
         if op in ("Conv_1", "final_expand_layer"):
-            return [Layer("conv", cin, cout, size, act="hswish", name=key)]
+            return [Conv(cin, cout, size, act="hswish", name=key)]
         if op in ("Conv_2", "feature_mix_layer"):
-            return [Layer("conv", cin, cout, 1, act="hswish", bn=False, name=key)]
+            return [Conv(cin, cout, 1, act="hswish", bn=False, name=key)]
         if op == "AvgPool2D":
-            return [Layer("pool", cin, cout, size, name=key)]
+            return [GlobalPool(cin, cout, size, name=key)]
         if op in ("Logits", "classifier"):
-            return [Layer("linear", cin, cout, 1, name=key)]
+            return [Linear(cin, cout, 1, name=key)]
     except (KeyError, ValueError, IndexError, OverflowError) as error:
         raise InputError(f"{source}: layer {key[:120]!r} lacks or garbles a field ({error})") from error
     raise InputError(f"{source}: layer {key[:120]!r} is of no known kind; choose from: {', '.join(OFA_KINDS)}")
@@ -156,19 +159,18 @@ def ofa_layers(key: str, source: str = "table") -> list[Layer]:
 def _ofa_block(values: Mapping[str, str], cin: int, cout: int, size: int, act: str) -> Layer:
     expand = float(values["expand"])
     mid = int(expand) if "hs" in values else round_width(round(cin * expand))
-    return Layer(
-        "mbconv", cin, cout, size, int(values["kernel"]), int(values["stride"]), mid,
+    return MBConv(cin, cout, size, int(values["kernel"]), int(values["stride"]), mid=mid,
         se=round_width(mid // 4) if values.get("se") == "1" else 0, act=act, residual=values["idskip"] == "1",
     )  # fmt: skip
 
 
-def _latency(value: Any, where: str, unit: str = "ms") -> float:
+def _latency(value: object, where: str, unit: str = "ms") -> float:
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if isinstance(value, bool) or not 0 < number * UNITS[unit] <= LONGEST:
-        raise InputError(f"{where}: latency {str(value)[:80]!r} is no number of {unit} above 0")
+    if isinstance(value, bool) or not 0 < number * UNITS[unit] <= LARGEST:
+        raise InputError(f"{where}: latency {str(value)[:80]!r} is not a number of {unit} above 0")
     return number * UNITS[unit]
 
 
@@ -213,7 +215,7 @@ def _csv_image(text: str, where: str) -> int | None:
     if not text.strip():
         return None
     if not re.fullmatch(r"[0-9]{1,5}", text.strip()):
-        raise InputError(f"{where}: image {text[:80]!r} is no size in pixels")
+        raise InputError(f"{where}: image {text[:80]!r} is not a size in pixels")
     return int(text)
 
 
@@ -222,21 +224,38 @@ def _csv_layer(row: Mapping[str, str], where: str) -> Layer:
         numbers = {c: int(row[c]) for c in ("cin", "cout", "size", "kernel", "stride", "mid", "se") if row.get(c)}
         words = {"1": True, "0": False, "true": True, "false": False}
         flags = {c: words[row[c].lower()] for c in ("residual", "bn") if row.get(c)}
-        layer = Layer(row["op"], act=row.get("act") or "none", **numbers, **flags)  # type: ignore[arg-type]
-        possible = all(0 < n < SIZE for n in (layer.cin, layer.cout, layer.size, layer.kernel, layer.stride))
-        if not possible or not 0 <= layer.mid < SIZE or not 0 <= layer.se < SIZE:
-            raise ValueError("a number is out of bounds")
+        if row["op"] not in OPERATORS:
+            raise unknown("operator", row["op"], OPERATORS)
+        act = row.get("act") or "none"
+        if act not in ACTIVATIONS:
+            raise unknown("activation", act, ACTIVATIONS)
+        layer = _layer_of(OPERATORS[row["op"]], {"act": act} | numbers | flags)
+        least = {"cin": 1, "cout": 1, "size": 1, "kernel": 1, "stride": 1}
+        for name, number in numbers.items():
+            if not least.get(name, 0) <= number < SIZE:
+                raise ValueError(f"{name} {number} is out of bounds")
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     except (AttributeError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{where}: {str(row.get('op'))[:80]!r} is no layer ({first_line(error)})") from error
-    if layer.op not in OPERATORS:
-        raise InputError(f"{where}: unknown operator {layer.op!r}; choose from: {', '.join(OPERATORS)}")
-    if layer.act not in ACTIVATIONS:
-        raise InputError(f"{where}: unknown activation {layer.act!r}; choose from: {', '.join(ACTIVATIONS)}")
+        raise InputError(f"{where}: {str(row.get('op'))[:80]!r} is not a layer ({first_line(error)})") from error
     return layer
 
 
+def _layer_of(kind: type[Layer], values: Mapping[str, Any]) -> Layer:
+    """A layer from cells of a CSV row; a column that this operator does not have must hold its usual value.
+
+    Raises:
+        ValueError: it holds another one.
+    """
+    known = {f.name for f in fields(kind)}
+    for name in set(values) - known:
+        if values[name] != USUAL[name]:
+            raise ValueError(f"a {kind.op} has no {name}")
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
 def read_measurements(
-    path: str | Path, space: Any, column: str | None = None, unit: str | None = None
+    path: str | Path, space: SearchSpace, column: str | None = None, unit: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Whole networks of a space and their latency, from a CSV file.
 

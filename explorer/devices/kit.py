@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -14,10 +14,11 @@ from explorer.core.config import Settings, parse
 from explorer.core.errors import InputError
 from explorer.core.files import empty_folder, write_json
 from explorer.devices import kit_run
-from explorer.devices.base import LONGEST, Provenance
+from explorer.devices.base import LARGEST, Provenance
 from explorer.devices.graph import network_graph
 from explorer.devices.plan import make_plan, table_from
 from explorer.devices.table import BlockTable
+from explorer.spaces.base import Space
 
 MOST = 300  # graphs of one kit
 README = """# Measuring kit
@@ -38,8 +39,8 @@ class Timing(Settings):
     file: str
     kind: Literal["call", "block", "network"]
     layers: list[str] = Field(min_length=1, max_length=1000)
-    ms: float = Field(ge=1e-6, le=LONGEST)
-    spread_ms: float = Field(0, ge=0, le=LONGEST)
+    ms: float = Field(ge=1e-6, le=LARGEST)
+    spread_ms: float = Field(0, ge=0, le=LARGEST)
 
 
 class Timings(Settings):
@@ -57,7 +58,7 @@ class Timings(Settings):
     runtime: str = ""
 
 
-def write_kit(names: Sequence[str], spaces: Sequence[Any], out: str | Path, networks: int = 40, seed: int = 0) -> int:
+def write_kit(names: Sequence[str], spaces: Sequence[Space], out: str | Path, networks: int = 40, seed: int = 0) -> int:
     """Write a kit; returns how many graphs it has (at most 300).
 
     Args:
@@ -92,7 +93,7 @@ def write_kit(names: Sequence[str], spaces: Sequence[Any], out: str | Path, netw
     return len(graphs)
 
 
-def table_of_kit(values: Any, name: str, source: str) -> BlockTable:
+def table_of_kit(values: object, name: str, source: str) -> BlockTable:
     """A device from the parsed `timings.json`.
 
     Raises:

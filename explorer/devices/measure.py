@@ -18,6 +18,7 @@ from explorer.devices.graph import network_graph
 from explorer.devices.kit_run import hardware, open_graph, time_graphs
 from explorer.devices.plan import make_plan, table_from
 from explorer.devices.table import BlockTable
+from explorer.spaces.base import Space
 
 
 def measure_networks(
@@ -47,7 +48,7 @@ def measure_file(path: str | Path, threads: int = 1, rounds: int = 30) -> dict[s
 
 
 def measure_table(
-    name: str, spaces: Sequence[Any], threads: int = 1, rounds: int = 60, networks: int = 100, seed: int = 0,
+    name: str, spaces: Sequence[Space], threads: int = 1, rounds: int = 60, networks: int = 100, seed: int = 0,
     progress: Progress = silent,
 ) -> BlockTable:  # fmt: skip
     """Time every distinct block of some spaces, and whole networks in the same rounds.

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from explorer.core.errors import InputError
 from explorer.core.layer import Layer
+from explorer.core.operators import GlobalPool
 from explorer.devices.base import Provenance
-from explorer.devices.counts import params
 from explorer.devices.table import BlockTable
+from explorer.spaces.base import Compilable, Space, records_of, resolution_gene
 
 LEAST = 0.05  # of a network's time that its blocks, timed alone, have to explain
 ENOUGH = 20  # whole networks from which on more than scale and offset are fitted
-NOTHING = Layer("pool", 1, 1, 1, name="call")  # what a call costs that computes nothing
+NOTHING = GlobalPool(1, 1, 1, name="call")  # what a call costs that computes nothing
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Plan:
         return [(NOTHING,), *((layer,) for layer in self.blocks), *self.networks]
 
 
-def make_plan(spaces: Sequence[Any], networks: int = 100, most: int | None = None, seed: int = 0) -> Plan:
+def make_plan(spaces: Sequence[Space], networks: int = 100, most: int | None = None, seed: int = 0) -> Plan:
     """The plan of some spaces.
 
     Args:
@@ -70,22 +70,24 @@ def make_plan(spaces: Sequence[Any], networks: int = 100, most: int | None = Non
     return Plan(tuple(blocks), tuple(whole), any(a is not b for a, b in zip(spaces, narrowed)))
 
 
-def _thinned(space: Any, step: int) -> Any:
+def _thinned(space: Space, step: int) -> Space:
     """The space with `step` image sizes less, both ends kept and the others evenly spread."""
-    sizes = tuple(space.decisions.get("r", ()))
-    if step == 0 or len(sizes) <= 2:
+    gene = resolution_gene(space)
+    record = None if gene is None else records_of(space)[gene]
+    if step == 0 or record is None or len(record.options) <= 2:
         return space
-    kept = max(2, len(sizes) - step)
-    return space.restrict({"r": [sizes[i] for i in np.linspace(0, len(sizes) - 1, kept).round().astype(int)]})
+    kept = max(2, len(record.options) - step)
+    rows = np.linspace(0, len(record.options) - 1, kept).round().astype(int)
+    return space.restrict({record.name: [record.options[i] for i in rows]})
 
 
-def all_layers(space: Any) -> set[Layer]:
+def all_layers(space: Space) -> set[Layer]:
     """Every distinct layer of a space with `parts()`.
 
     Raises:
         InputError: the space has none.
     """
-    if not hasattr(space, "parts"):
+    if not isinstance(space, Compilable):
         raise InputError(
             f"space {space.name!r}: its networks have too many different layers to be timed one by one; choose a space "
             "of the mobile or the unified family"
@@ -136,7 +138,7 @@ def table_from(
     scale, offset, error, fits = 1.0, 0.0, {}, list[str]()
     if len(networks) >= ENOUGH:
         values = np.array([x.cin * x.size**2 + x.cout * x.size_out**2 for x in layers], float)
-        weights = np.array([params(x) for x in layers]) / 1e6
+        weights = np.array([x.params() for x in layers]) / 1e6
         paid = np.stack([-np.ones(len(names)), -values, weights], 1)
         alone, *each, _ = _coefficients((counts @ np.column_stack([net, paid]))[fitted], measured[fitted])
         if alone > LEAST:  # else the timings are noise, and the costs would be blown up

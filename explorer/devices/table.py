@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from explorer.core.errors import InputError
 from explorer.core.layer import Layer
-from explorer.devices.base import LONGEST, LayerDevice, Provenance
+from explorer.core.operators import Linear
+from explorer.devices.base import LARGEST, LayerDevice, Provenance
+from explorer.devices.kinds import KINDS, DeviceFile, DeviceKind
+from explorer.devices.quantities import LATENCY, MILLISECONDS
 
 
 def block_key(layer: Layer, image: int | None = None) -> str:
     """The key of a block: its signature, behind the size of the images where it was measured for that size alone."""
     return layer.signature if image is None else f"r{image} {layer.signature}"
+
+
+class TableFile(DeviceFile):
+    """The JSON of a block table; see `BlockTable`."""
+
+    kind: Literal["table"]
+    blocks: dict[str, float] = Field(default_factory=dict)
+    scale: float = Field(1.0, gt=0, le=1e9)
+    offset: float = Field(0.0, ge=0, le=LARGEST)
+    interpolates: bool = False
+    uncounted: list[str] = Field(default_factory=list)
 
 
 class BlockTable(LayerDevice):
@@ -25,10 +41,11 @@ class BlockTable(LayerDevice):
     Args:
         name: the device's name.
         provenance: of the timings.
-        blocks: `block_key` -> milliseconds.
+        blocks: `block_key` -> price.
         scale, offset: fitted on whole networks, for what blocks timed alone miss.
         interpolates: a feature-map size between two measured ones is interpolated over its area, all else equal.
         uncounted: operators that the table's source leaves out of a network's sum.
+        unit, quantity: of the prices.
 
     Raises:
         InputError: no block, or a latency that is negative or no number.
@@ -36,12 +53,14 @@ class BlockTable(LayerDevice):
 
     def __init__(
         self, name: str, provenance: Provenance, blocks: Mapping[str, float], scale: float = 1.0, offset: float = 0.0,
-        interpolates: bool = False, uncounted: Sequence[str] = (),
+        interpolates: bool = False, uncounted: Sequence[str] = (), unit: str = MILLISECONDS, quantity: str = LATENCY,
     ) -> None:  # fmt: skip
-        super().__init__(name, "ms", provenance, scale, offset)
+        super().__init__(name, unit, provenance, scale, offset, quantity)
         for key, value in blocks.items():
-            if not 0 <= value <= LONGEST:
-                raise InputError(f"device {name!r}: block {key!r} has latency {value!r}; expected ms >= 0")
+            if not 0 <= value <= LARGEST:
+                raise InputError(
+                    f"device {name!r}: block {key!r} costs {value!r}; expected a number of {unit} from 0 to {LARGEST:g}"
+                )
         if not blocks:
             raise InputError(f"device {name!r}: blocks = {{}}: a block table needs at least one block")
         self.blocks, self.interpolates, self.uncounted = dict(blocks), interpolates, tuple(uncounted)
@@ -76,7 +95,7 @@ class BlockTable(LayerDevice):
     def _between(self, layer: Layer) -> float | None:
         """Interpolated latency, None where it would be a guess."""
         known, at = [], 0
-        if layer.op == "linear":
+        if isinstance(layer, Linear):
             pattern, at = rf"linear {layer.cin}-(\d{{1,6}}) 1px", layer.cout
             known = [(int(m[1]), ms) for key, ms in self.blocks.items() if (m := re.fullmatch(pattern, key))]
         elif self.interpolates:
@@ -88,3 +107,20 @@ class BlockTable(LayerDevice):
         if not known or not known[0][0] <= at <= known[-1][0]:
             return None
         return float(np.interp(at, [x for x, _ in known], [ms for _, ms in known]))
+
+
+def _read(file: TableFile) -> BlockTable:
+    return BlockTable(
+        file.name, file.provenance, file.blocks, file.scale, file.offset, file.interpolates, file.uncounted, file.unit,
+        file.quantity,
+    )  # fmt: skip
+
+
+def _write(device: BlockTable) -> dict[str, Any]:
+    return {
+        "scale": device.scale, "offset": device.offset, "interpolates": device.interpolates,
+        "uncounted": list(device.uncounted), "blocks": device.blocks,
+    }  # fmt: skip
+
+
+KINDS.register("table", DeviceKind(TableFile, BlockTable, _read, _write))

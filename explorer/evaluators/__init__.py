@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from explorer.core.lazy import lazy
 from explorer.evaluators.agreement import agreement, mean_rank
+from explorer.evaluators.kinds import EVALUATORS, EvaluatorKind
 from explorer.evaluators.ladder import ladder
 from explorer.evaluators.predictor import Predictor, PredictorConfig
 from explorer.evaluators.published import read_published
@@ -22,6 +23,7 @@ __getattr__ = lazy(__name__, {
 })  # fmt: skip
 
 __all__ = [
+    "EVALUATORS", "EvaluatorKind",
     "Predictor", "PredictorConfig", "RandomWeights", "ScoreConfig", "Scored",
     "SharedWeights", "Table", "TrainedAlone", "agreement", "append_scores", "ladder", "mean_rank", "probe_layers",
     "read_published", "read_scores", "score", "spread_sample",

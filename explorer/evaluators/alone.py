@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from explorer.core.architecture import as_codes
 from explorer.core.layer import Layer
-from explorer.core.parallel import spread
+from explorer.core.parallel import map_in_workers
 from explorer.core.protocols import Progress, SearchSpace, silent
 from explorer.data.datasets import Images
 from explorer.evaluators.shared_weights import accuracy
 from explorer.fast.threads import one_thread
+from explorer.spaces.base import configured
 from explorer.supernets import TrainConfig, build, train_network
 
 
@@ -35,8 +35,7 @@ class TrainedAlone:
         self, space: SearchSpace, images: Images, config: TrainConfig | None = None, seed: int = 0,
         jobs: int | None = None, progress: Progress = silent,
     ) -> None:  # fmt: skip
-        configure: Any = getattr(space, "for_images", None)  # a space of one's own may fit the images as it is
-        self.space = configure(images.channels, len(images.classes), images.size) if configure else space
+        self.space = configured(space, images.channels, len(images.classes), images.size)
         self.images, self.config, self.seed = images, config or TrainConfig(), seed
         self.jobs, self.progress = jobs, progress
 
@@ -44,7 +43,7 @@ class TrainedAlone:
         """(n, d) int8 -> (n,) validation accuracy in [0, 1]; what is the same network is trained once."""
         networks = [tuple(self.space.layers(row)) for row in self.space.canonical(as_codes(self.space, codes))]
         todo = list(dict.fromkeys(networks))
-        work = spread(trained_alone, todo, self.images, self.config, self.seed, jobs=self.jobs)
+        work = map_in_workers(trained_alone, todo, self.images, self.config, self.seed, jobs=self.jobs)
         found = dict(zip(todo, self.progress(work, len(todo), "training alone")))
         return np.array([found[layers] for layers in networks])
 

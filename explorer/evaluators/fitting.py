@@ -44,8 +44,10 @@ def fit_ensemble(bits: np.ndarray, accuracy: np.ndarray, config: Any, seed: int)
                 optimizer.step()
                 schedule.step()
         with torch.no_grad():
-            net[-1].weight.mul_(std)
-            net[-1].bias.mul_(std).add_(mean)
+            last = net[-1]
+            assert isinstance(last, nn.Linear)
+            last.weight.mul_(std)
+            last.bias.mul_(std).add_(mean)
         members.append(net.eval())
     return Ensemble(members)
 

@@ -60,16 +60,16 @@ class Predictor:
                 raise ValueError(f"half_width {self.half_width}")
             width = self._session.get_inputs()[0].shape[1]
         except Exception as error:
-            raise InputError(f"predictor.onnx is no predictor of ours: {first_line(error)}") from error
+            raise InputError(f"predictor.onnx is not a Pareto Explorer predictor: {first_line(error)}") from error
         first = space.canonical(np.zeros((1, len(space.decisions)), np.int8))
         bits = one_hot(space, first).shape[1]
         if width != bits:
             raise InputError(f"predictor.onnx reads {width} bits, but space {space.name!r} has {bits}")
         try:
             if not np.isfinite(self.evaluate(first)).all():
-                raise ValueError("it predicts what is no number")
+                raise ValueError("it predicts a value that is not a number")
         except Exception as error:
-            raise InputError(f"predictor.onnx is no predictor of ours: {first_line(error)}") from error
+            raise InputError(f"predictor.onnx is not a Pareto Explorer predictor: {first_line(error)}") from error
 
     @classmethod
     def open(cls, space: SearchSpace, path: str | Path) -> Predictor:

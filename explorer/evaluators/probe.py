@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from explorer.core.layer import Layer
+from explorer.core.operators import GlobalPool, Linear
 from explorer.data.datasets import Images
 from explorer.evaluators.linear_head import fit_head
 from explorer.evaluators.random_weights import pooled
@@ -27,7 +28,7 @@ def probe_layers(
         images: the classifiers are fitted on `train`, counted on `val`.
         train_images, val_images: how many.
     """
-    names = [layer.name for layer in layers if layer.op not in ("pool", "linear")]
+    names = [layer.name for layer in layers if not isinstance(layer, GlobalPool | Linear)]
     train, val = images.train.take(slice(0, train_images)), images.val.take(slice(0, val_images))
     network, found = copy.deepcopy(network), {}
     for name in names:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
 
 import numpy as np
 
 from explorer.core.errors import InputError
 from explorer.core.files import expanded, is_file
+from explorer.core.protocols import SearchSpace
 from explorer.core.tables import network_rows
 from explorer.evaluators.scoring import Scored
 
 VARIABLE = "EXPLORER_REFERENCE"
 
 
-def read_published(name: str, space: Any) -> Scored:
+def read_published(name: str, space: SearchSpace) -> Scored:
     """Architectures with their published accuracy.
 
     Args:
@@ -43,7 +43,7 @@ def read_published(name: str, space: Any) -> Scored:
         except (TypeError, ValueError):
             value = math.nan
         if not 0 <= value <= 1:
-            raise InputError(f"{where}: top1 = {row['top1']!r} is no percentage from 0 to 100")
+            raise InputError(f"{where}: top1 = {row['top1']!r} is not a percentage from 0 to 100")
         codes.append(network.choices)
         accuracy.append(value)
     return Scored(np.array(codes, np.int8), np.array(accuracy), np.full(len(codes), "published"))

@@ -24,15 +24,18 @@ from torch import Tensor, nn
 
 from explorer.core.architecture import as_codes
 from explorer.core.config import Settings, parse
-from explorer.core.errors import STUMBLES, InputError
+from explorer.core.errors import READ_ERRORS, InputError
 from explorer.core.files import expanded, read_json, write_text
 from explorer.core.layer import Layer
-from explorer.core.parallel import spread
+from explorer.core.operators import GlobalPool, Linear
+from explorer.core.parallel import map_in_workers
 from explorer.core.protocols import Progress, SearchSpace, silent
 from explorer.data.datasets import Images, Split
 from explorer.evaluators.linear_head import fit_head
+from explorer.spaces.base import configured
 from explorer.supernets.augment import to_float
-from explorer.supernets.plain import Network, build
+from explorer.supernets.building import build
+from explorer.supernets.plain import Network
 from explorer.supernets.training import TrainConfig, train_network
 
 BATCH = 250  # images per pass; batch norm uses their statistics, as running ones of random weights mean little
@@ -68,7 +71,9 @@ class RandomWeightsConfig(Settings):
     @model_validator(mode="after")
     def _trained(self) -> RandomWeightsConfig:
         if self.score == "loss" and self.train == "head":
-            raise ValueError("score 'loss' is of a training; with train 'head' there is none, choose from: error")
+            raise ValueError(
+                "score 'loss' needs a training (train 'bn' or 'all'); with train 'head' choose from: error"
+            )
         return self
 
 
@@ -110,8 +115,7 @@ class RandomWeights:
         progress: Progress = silent, **settings: Any,
     ) -> None:  # fmt: skip
         self.config = parse(RandomWeightsConfig, settings, "RandomWeights")
-        configure: Any = getattr(space, "for_images", None)  # a space of one's own may fit the images as it is
-        self.space = configure(images.channels, len(images.classes), images.size) if configure else space
+        self.space = configured(space, images.channels, len(images.classes), images.size)
         self.images, self.jobs, self.progress = images, jobs, progress
         self.cache = None if cache is None else expanded(cache)
         self.train = images.train.take(slice(0, self.config.train_images))
@@ -135,7 +139,7 @@ class RandomWeights:
         found = {name: score for name in set(names) if (score := self._read(name)) is not None}
         todo = {name: layers for name, layers in zip(names, networks) if name not in found}
         data = (self.train, self.val, self.images.mean, self.images.std, len(self.images.classes))
-        work = spread(score_network, list(todo.values()), *data, self.config, jobs=self.jobs)
+        work = map_in_workers(score_network, list(todo.values()), *data, self.config, jobs=self.jobs)
         for name, score in zip(todo, self.progress(work, len(todo), "ranking")):
             found[name] = score
             self._write(name, score)
@@ -154,10 +158,10 @@ class RandomWeights:
             slowness = known["slowness"]
             values = [float(known["error"]), float(known["stderr"]), 0.0 if slowness is None else float(slowness)]
             if not np.isfinite(values).all():
-                raise ValueError("a value is no number")
+                raise ValueError("a value is not a number")
             return RandomScore(values[0], values[1], 0.0, None if slowness is None else values[2])
-        except STUMBLES as error:
-            raise InputError(f"{str(path)!r} is no score of ours ({error}); delete it") from error
+        except READ_ERRORS as error:
+            raise InputError(f"{str(path)!r} is not a saved score ({error}); delete it") from error
 
     def _write(self, name: str, score: RandomScore) -> None:
         if self.cache is not None:
@@ -214,7 +218,7 @@ def feature_layers(layers: Sequence[Layer], which: str) -> list[str]:
     body = layers[:-1]
     if which == "last":
         return [body[-1].name]
-    by_size = {layer.size_out: layer.name for layer in body if layer.op not in ("pool", "linear")}
+    by_size = {layer.size_out: layer.name for layer in body if not isinstance(layer, GlobalPool | Linear)}
     return [*dict.fromkeys([*by_size.values(), body[-1].name])]
 
 
@@ -233,7 +237,7 @@ def _check(name: str, *splits: Split) -> None:
     for split in splits:
         x = split.images
         if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-            raise InputError(f"images {name!r} have pixels that are no numbers (NaN or infinite)")
+            raise InputError(f"images {name!r} have pixels that are not numbers (NaN or infinite)")
         if len(x) == 0:
             raise InputError(f"images {name!r} have an empty split")
         if len(torch.unique(split.labels)) < 2:

@@ -18,7 +18,7 @@ from explorer.core.architecture import Architecture, key_of
 from explorer.core.config import Settings
 from explorer.core.errors import InputError
 from explorer.core.files import read_limited
-from explorer.core.parallel import spread
+from explorer.core.parallel import map_in_workers
 from explorer.core.protocols import Evaluator, Progress, SearchSpace, silent
 from explorer.spaces.operators import option_counts, unique
 
@@ -88,7 +88,7 @@ def score(
 
 def evaluate_one_by_one(evaluator: Evaluator, codes: np.ndarray, progress: Progress) -> np.ndarray:
     """(n,) accuracies with progress."""
-    return np.array(list(progress(spread(_evaluate, list(codes), evaluator), len(codes), "scoring")), float)
+    return np.array(list(progress(map_in_workers(_evaluate, list(codes), evaluator), len(codes), "scoring")), float)
 
 
 def _evaluate(row: np.ndarray, evaluator: Evaluator) -> float:
@@ -109,7 +109,7 @@ def append_scores(
         with open(path, "a", encoding="utf-8", newline="") as file:
             if file.tell() == 0:
                 file.write(HEADER)
-            values = progress(spread(_evaluate, todo, evaluator), len(todo), "scoring")
+            values = progress(map_in_workers(_evaluate, todo, evaluator), len(todo), "scoring")
             for row, value in zip(todo, values):
                 file.write(f"{key_of(space, row)},{value:.6f},{source}\n")
                 file.flush()
@@ -151,7 +151,8 @@ def read_scores(path: Path, space: SearchSpace) -> Scored:
                 raise ValueError
             codes.append(Architecture.from_key(space, cells[0]).choices)
         except (ValueError, IndexError) as error:
-            raise InputError(f"{str(path)!r}, line {number}: {line[:80]!r} is no evaluation") from error
+            found = f"{str(path)!r}, line {number}: {line[:80]!r}"
+            raise InputError(f"{found}: expected columns key, accuracy (0 to 1), source") from error
         accuracy.append(value)
         source.append(cells[2])
     return Scored(np.array(codes, np.int8).reshape(-1, len(space.decisions)), np.array(accuracy), np.array(source))

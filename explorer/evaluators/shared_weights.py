@@ -1,19 +1,18 @@
 """Score architectures with inherited weights: cut out, recalibrate, count on images."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from explorer.core.architecture import as_codes
+from explorer.core.architecture import Architecture, as_codes
 from explorer.core.protocols import Progress, silent
 from explorer.data.datasets import Images, Split
 from explorer.supernets.augment import to_float
-from explorer.supernets.plain import Conv, MBConv, activation
-from explorer.supernets.recalibrate import recalibrate
+from explorer.supernets.plain import ACTIVATIONS, Conv, MBConv, Network, NormAct
+from explorer.supernets.recalibration import recalibrate
 from explorer.supernets.supernet import Supernet
 
 
@@ -36,9 +35,11 @@ class SharedWeights:
         self.supernet, self.images, self.calibration, self.progress = supernet, images, calibration, progress
         self.data = images.split(split).take(slice(0, limit))
 
-    def network(self, codes: Any) -> nn.Module:
+    def network(self, codes: Architecture | np.ndarray | Sequence[int]) -> Network:
         """The recalibrated plain network of one architecture."""
-        return recalibrate(self.supernet.subnet(codes), self.images, self.calibration)
+        network = self.supernet.subnet(codes)
+        recalibrate(network, self.images, self.calibration)
+        return network
 
     def evaluate(self, codes: np.ndarray | Sequence) -> np.ndarray:
         """(n, d) int8 -> (n,) accuracy in [0, 1]."""
@@ -62,21 +63,22 @@ def accuracy(network: nn.Module, data: Split, batch: int = 500) -> float:
 def fused(network: nn.Module) -> nn.Module:
     """Fold batch norm into the convolutions of a plain network, in place: the same outputs, sooner."""
     for block in network.modules():
-        if isinstance(block, Conv) and isinstance(block[-1], nn.BatchNorm2d):
-            block[-2], block[-1] = _plain(fuse_conv_bn_eval(block[-2], block[-1])), activation(block[-1].act)
+        if isinstance(block, Conv) and isinstance(block[-1], NormAct):
+            conv, norm = block[-2], block[-1]
+            assert isinstance(conv, nn.Conv2d)
+            block[-2], block[-1] = _plain(fuse_conv_bn_eval(conv, norm)), ACTIVATIONS[norm.act]()
         elif isinstance(block, MBConv):
             for name in ("expand", "depthwise", "project"):
                 conv, norm = getattr(block, name), getattr(block, f"{name}_norm")
                 if norm is not None and isinstance(conv, nn.Conv2d):
                     setattr(block, name, _plain(fuse_conv_bn_eval(conv, norm)))
-                    setattr(block, f"{name}_norm", activation(norm.act))
+                    setattr(block, f"{name}_norm", ACTIVATIONS[norm.act]())
     return network
 
 
 def _plain(conv: nn.Conv2d) -> nn.Conv2d:
     """An ordinary convolution with the same weights: the training form has no bias."""
-    plain = nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups
-    )
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+    plain = nn.Conv2d(**{name: getattr(conv, name) for name in names})
     plain.weight, plain.bias = conv.weight, conv.bias
     return plain.to(memory_format=torch.channels_last)

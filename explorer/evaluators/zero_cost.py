@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from explorer.core.layer import Layer
 from explorer.data.datasets import Split
 from explorer.supernets.augment import to_float
-from explorer.supernets.plain import Network, NormAct, build
+from explorer.supernets.building import build
+from explorer.supernets.plain import Network, NormAct
 
 IMAGES = 64
 

@@ -16,11 +16,13 @@ from explorer.core.errors import require_torch, unknown
 from explorer.core.files import empty_folder, hand_over, write_json, write_text
 from explorer.core.front import Candidate
 from explorer.core.protocols import Progress, silent
+from explorer.core.registry import Registry
 from explorer.exports.card import facts_of, readme
 from explorer.exports.check import ExportError, Run, compared, refuse_other
 from explorer.exports.onnx_files import run_onnx, write_int8, write_onnx
 from explorer.exports.original import Original, original_of
 from explorer.exports.torch_files import run_program, run_source, write_program, write_source
+from explorer.spaces import OnceForAll
 from explorer.study import Study
 
 __all__ = ["FORMATS", "ExportBundle", "ExportError", "export", "formats_of"]
@@ -36,6 +38,8 @@ class Format:
         write, run: see above; `run` is None where there is nothing to run.
         exact: has to give the original's logits.
         timed: its latency is measured.
+        possible: whether a study's networks can be written so.
+        untrained: written of a study without weights, unless formats are named.
     """
 
     title: str
@@ -44,19 +48,30 @@ class Format:
     run: Callable[[Path], Run] | None = None
     exact: bool = True
     timed: bool = False
+    possible: Callable[[Study], bool] = lambda study: True
+    untrained: bool = False
 
 
 def _write_ofa(original: Original, path: Path) -> None:
-    write_json(path, original.study.space.to_ofa(original.candidate.architecture))
+    space = original.study.space
+    assert isinstance(space, OnceForAll)
+    write_json(path, space.to_ofa(original.candidate.architecture))
 
 
-FORMATS = {
-    "onnx": Format("ONNX", ".onnx", write_onnx, run_onnx, timed=True),
-    "int8": Format("ONNX, int8", ".int8.onnx", write_int8, run_onnx, exact=False, timed=True),
-    "torch": Format("torch.export", ".pt2", write_program, run_program),
-    "source": Format("PyTorch source", ".py", write_source, run_source),
-    "ofa": Format("once-for-all JSON", ".ofa.json", _write_ofa),
-}
+FORMATS: Registry[Format] = Registry("format", "explorer.exports")
+FORMATS.register("onnx", Format("ONNX", ".onnx", write_onnx, run_onnx, timed=True, untrained=True))
+FORMATS.register("int8", Format(
+    "ONNX, int8", ".int8.onnx", write_int8, run_onnx, exact=False, timed=True,
+    possible=lambda study: study.origin.has_weights,
+))  # fmt: skip
+FORMATS.register("torch", Format("torch.export", ".pt2", write_program, run_program, untrained=True))
+FORMATS.register("source", Format(
+    "PyTorch source", ".py", write_source, run_source, possible=lambda study: not study.origin.enumerated
+))  # fmt: skip
+FORMATS.register("ofa", Format(
+    "once-for-all JSON", ".ofa.json", _write_ofa, possible=lambda study: isinstance(study.space, OnceForAll),
+    untrained=True,
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,8 +94,7 @@ class ExportBundle:
 
 def formats_of(study: Study) -> list[str]:
     """The formats that a study's networks can be exported to."""
-    fits = {"int8": study.has_weights, "source": not study.is_table, "ofa": hasattr(study.space, "to_ofa")}
-    return [name for name in FORMATS if fits.get(name, True)]
+    return [name for name, form in FORMATS.items() if form.possible(study)]
 
 
 def export(
@@ -106,7 +120,8 @@ def export(
         ExportError: the check failed; nothing was written.
     """
     possible = formats_of(study)
-    formats = list(formats or (["onnx"] if study.has_weights else [f for f in possible if f != "source"]))
+    usual = ["onnx"] if study.origin.has_weights else [name for name in possible if FORMATS[name].untrained]
+    formats = list(formats or usual)
     for name in formats:
         if name not in possible:
             raise unknown("format", name, possible)

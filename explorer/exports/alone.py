@@ -7,7 +7,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,13 +18,18 @@ from explorer.core.protocols import Progress, silent
 from explorer.devices import load_device
 from explorer.exports.check import compared, refuse_other
 from explorer.exports.onnx_files import onnx_bytes, run_onnx
+from explorer.spaces.base import configured
+from explorer.supernets.config import TrainConfig
+
+if TYPE_CHECKING:
+    from explorer.data import Images
 
 WEIGHTS = "trained from scratch, alone, on the training images"
 
 
 def train_alone(
-    architecture: Architecture, images: Any, out: str | Path, config: Any = None, seed: int = 0, checked: int = 1000,
-    progress: Progress = silent,
+    architecture: Architecture, images: Images, out: str | Path, config: TrainConfig | None = None, seed: int = 0,
+    checked: int = 1000, progress: Progress = silent,
 ) -> dict[str, Any]:  # fmt: skip
     """Train one network and write it as ONNX (checked on test images) and safetensors, with a card as JSON.
 
@@ -48,18 +53,16 @@ def train_alone(
     from safetensors.torch import save_file
 
     from explorer.evaluators.shared_weights import accuracy, fused
-    from explorer.supernets import TrainConfig, build, train_network
+    from explorer.supernets import build, train_network
     from explorer.supernets.augment import to_float
 
     out, config = empty_folder(out), config or TrainConfig()
-    space: Any = architecture.space
-    if hasattr(space, "for_images"):
-        space = space.for_images(images.channels, len(images.classes), images.size)
+    space = configured(architecture.space, images.channels, len(images.classes), images.size)
     layers = space.layers(architecture.choices)
     start = time.monotonic()
     network = train_network(build(layers, images.mean, images.std, seed), images, config, seed, progress)
     seconds = time.monotonic() - start
-    codes: Any = np.array([architecture.choices], np.int8)
+    codes = np.array([architecture.choices], np.int8)
     test = images.test.take(slice(0, checked))
     stem = f"alone-{space.name}-{architecture.key}"
     facts = {

@@ -28,7 +28,7 @@ def facts_of(original: Original, check: dict[str, float], formats: dict[str, dic
         "space": study.space.name, "decisions": candidate.architecture.values,
         "input": f"images: float32 (n, {data.channels}, {data.size}, {data.size}) in [0, 1]",
         "output": f"logits: float32 (n, {len(data.classes)})", "classes": data.classes,
-        f"accuracy_{study.accuracy_is}": candidate.accuracy, "accuracy_interval": list(candidate.interval),
+        f"accuracy_{study.origin.generated}": candidate.accuracy, "accuracy_interval": list(candidate.interval),
         "check": check, "formats": formats,
         "costs": {
             name: {"value": value, "unit": study.devices[name].unit, "provenance": str(study.devices[name].provenance)}

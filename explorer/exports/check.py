@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 TOLERANCE = 1e-4
 
-Run = Callable[[Any], np.ndarray]  # (n, c, h, w) float32 in [0, 1] -> (n, classes)
+Run = Callable[["Tensor"], np.ndarray]  # (n, c, h, w) float32 in [0, 1] -> (n, classes)
 
 
 class ExportError(RuntimeError):
     """The exported network is not the original one."""
 
 
-def compared(exported: Run, network: Any, x: Any, labels: Any) -> dict[str, float]:
+def compared(exported: Run, network: nn.Module, x: Tensor, labels: Tensor | None) -> dict[str, float]:
     """Run an exported and the original network on the same images.
 
     Args:

@@ -9,7 +9,7 @@ import warnings
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from explorer.core.files import write_bytes
 from explorer.exports.check import Run
 from explorer.exports.original import Original
 from explorer.study import fingerprint
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 CALIBRATION, CHOICE, PIECE = 512, 1000, 64  # training images, validation images, images of one pass
 COPIES = 8  # at most, of a network's file
@@ -35,7 +38,7 @@ def write_onnx(original: Original, path: Path) -> None:
     write_bytes(path, onnx_bytes(original.fused(), data.channels, data.size, facts))
 
 
-def onnx_bytes(network: Any, channels: int, size: int, facts: dict[str, str]) -> bytes:
+def onnx_bytes(network: nn.Module, channels: int, size: int, facts: dict[str, str]) -> bytes:
     """A network in evaluation mode as a checked ONNX file.
 
     Args:
@@ -77,7 +80,7 @@ def write_int8(original: Original, path: Path) -> None:
     from explorer.supernets.augment import to_float
 
     study = original.study
-    if not study.has_weights:
+    if not study.origin.has_weights:
         raise InputError(f"format 'int8' needs training images to calibrate on; study {study.name!r} has none")
     val = study.images.val.take(slice(0, CHOICE))
     images, labels = to_float(val.images), val.labels.numpy()
@@ -127,7 +130,7 @@ def run_onnx(path: Path) -> Run:
 
     session = open_session(str(path))
 
-    def run(x: Any) -> np.ndarray:
+    def run(x: Tensor) -> np.ndarray:
         return np.asarray(session.run(None, {"images": x.numpy()})[0])
 
     return run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explorer.core.errors import InputError
 from explorer.core.front import Candidate
@@ -13,8 +13,9 @@ from explorer.core.protocols import Progress, silent
 from explorer.exports.tuning import fine_tuned
 from explorer.study import Study
 
-INHERITED = "inherited from the study's supernet, batch norm recalibrated, no further training"
-OWN = "its own, trained alone after the pruning"
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 UNTRAINED = "untrained: random weights in the architecture's shape; train it, or give a checkpoint with --weights"
 CHECKPOINT = "sliced from the checkpoint {0!r} of the published supernet, batch norm as it is there"
 TUNED = (
@@ -38,10 +39,10 @@ class Original:
 
     study: Study
     candidate: Candidate
-    network: Any
+    network: nn.Module
     weights: str
-    images: Any
-    labels: Any
+    images: Tensor
+    labels: Tensor | None
     prefix: str = ""
     tuning: dict[str, float] = field(default_factory=dict)
 
@@ -50,7 +51,7 @@ class Original:
         """Of file names."""
         return f"{self.prefix}{self.study.name}-{self.candidate.key}"
 
-    def fused(self) -> Any:
+    def fused(self) -> nn.Module:
         """A copy with batch norm folded into the convolutions."""
         from explorer.evaluators.shared_weights import fused
 
@@ -76,20 +77,20 @@ def original_of(
     """
     x, labels = _check_images(study, images)
 
-    def made(network: Any, weights: str, prefix: str = "", **tuning: Any) -> Original:
+    def made(network: nn.Module, weights: str, prefix: str = "", **tuning: Any) -> Original:
         return Original(study, candidate, network, weights, x, labels, prefix, **tuning)
 
     if not 0 <= fine_tune <= 100:
         raise InputError(f"fine_tune = {fine_tune!r}; choose from 0 to 100 epochs")
-    if study.has_weights:
+    if study.origin.has_weights:
         if weights is not None:
             raise InputError(f"weights {str(weights)!r}: study {study.name!r} has weights of its own")
-        network = study.network(candidate.architecture)
+        network: nn.Module = study.network(candidate.architecture)
         if fine_tune:
             network, tuning = fine_tuned(study, network, fine_tune, progress)
-            before = OWN if study.is_table else INHERITED.partition(",")[0]
+            before = study.origin.exported.partition(", batch norm")[0]
             return made(network, TUNED.format(before, fine_tune), "tuned-", tuning=tuning)
-        return made(network, OWN if study.is_table else INHERITED)
+        return made(network, study.origin.exported)
     if fine_tune:
         raise InputError(f"fine_tune = {fine_tune}: study {study.name!r} has no images to train on")
     data = study.manifest.data
@@ -105,7 +106,7 @@ def original_of(
     return made(network.eval(), UNTRAINED, "untrained-")
 
 
-def _settle(network: Any, x: Any) -> None:
+def _settle(network: nn.Module, x: Tensor) -> None:
     """Give the batch norms of a network the statistics of some images: random weights alone let signals vanish."""
     import torch
 
@@ -118,12 +119,12 @@ def _settle(network: Any, x: Any) -> None:
         norm.momentum = 0.1
 
 
-def _check_images(study: Study, count: int) -> tuple[Any, Any]:
+def _check_images(study: Study, count: int) -> tuple[Tensor, Tensor | None]:
     import torch
 
     from explorer.supernets.augment import to_float
 
-    if study.has_weights:
+    if study.origin.has_weights:
         data = study.images.test.take(slice(0, count))
         return to_float(data.images), data.labels
     about = study.manifest.data

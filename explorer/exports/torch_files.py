@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import io
 import pprint
+import textwrap
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from explorer.core.errors import InputError
 from explorer.core.files import write_bytes, write_text
+from explorer.core.layer import Layer
+from explorer.core.operators import MBConv
 from explorer.exports.check import Run
 from explorer.exports.original import Original
 
-MARK = "FACTS: dict = {}"
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+HEAD = '''"""An exported network in plain PyTorch, which needs torch and safetensors. Keep the weights file beside it.
+
+network = load()
+logits = network(images)  # images: float32 (n, channels, height, width) in [0, 1] -> (n, classes)
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn'''
+TAIL = '''
+def load(weights: str | Path = Path(__file__).with_suffix(".safetensors")) -> Network:
+    """The network with its weights, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    layers = [SimpleNamespace(**layer) for layer in FACTS["layers"]]
+    network = Network(layers, Preprocess(FACTS["mean"], FACTS["std"], FACTS["size"]))
+    network.load_state_dict(load_file(weights))
+    return network.eval()
+'''
 
 
 def write_program(original: Original, path: Path) -> None:
@@ -42,26 +74,45 @@ def run_program(path: Path) -> Run:
 
 
 def write_source(original: Original, path: Path) -> None:
-    """`standalone.py` with this network's facts in it, and the weights beside it as safetensors."""
+    """Plain PyTorch that needs nothing of this package, and the weights beside it as safetensors.
+
+    Raises:
+        InputError: an operator of another package whose module is not a class or function with a source of its own.
+    """
     from safetensors.torch import save
 
     data = original.study.manifest.data
     layers = original.study.space.layers(original.candidate.architecture)
-    unused = ("mixed", "places", "size")
     facts = {
         "study": original.study.name, "architecture": original.candidate.key, "weights": original.weights,
         "classes": list(data.classes), "mean": list(data.mean), "std": list(data.std), "size": layers[0].size,
-        "layers": [
-            {k: v for k, v in asdict(layer).items() if k not in unused} | {"depthwise": layer.depthwise}
-            for layer in layers
-        ],
+        "layers": [_facts_of(layer) for layer in layers],
     }  # fmt: skip
-    text = Path(__file__).with_name("standalone.py").read_text(encoding="utf-8")
-    before, after = text.split(MARK)
-    written = "FACTS: dict = " + pprint.pformat(facts, width=118, compact=True, sort_dicts=False)
+    written = "FACTS: dict[str, Any] = " + pprint.pformat(facts, width=118, compact=True, sort_dicts=False)
     weights = {k: v.contiguous() for k, v in original.network.state_dict().items()}
-    write_text(path, before + written + after)
+    write_text(path, "\n\n".join([HEAD, _modules(layers), written, TAIL]))
     write_bytes(path.with_suffix(".safetensors"), save(weights))
+
+
+def _facts_of(layer: Layer) -> dict[str, Any]:
+    """What a module reads of its layer; of a block also its depthwise convolutions."""
+    facts = {"op": layer.op} | asdict(layer)
+    return facts | ({"depthwise": layer.depthwise} if isinstance(layer, MBConv) else {})
+
+
+def _modules(layers: Sequence[Layer]) -> str:
+    """The source of `supernets.plain` less its head, and of modules that other packages registered."""
+    from explorer.supernets import plain
+
+    _, _, body = inspect.getsource(plain).partition("from torch import Tensor, nn\n")
+    pieces = [body.strip("\n")]
+    for op in dict.fromkeys(layer.op for layer in layers):
+        module: Any = plain.MODULES[op]
+        if module.__module__ != plain.__name__:
+            if module.__name__ == "<lambda>":
+                raise InputError(f"operator {op!r}: to be exported as source, its module must be a class or a function")
+            pieces.append(textwrap.dedent(inspect.getsource(module)).strip())
+    return "\n\n\n".join(pieces)
 
 
 def run_source(path: Path) -> Run:
@@ -74,10 +125,10 @@ def run_source(path: Path) -> Run:
     return _run(module.load())
 
 
-def _run(network: Any) -> Run:
+def _run(network: nn.Module) -> Run:
     import torch
 
-    def run(x: Any) -> np.ndarray:
+    def run(x: Tensor) -> np.ndarray:
         with torch.no_grad():
             out: np.ndarray = network(x).numpy()
         return out

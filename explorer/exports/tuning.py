@@ -7,11 +7,15 @@ Dean 2015: small networks learn more from it than from labels alone). They are a
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from explorer.core.config import read_toml
 from explorer.core.protocols import Progress, silent
 from explorer.study import Study
+from explorer.supernets.config import TrainConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 TEACHERS = 8
 SHARE = 0.5  # of their say
@@ -21,8 +25,8 @@ SQUARE = 2 / 7  # of an image's side
 
 
 def fine_tuned(
-    study: Study, network: Any, epochs: int, progress: Progress = silent, seed: int | None = None
-) -> tuple[Any, dict[str, float]]:
+    study: Study, network: nn.Module, epochs: int, progress: Progress = silent, seed: int | None = None
+) -> tuple[nn.Module, dict[str, float]]:
     """The network after some epochs on the training images, and what they changed.
 
     Args:
@@ -46,17 +50,15 @@ def fine_tuned(
     return network, {"epochs": epochs, "val_before": before, "val_after": accuracy(network, images.val)}
 
 
-def schedule(study: Study, epochs: int) -> Any:
+def schedule(study: Study, epochs: int) -> TrainConfig:
     """The `TrainConfig` of a fine-tuning: the supernet's, but for the learning rate and, in a long one, the squares."""
-    from explorer.supernets import TrainConfig
-
     trained = read_toml(study.folder / "recipe.toml").get("supernet", {})
     same = {k: trained[k] for k in ("flip", "shift", "cutout", "batch", "weight_decay") if k in trained}
     square = {"cutout": round(SQUARE * study.manifest.data.size)} if epochs >= LONG else {}
     return TrainConfig(epochs=epochs, lr=LR, label_smoothing=0, **same | square)
 
 
-def soft_labels(study: Study, mirrored: bool, progress: Progress = silent) -> Any:
+def soft_labels(study: Study, mirrored: bool, progress: Progress = silent) -> Tensor:
     """(n, classes) float32 probabilities of the training images: half their label, half the teachers' mean.
 
     Args:

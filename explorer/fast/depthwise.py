@@ -12,9 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numba import njit, prange
-from torch import Tensor, nn
+from torch import Tensor
 
-from explorer.fast.threads import spread
+from explorer import fast
+from explorer.fast.threads import set_threads
 
 CHUNKS = 8  # fixed, so that sums have one order whatever the number of threads
 OURS = 5  # kernel from which the compiled loop beats torch
@@ -83,7 +84,7 @@ def _to_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilatio
     if k < OURS:
         return _torch_backward(x, weight, gradient, stride, dilation, (False, True))[1]
     partial = np.zeros((CHUNKS, k * k, channels), np.float32)
-    spread(gradient.numel() * k * k)
+    set_threads(gradient.numel() * k * k)
     _weight_gradient(_nhwc(x), _nhwc(gradient), k, stride, dilation, partial)
     return torch.from_numpy(partial.sum(0)).t().reshape(channels, 1, k, k)
 
@@ -105,19 +106,13 @@ def _nhwc(x: Tensor) -> np.ndarray:
 
 def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
     """Depthwise convolution with "same" padding; x (n, c, h, w), weight (c, 1, k, k)."""
-    if x.device.type == "cpu" and x.dtype == torch.float32 and torch.is_grad_enabled() and x.requires_grad:
+    if applies(x):
         return _Depthwise.apply(x.contiguous(memory_format=torch.channels_last), weight, stride, dilation)
     pad = dilation * (weight.shape[-1] // 2)
     return F.conv2d(x, weight, stride=stride, padding=pad, dilation=dilation, groups=len(weight))
 
 
-class DepthwiseConv2d(nn.Conv2d):
-    """`nn.Conv2d` with one group per channel, "same" padding, and the fast backward pass."""
-
-    def __init__(self, channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
-        pad = dilation * (kernel // 2)
-        super().__init__(channels, channels, kernel, stride, pad, dilation, groups=channels, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, c, h', w')."""
-        return depthwise(x, self.weight, self.stride[0], self.dilation[0])
+def applies(x: Tensor) -> bool:
+    """In training on a CPU, in float32, where a gradient of the input is asked for."""
+    on = "depthwise" in fast.ON and x.device.type == "cpu" and x.dtype == torch.float32
+    return on and torch.is_grad_enabled() and x.requires_grad

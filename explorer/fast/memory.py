@@ -7,12 +7,14 @@ training step. The setting lasts for the process.
 import ctypes
 import sys
 
+from explorer import fast
+
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 
 
 def keep_memory() -> bool:
-    """Tell glibc to keep freed blocks; False where the C library has no such setting."""
-    if not sys.platform.startswith("linux"):
+    """Tell glibc to keep freed blocks; False where the C library has no such setting or `fast` is off."""
+    if "memory" not in fast.ON or not sys.platform.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt

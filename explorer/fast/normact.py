@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from numba import njit, prange
 from torch import Tensor, nn
 
-from explorer.fast.threads import spread
+from explorer import fast
+from explorer.fast.threads import set_threads
 
 CHUNKS = 8  # fixed, so that sums have one order whatever the number of threads
 BLOCK = 64  # rows summed in float32 before they are added in float64
@@ -22,7 +23,7 @@ ACTS = {"none": 0, "relu": 1, "hswish": 2}
 
 
 @njit(inline="always")
-def _activated(z: float, act: int) -> float:
+def _activated(z: Any, act: int) -> Any:
     if act == 0:
         y = z
     elif act == 1:
@@ -33,7 +34,7 @@ def _activated(z: float, act: int) -> float:
 
 
 @njit(inline="always")
-def _slope(z: float, act: int) -> float:
+def _slope(z: Any, act: int) -> Any:
     if act == 0:
         s = np.float32(1)
     elif act == 1:
@@ -134,13 +135,15 @@ class _NormAct(torch.autograd.Function):
     ) -> Tensor:
         c = x.shape[1]
         chosen = slice(c) if index is None else index.numpy()
-        mean, var = norm.running_mean.numpy(), norm.running_var.numpy()
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        mean, var, momentum = norm.running_mean.numpy(), norm.running_var.numpy(), norm.momentum or 0.0
         own_mean, own_var = mean[chosen], var[chosen]  # views, or copies where there is an index
         kept = np.empty((4, c))
         y = torch.empty_like(x, memory_format=torch.channels_last)
-        spread(x.numel())
+        set_threads(x.numel())
         _forward(
-            _rows(x), weight.detach().numpy()[chosen], bias.detach().numpy()[chosen], norm.eps, act, norm.momentum,
+            _rows(x), weight.detach().numpy()[chosen], bias.detach().numpy()[chosen], norm.eps, act, momentum,
             own_mean, own_var, kept, _rows(y)
         )  # fmt: skip
         if index is not None:
@@ -157,7 +160,7 @@ class _NormAct(torch.autograd.Function):
         g = g.contiguous(memory_format=torch.channels_last)
         to_x = g if owned else torch.empty_like(g)
         own = np.empty((2, c), np.float32)
-        spread(x.numel())
+        set_threads(x.numel())
         _backward(_rows(x), _rows(g), kept, act, _rows(to_x), own[0], own[1])
         whole = np.zeros((2, features), np.float32)
         whole[:, chosen] = own
@@ -176,10 +179,17 @@ def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = N
         owned: what uses the result makes its gradient anew and for this alone (a convolution does, a sum does not), so
             the gradient by x may be written over it.
     """
-    if norm.training and x.device.type == "cpu" and x.dtype == torch.float32:
+    if applies(x, norm):
         x = x.contiguous(memory_format=torch.channels_last)
         return _NormAct.apply(x, norm.weight, norm.bias, norm, ACTS[act], index, owned)
     chosen = slice(x.shape[1]) if index is None else index
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     mean, var, weight, bias = (v[chosen] for v in (norm.running_mean, norm.running_var, norm.weight, norm.bias))
     y = F.batch_norm(x, mean, var, weight, bias, norm.training, norm.momentum or 0.0, norm.eps)
     return y if act == "none" else F.relu(y) if act == "relu" else F.hardswish(y)
+
+
+def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
+    """In training mode on a CPU, in float32."""
+    return "normact" in fast.ON and norm.training and x.device.type == "cpu" and x.dtype == torch.float32

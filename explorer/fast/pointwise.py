@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from explorer import fast
 
 PARTS = 4  # of a weight gradient's sums
 
@@ -59,18 +61,12 @@ def pointwise(x: Tensor, weight: Tensor, cout: int | None = None) -> Tensor:
         weight: (C', C, 1, 1) with at least `cout` (None: all) filters of at least c channels.
     """
     cout = len(weight) if cout is None else cout
-    trained = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    if trained and x.device.type == "cpu" and x.dtype == torch.float32:
+    if applies(x, weight):
         return _Pointwise.apply(x.contiguous(memory_format=torch.channels_last), weight, cout)
     return F.conv2d(x, weight[:cout, : x.shape[1]])
 
 
-class PointwiseConv2d(nn.Conv2d):
-    """`nn.Conv2d` with kernel 1 and no bias, as a matrix product."""
-
-    def __init__(self, cin: int, cout: int) -> None:
-        super().__init__(cin, cout, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, cin, h, w) -> (n, cout, h, w)."""
-        return pointwise(x, self.weight)
+def applies(x: Tensor, weight: Tensor) -> bool:
+    """In training on a CPU, in float32."""
+    trained = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    return "pointwise" in fast.ON and trained and x.device.type == "cpu" and x.dtype == torch.float32

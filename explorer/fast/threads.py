@@ -13,12 +13,13 @@ from contextlib import contextmanager
 import numba
 import torch
 
+CORES: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 LARGE = 1 << 17  # operations from which a second thread pays
 
 
-def spread(work: int) -> None:
+def set_threads(work: int) -> None:
     """Set the threads of the loops that follow in this thread, by their number of operations."""
-    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS if work >= LARGE else 1)
+    numba.set_num_threads(CORES if work >= LARGE else 1)
 
 
 @contextmanager

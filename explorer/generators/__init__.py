@@ -1,26 +1,27 @@
 """Generators: budgets in, architectures out. Training needs torch; using one does not."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from explorer.core.errors import InputError, require_torch, unknown
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
+from explorer.devices import amount
 from explorer.devices.population import cheapest, dearest
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.enumeration import NAME as ENUMERATION
 from explorer.generators.enumeration import Enumeration
+from explorer.generators.methods import METHODS, Method
 from explorer.generators.open import open_generator
 from explorer.generators.ranking import by_accuracy, side_by_side
 from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.selection import Selection, select
+from explorer.generators.settings import MethodSettings
 
 LEAST = 100  # evaluations
-METHODS = ("expert", "pnag", "sgnas")
 
 
 def train_generator(
     space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], method: str = "pnag", seed: int = 0,
-    evaluations: int = 20_000, config: Any = None, progress: Progress = silent,
+    evaluations: int = 20_000, config: MethodSettings | None = None, progress: Progress = silent,
 ) -> BudgetGenerator:  # fmt: skip
     """Train a budget-conditioned generator.
 
@@ -28,7 +29,7 @@ def train_generator(
         space: the search space.
         evaluator: gives accuracy.
         devices: the costs it is conditioned on, all at once or any subset.
-        method: "expert" (ours), "pnag" or "sgnas" (published).
+        method: a name in `METHODS`: "expert" (ours), "pnag" or "sgnas" (published).
         seed: of everything.
         evaluations: about so many architectures are evaluated, at least 100.
         config: the method's settings, instead of those that go with `evaluations`.
@@ -38,8 +39,7 @@ def train_generator(
         InputError: unknown method, no device, one whose costs are all the same, too few evaluations.
         MissingExtra: without torch.
     """
-    if method not in METHODS:
-        raise unknown("generator", method, METHODS)
+    chosen = METHODS[method]
     if not devices:
         raise unknown("device", "(none)", ["at least one"])
     if evaluations < LEAST:
@@ -47,15 +47,19 @@ def train_generator(
     for device in devices:
         ends = [float(device.cost(space, end[None])[0]) for end in (cheapest(space, device), dearest(space, device))]
         if not 0 < ends[0] < ends[1]:
-            raise InputError(f"device {device.name!r}: networks cost {ends[0]:g} to {ends[1]:g}, which is no range")
+            raise InputError(f"device {device.name!r}: {_no_range(device, *ends)}, so cost cannot be a budget")
     require_torch("training a generator")
-    from explorer.generators.methods import TRAINERS
+    return chosen.train(space, evaluator, devices, config or chosen.settings.of(evaluations), seed, progress)
 
-    chosen = TRAINERS[method]
-    return chosen.train(space, evaluator, devices, config or chosen.of(evaluations), seed, progress)
+
+def _no_range(device: Device, low: float, high: float) -> str:
+    if low == high:
+        return f"every network costs {amount(device, low)}"
+    return f"networks cost {amount(device, low)} to {amount(device, high)}"
 
 
 __all__ = [
-    "ENUMERATION", "METHODS", "BudgetCode", "BudgetGenerator", "Enumeration", "Selection", "by_accuracy",
+    "ENUMERATION", "METHODS", "BudgetCode", "BudgetGenerator", "Enumeration", "Method", "MethodSettings", "Selection",
+    "by_accuracy",
     "open_generator", "select", "side_by_side", "train_generator",
 ]  # fmt: skip

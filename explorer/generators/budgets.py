@@ -30,15 +30,19 @@ class BudgetCode:
     anchors: int
 
     def __post_init__(self) -> None:
-        """
+        """Check the ranges.
+
         Raises:
-            ValueError: no device, ranges that are none, or too few or too many anchors.
+            ValueError: no device, an empty range, or too few or too many anchors.
         """
         ranges = len(self.devices) == len(self.low) == len(self.high) > 0 and all(
             0 < low < high < np.inf for low, high in zip(self.low, self.high)
         )
         if not ranges or not 2 <= self.anchors <= ANCHORS:
-            raise ValueError(f"{self.anchors} anchors from {self.low} to {self.high} of {self.devices} are no budgets")
+            raise ValueError(
+                f"{self.anchors} anchors from {self.low} to {self.high} for devices {self.devices}: expected 2 to "
+                f"{ANCHORS} anchors and, for every device, a range above 0"
+            )
 
     @property
     def width(self) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from explorer.core.errors import InputError
-from explorer.core.protocols import Device, Evaluator
+from explorer.core.protocols import Device, Evaluator, SearchSpace
 from explorer.generators.selection import Selection, select
+from explorer.spaces.base import Enumerable
 
 NAME = "enumeration"
 
@@ -25,8 +25,8 @@ class Enumeration:
 
     method, margin, parameters = NAME, 0.0, 0
 
-    def __init__(self, space: Any, evaluator: Evaluator, devices: Sequence[Device]) -> None:
-        if not hasattr(space, "enumerate"):
+    def __init__(self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device]) -> None:
+        if not isinstance(space, Enumerable):
             raise InputError(f"space {space.name!r} cannot be enumerated: it needs a trained generator")
         self.space, self.evaluator, self.devices = space, evaluator, list(devices)
         self.codes = space.enumerate()

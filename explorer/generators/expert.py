@@ -14,10 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import nn
 
-from explorer.core.config import Settings
 from explorer.core.onnx_mlp import mlp_graph
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.devices.population import cheapest, costs_of, dearest, overshoot
@@ -25,45 +23,8 @@ from explorer.evaluators.fitting import linear_layers
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.runtime import BudgetGenerator
+from explorer.generators.settings import ExpertConfig
 from explorer.spaces.operators import active, cross, mutate, option_counts
-
-
-class ExpertConfig(Settings):
-    """How experts are improved and imitated.
-
-    Attributes:
-        anchors: of the budget code, per device.
-        pool: random networks among which the first experts are found.
-        budgets: fixed budgets, each with its own expert.
-        rounds: of improving and imitating.
-        mutation: per decision.
-        neighbours: budgets that share what they are offered.
-        steps: gradient steps per round, each of `batch` budgets; three times as many in the last fifth of the rounds.
-        slack: an expert also answers for limits up to this share above its own.
-        feasible: share of raw networks inside their budget to aim at.
-    """
-
-    anchors: int = Field(16, ge=2, le=1000)
-    pool: int = Field(4000, ge=16, le=1_000_000)
-    budgets: int = Field(4096, ge=16, le=1_000_000)
-    rounds: int = Field(300, ge=1, le=1_000_000)
-    mutation: float = Field(0.05, gt=0, lt=1)
-    neighbours: int = Field(6, ge=1, le=1000)
-    steps: int = Field(6, ge=1, le=100_000_000)
-    batch: int = Field(512, ge=8, le=100_000)
-    width: int = Field(384, ge=8, le=10_000)
-    depth: int = Field(3, ge=1, le=100)
-    lr: float = Field(2e-3, gt=0, le=1000)
-    slack: float = Field(0.015, ge=0, le=1000)
-    feasible: float = Field(0.95, gt=0, lt=1)
-
-    @classmethod
-    def of(cls, evaluations: int) -> ExpertConfig:
-        """Settings that evaluate about so many networks: fewer budgets and rounds, as many gradient steps."""
-        pool = int(np.clip(evaluations // 5, 16, 4000))
-        budgets = int(np.clip(evaluations // 50, 16, 4096))
-        rounds = max(1, (evaluations - pool) // budgets)
-        return cls(pool=pool, budgets=budgets, rounds=rounds, steps=max(6, 2000 // rounds))
 
 
 class Experts:

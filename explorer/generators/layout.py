@@ -1,17 +1,19 @@
 """A space's decisions as a map of rows and columns: what a convolutional generator reads and writes.
 
 One row per block or slot, one column per option of its decisions; a decision with fewer options than others of its
-letter leaves its first cells empty. For SGNAS's space this is the published map of 19 x 24.
+kind leaves its first cells empty. For SGNAS's space this is the published map of 19 x 24.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from explorer.core.protocols import SearchSpace
+from explorer.spaces.base import Decision, records_of
+
+LAST = 10**6  # a row number behind all places
 
 
 @dataclass(frozen=True)
@@ -38,34 +40,31 @@ class Layout:
 
 
 def layout(space: SearchSpace) -> Layout:
-    """The map of a space; decisions with other names than ours get a row of their own."""
-    counts = {name: len(options) for name, options in space.decisions.items()}
-    places = [_place(name) for name in counts]
-    letters: dict[str, int] = {}  # widest decision of every letter
-    for (_, kind), count in zip(places, counts.values()):
-        letters[kind[:1]] = max(letters.get(kind[:1], 0), count)
-    width = {kind: letters[kind[:1]] for _, kind in places}
-    kinds = {kind: sum(list(width.values())[:i]) for i, kind in enumerate(width)}
-    rows: dict[str, int] = {}
-    for row, _ in sorted(places, key=lambda place: _natural(place[0])):
-        rows.setdefault(row, len(rows))
-    columns, cells = sum(width.values()), []
-    for (row, kind), count in zip(places, counts.values()):
-        start = rows[row] * columns + kinds[kind] + width[kind] - count
-        cells += list(range(start, start + count))
-    return Layout(len(rows), columns, np.array(cells), tuple(counts.values()))
+    """The map of a space: a row per place, a column group per kind of decision and part; what has no place has a row of
+    its own, behind the others."""
+    records = records_of(space)
+    deepest = max((len(record.place) for record in records), default=0)
+    widest: dict[str, int] = {}  # options of the widest decision of every kind
+    for record in records:
+        widest[record.kind] = max(widest.get(record.kind, 0), len(record.options))
+    starts: dict[tuple[str, int], int] = {}
+    columns = 0
+    for record in records:
+        if (record.kind, record.part) not in starts:
+            starts[record.kind, record.part] = columns
+            columns += widest[record.kind]
+    places = [_row(record, gene, deepest) for gene, record in enumerate(records)]
+    rows = {place: i for i, place in enumerate(sorted(set(places)))}
+    cells: list[int] = []
+    for place, record in zip(places, records):
+        count = len(record.options)
+        start = rows[place] * columns + starts[record.kind, record.part] + widest[record.kind] - count
+        cells += range(start, start + count)
+    return Layout(len(rows), columns, np.array(cells), tuple(len(record.options) for record in records))
 
 
-def _place(name: str) -> tuple[str, str]:
-    """Row and kind of a decision: "b3.2" is kind b2 of row 3, "k1.2" kind k of row 1.2, "d1" kind d of row 1.1."""
-    match = re.fullmatch(r"([a-z])(\d+)(?:\.(\d+))?", name)
-    if match is None:
-        return name, name
-    letter, first, second = match.groups()
-    if letter == "b":
-        return first, f"b{second}"
-    return f"{first}.{second or 1}", letter
-
-
-def _natural(row: str) -> tuple:
-    return tuple(int(part) if part.isdigit() else 10**6 for part in row.split("."))
+def _row(record: Decision, gene: int, deepest: int) -> tuple[int, ...]:
+    """A stage's own decision stands in the row of its first slot."""
+    if not record.place:
+        return (LAST, gene)
+    return record.place + (1,) * (deepest - len(record.place))

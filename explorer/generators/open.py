@@ -9,15 +9,8 @@ from pathlib import Path
 from explorer.core.errors import InputError, first_line
 from explorer.core.onnx_session import metadata_of
 from explorer.core.protocols import Device, Evaluator, SearchSpace
-from explorer.generators.controller import ControllerGenerator
-from explorer.generators.one_pass import OnePassGenerator, PriorGenerator
+from explorer.generators.methods import METHODS
 from explorer.generators.runtime import BudgetGenerator
-
-KINDS: dict[str, type[BudgetGenerator]] = {
-    "pnag": ControllerGenerator,
-    "expert": OnePassGenerator,
-    "sgnas": PriorGenerator,
-}
 
 
 def open_generator(
@@ -39,7 +32,8 @@ def open_generator(
     data = model if isinstance(model, bytes) else Path(model).read_bytes()
     try:
         about = json.loads(metadata_of(data)["generator"])
-        kind = KINDS[about["method"]]
+        kind = METHODS[about["method"]].runtime
     except Exception as error:
-        raise InputError(f"not a generator of ours: {first_line(error)}") from error
+        where = "" if isinstance(model, bytes) else f"{str(model)!r} "
+        raise InputError(f"{where}is not a Pareto Explorer generator: {first_line(error)}".strip()) from error
     return kind(space, data, evaluator, devices, weights)

@@ -14,49 +14,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from explorer.core.config import Settings
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.devices.population import cheapest, costs_of, overshoot
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.controller_graph import controller_graph
+from explorer.generators.evaluated import EvaluatedNetworks
 from explorer.generators.finishing import finished, smallest_margin
-from explorer.generators.known import Known
-from explorer.generators.rewards import Reward, scalar_reward
+from explorer.generators.rewards import scalar_reward
 from explorer.generators.runtime import BudgetGenerator
+from explorer.generators.settings import PnagConfig
+from explorer.spaces.base import records_of
 from explorer.spaces.operators import active, one_hot, option_counts, written
-
-
-class PnagConfig(Settings):
-    """How the evaluator and the controller are trained.
-
-    Attributes:
-        anchors: budgets with an embedding of their own, per device.
-        evaluations: architectures that the accuracy comes from, half random, half proposed by the policy.
-        ranker_steps: gradient steps of the evaluator before the policy starts; then two per iteration.
-        iterations: policy-gradient steps, each of `requests` budgets with `draws` architectures.
-        entropy: weight of the entropy bonus at the start; it falls to a hundredth.
-        imitation: weight of learning from the best architecture known for a request, beside the policy gradient;
-            0 is the published method.
-        reward: of a draw: "dominance" over the other draws of its request (the method), or for comparison the scalar
-            rewards of MnasNet and TuNAS, for which every draw is evaluated.
-    """
-
-    evaluations: int = Field(20_000, ge=2, le=1_000_000_000)
-    anchors: int = Field(10, ge=2, le=1000)
-    ranker_steps: int = Field(1000, ge=1, le=10_000_000)
-    ranker_lr: float = Field(1e-3, gt=0)
-    iterations: int = Field(400, ge=1, le=10_000_000)
-    requests: int = Field(48, ge=2, le=100_000)
-    draws: int = Field(20, ge=2, le=10_000)
-    lr: float = Field(1e-2, gt=0, le=1000)
-    entropy: float = Field(0.5, ge=0, le=1e6)
-    imitation: float = Field(1.0, ge=0, le=1e6)
-    reward: Reward = "dominance"
-    feasible: float = Field(0.97, gt=0, lt=1, description="share of raw networks inside their budget to aim at")
-
 
 # (n, tokens) choices so far, zeros behind them -> (n, tokens) bool: which of them matter
 Activity = Callable[[np.ndarray], np.ndarray]
@@ -141,31 +111,25 @@ def dominance(accuracy: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np
 
 
 def tokens_of(space: SearchSpace) -> tuple[list[int], list[int], list[int]]:
-    """Order of decisions and their kinds: per stage its depth, then expansion and kernel layer by layer.
+    """Order of decisions and their kinds: from the image to the classes; in the mobile family per stage its depth, then
+    expansion and kernel slot by slot. What has no place comes last.
 
     Returns:
         genes (token -> gene), kinds (token -> kind), options (kind -> number of options).
     """
+    records = records_of(space)
 
-    def place(item: tuple[int, str]) -> tuple:
-        gene, name = item
-        stage, _, slot = name.lstrip("dek").partition(".")
-        if name[:1] in "dek" and stage.isdigit():
-            return (0, int(stage), int(slot or 0), "dek".index(name[0]), gene)
-        return (1, 0, 0, 0, gene)
+    def order(gene: int) -> tuple[bool, tuple[int, ...], str, int, int]:
+        record = records[gene]
+        return (not record.place, record.place, record.kind if record.place else "", record.part, gene)
 
-    names = list(space.decisions)
-    genes = [gene for gene, _ in sorted(enumerate(names), key=place)]
-    known: dict[tuple, int] = {}
-    kinds = []
-    for gene in genes:
-        name = names[gene]
-        kind = (name.rstrip("0123456789."), tuple(space.decisions[name]))
-        kinds.append(known.setdefault(kind, len(known)))
-    return genes, kinds, [len(values) for _, values in known]
+    genes = sorted(range(len(records)), key=order)
+    known: dict[tuple[str, tuple], int] = {}
+    kinds = [known.setdefault((records[gene].kind, records[gene].options), len(known)) for gene in genes]
+    return genes, kinds, [len(options) for _, options in known]
 
 
-class _Population(Known):
+class _Population(EvaluatedNetworks):
     """Everything evaluated so far, with the one-hot that the evaluator reads."""
 
     def __init__(self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device]) -> None:
@@ -173,7 +137,7 @@ class _Population(Known):
         self.bits = torch.zeros(0)
 
     def add(self, codes: np.ndarray) -> np.ndarray:
-        """See `Known.add`."""
+        """See `EvaluatedNetworks.add`."""
         new = super().add(codes)
         if len(new):
             bits = torch.from_numpy(one_hot(self.space, new))

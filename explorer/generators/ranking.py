@@ -8,6 +8,7 @@ import pandas as pd
 
 from explorer.core.front import hypervolume, kendall_tau, nondominated
 from explorer.core.protocols import Device, SearchSpace
+from explorer.devices import is_target
 from explorer.devices.population import costs_of
 from explorer.generators.runtime import BudgetGenerator
 
@@ -15,12 +16,12 @@ BUDGETS, DRAWS = 300, 16
 
 
 def held_out_budgets(space: SearchSpace, devices: Sequence[Device], n: int = BUDGETS, seed: int = 303) -> np.ndarray:
-    """(n, m) limits on what has a latency: half bound one target, half all of them, up to 30 % above a random network.
+    """(n, m) limits on targets: half bound one target, half all of them, up to 30 % above a random network.
 
-    A study without latencies is bounded by its counts.
+    A study without targets is bounded by its counts.
     """
     rng = np.random.default_rng(seed)
-    targets = [i for i, device in enumerate(devices) if device.unit == "ms"] or list(range(len(devices)))
+    targets = [i for i, device in enumerate(devices) if is_target(device)] or list(range(len(devices)))
     costs = costs_of(space, devices, space.sample(n, rng)) * (1 + 0.3 * rng.random((n, len(devices))))
     limits = np.full((n, len(devices)), np.nan)
     for row in range(n):

@@ -76,7 +76,7 @@ class BudgetGenerator(ABC):
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"not a generator of ours: {first_line(error)}") from error
+            raise InputError(f"not a Pareto Explorer generator: {first_line(error)}") from error
         if genes != len(space.decisions):
             raise InputError(
                 f"this generator makes {genes} decisions, but space {space.name!r} has {len(space.decisions)}"
@@ -89,7 +89,7 @@ class BudgetGenerator(ABC):
         try:
             self.draw(np.full((1, len(self.devices)), np.nan), np.random.default_rng(0), 2)
         except Exception as error:
-            raise InputError(f"not a generator of ours: {first_line(error)}") from error
+            raise InputError(f"not a Pareto Explorer generator: {first_line(error)}") from error
 
     @abstractmethod
     def _setup(self, about: dict[str, Any]) -> int:

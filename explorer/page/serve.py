@@ -62,7 +62,7 @@ def address(port: int | None = None, host: str = "127.0.0.1", base: str = "/", t
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         raise InputError(
-            f"host {host!r} is no address; choose from: 127.0.0.1, 0.0.0.0, an address of this machine"
+            f"host {host!r} is not an IP address; choose from: 127.0.0.1, 0.0.0.0, an address of this machine"
         ) from None
     made = token or (None if local else secrets.token_urlsafe(24))
     return Address(free_port(port, host), host, base, made)
@@ -72,7 +72,7 @@ def free_port(port: int | None, host: str = "127.0.0.1") -> int:
     """The port asked for, or any free one.
 
     Raises:
-        InputError: out of range or taken, or the host is no address of this machine.
+        InputError: out of range or taken, or the host is not an address of this machine.
     """
     if port is not None and not 1 <= port <= 65535:
         raise InputError(f"port = {port}; choose from 1 to 65535")

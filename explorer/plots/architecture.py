@@ -27,7 +27,7 @@ def describe(layers: Sequence[Layer]) -> str:
     for layer in layers:
         stage, dot, _ = layer.name.partition(".")
         if dot:
-            stages.setdefault(stage.replace("stage", "stage "), []).append(block_words(layer))
+            stages.setdefault(stage.replace("stage", "stage "), []).append(layer.words())
     return "\n".join(f"{stage}: {', '.join(_short(blocks))}" for stage, blocks in stages.items())
 
 
@@ -36,14 +36,6 @@ def _short(blocks: Sequence[str]) -> list[str]:
     if len(blocks) <= MANY:
         return list(blocks)
     return [f"{count} x {words}" for words, count in Counter(blocks).most_common()]
-
-
-def block_words(layer: Layer) -> str:
-    """Kernel and expansion of a block, for example "k5 e3"; another operator by its name and kernel, as "conv k3"."""
-    if layer.op != "mbconv":
-        return f"{layer.op} k{layer.kernel}" if layer.kernel > 1 or layer.op == "conv" else layer.op
-    kernels = "+".join(str(k) for k, _ in layer.depthwise)
-    return f"k{kernels} e{layer.mid / layer.cin:.3g}"
 
 
 def architecture_svg(layers: Sequence[Layer], shares: np.ndarray, device: str) -> str:
@@ -55,10 +47,10 @@ def architecture_svg(layers: Sequence[Layer], shares: np.ndarray, device: str) -
         shares: (len(layers),) of the cost on `device`.
         device: named in the caption.
     """
-    tallest = max(_channels(layer) for layer in layers)
+    tallest = max(layer.widest for layer in layers)
     pieces, x = [], GAP
     for layer, share in zip(layers, shares):
-        height = 14 + (HEIGHT - 14) * np.sqrt(_channels(layer) / tallest)
+        height = 14 + (HEIGHT - 14) * np.sqrt(layer.widest / tallest)
         pieces.append(_block(layer, x, TOP + HEIGHT - height, height, float(share), float(shares.max())))
         x += WIDTH + GAP
     total, bottom = x, TOP + HEIGHT + 62
@@ -76,7 +68,7 @@ def difference_svg(a: Sequence[Layer], b: Sequence[Layer], names: tuple[str, str
     """Two networks one above the other, aligned by block; blocks that differ are outlined, missing ones are dashed."""
     order = _aligned(a, b)
     by_name = [{layer.name: layer for layer in layers} for layers in (a, b)]
-    tallest = max(_channels(layer) for layer in (*a, *b))
+    tallest = max(layer.widest for layer in (*a, *b))
     pieces, differing = [], []
     for row, (own, other) in enumerate((by_name, by_name[::-1])):
         top = 18 + row * (HEIGHT // 2 + 40)
@@ -123,8 +115,8 @@ def _small_block(layer: Layer | None, name: str, x: float, base: float, tallest:
             f'<rect x="{x}" y="{base - 16}" width="{WIDTH}" height="16" rx="3" '
             f'fill="none" {stroke} stroke-dasharray="4 3"/></g>'
         )
-    height = 14 + (HEIGHT // 2 - 14) * np.sqrt(_channels(layer) / tallest)
-    words = block_words(layer) if "." in layer.name else layer.name
+    height = 14 + (HEIGHT // 2 - 14) * np.sqrt(layer.widest / tallest)
+    words = layer.words() if "." in layer.name else layer.name
     return (
         f'<g><title>{escape(layer.name)}: {escape(layer.signature)}</title><rect x="{x}" y="{base - height:.1f}" '
         f'width="{WIDTH}" height="{height:.1f}" rx="3" fill="{_colour(layer)}" {stroke}/>'
@@ -137,14 +129,10 @@ def _colour(layer: Layer) -> str:
     return STAGE_COLOURS[(int(found[1]) - 1) % len(STAGE_COLOURS)] if found else "#BBBBBB"
 
 
-def _channels(layer: Layer) -> int:
-    return max(layer.mid, layer.cout)
-
-
 def _block(layer: Layer, x: float, y: float, height: float, share: float, most: float) -> str:
     dot, colour = "." in layer.name, _colour(layer)
     middle, base = x + WIDTH / 2, TOP + HEIGHT
-    words = block_words(layer).split() if dot else [layer.name]
+    words = layer.words().split() if dot else [layer.name]
     size = f'<text x="{middle}" y="{y - 3:.1f}" text-anchor="middle" font-size="8" opacity="0.75">{_size(layer)}</text>'
     title = f"{layer.name}: {layer.signature}, {share:.1%} of the cost"
     lines = "".join(

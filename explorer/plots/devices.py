@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from explorer.core.front import kendall_tau
+from explorer.core.protocols import Device, SearchSpace
 from explorer.devices import error_of
 from explorer.plots.front import BLUE, CONFIG, GREEN, GREY, ORANGE, figure_layout
 
@@ -50,14 +50,14 @@ def agreement_figure(device: str, hardware: str, predicted: np.ndarray, measured
     return figure
 
 
-def rank_table(space: Any, codes: np.ndarray, devices: Sequence[Any]) -> pd.DataFrame:
+def rank_table(space: SearchSpace, codes: np.ndarray, devices: Sequence[Device]) -> pd.DataFrame:
     """Kendall's tau of every two devices on the same architectures: 1 where they rank them alike."""
     costs = [device.cost(space, codes) for device in devices]
     names = [device.name for device in devices]
     return pd.DataFrame([[round(kendall_tau(a, b), 2) for b in costs] for a in costs], index=names, columns=names)
 
 
-def costs_figure(space: Any, codes: np.ndarray, x: Any, devices: Sequence[Any]) -> go.Figure:
+def costs_figure(space: SearchSpace, codes: np.ndarray, x: Device, devices: Sequence[Device]) -> go.Figure:
     """Up to three devices' costs over those of another, each relative to its own mean."""
     against = x.cost(space, codes)
     traces = []

@@ -17,7 +17,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explorer.core.front import Candidate
+from explorer.core.front import Candidate, Front
+from explorer.devices import quantity_of
+from explorer.plots.study_view import StudyView
 
 # Okabe and Ito's colours, told apart by colour-blind readers too
 GREY, BLUE, ORANGE, GREEN, PINK = "#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -65,7 +67,7 @@ class FrontInfo:
     """What the chart of one device shows; accuracies in per cent.
 
     Attributes:
-        device, unit: of the x axis.
+        device, unit, quantity: of the x axis.
         hovered: devices and units whose costs a hover card gives.
         evaluated: every evaluated network; front: those that no other beats; searched: the searched front, predicted.
         provenance: of the device's numbers.
@@ -75,6 +77,7 @@ class FrontInfo:
 
     device: str
     unit: str
+    quantity: str
     hovered: tuple[tuple[str, str], ...]
     evaluated: Points
     front: Points
@@ -120,23 +123,23 @@ class Marks:
     searched: bool = True
 
 
-def front_info(study: Any, device: str) -> FrontInfo:
+def front_info(study: StudyView, device: str) -> FrontInfo:
     """Collect what the chart of a study's device shows."""
     table, front, searched = study.evaluations, study.front(device), study.searched(device)
     names = list(dict.fromkeys([*study.targets, device]))
     columns, best = table[names].to_numpy(), 100 * front["accuracy"].to_numpy()
     return FrontInfo(
-        device, study.devices[device].unit, tuple((n, study.devices[n].unit) for n in names),
+        device, study.devices[device].unit, quantity_of(study.devices[device]),
+        tuple((n, study.devices[n].unit) for n in names),
         Points(table[device].to_numpy(), 100 * table["accuracy"].to_numpy(), list(table["key"]), columns),
         Points(front[device].to_numpy(), best, list(front["key"]), front[names].to_numpy()),
         Points(searched[device].to_numpy(float), 100 * searched["predicted"].to_numpy(float), list(searched["key"]),
                searched[[device]].to_numpy(float)),
-        str(study.devices[device].provenance), "measured" if study.has_weights else "predicted",
-        study.accuracy_is,
+        str(study.devices[device].provenance), study.origin.evaluated, study.origin.generated,
     )  # fmt: skip
 
 
-def front_points(front: Any) -> Points:
+def front_points(front: Front) -> Points:
     """A `Front` of one device as points."""
     keys = [candidate.key for candidate in front]
     return Points(front.costs[:, 0], 100 * front.accuracy, keys, front.costs)
@@ -144,10 +147,10 @@ def front_points(front: Any) -> Points:
 
 def axis_title(info: FrontInfo) -> str:
     """Quantity, unit and provenance of the x axis."""
-    what, known = "latency" if info.unit == "ms" else "count", len(info.evaluated.cost)
+    known = len(info.evaluated.cost)
     drawn = len(info.drawn.cost)
     note = "" if drawn == known else f"; {drawn:,} of {known:,} networks are drawn, the others lie behind them"
-    return f"{info.device}: {what} [{info.unit}]<br><sub>{escape(info.provenance)}{note}</sub>"
+    return f"{info.device}: {info.quantity} [{info.unit}]<br><sub>{escape(info.provenance)}{note}</sub>"
 
 
 def budget_line(info: FrontInfo, budget: float | None) -> tuple[list[float], list[float]]:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import plotly.graph_objects as go
 
 from explorer.core.files import read_json
 from explorer.plots.front import figure_layout
+from explorer.plots.study_view import StudyView
 
 GRANULARITIES = ("operation", "filter", "weight")
 
 
-def pruning_rounds(family: Any) -> pd.DataFrame:
+def pruning_rounds(family: StudyView) -> pd.DataFrame:
     """A row per round: round, stage, size (share of the parameters) and what is left of every granularity."""
     rounds = read_json(family.folder / "pruning.json")["rounds"]
     return pd.DataFrame([{k: r[k] for k in ("round", "stage", "size")} | r["remaining"] for r in rounds])
 
 
-def pruning_cells(family: Any) -> pd.DataFrame:
+def pruning_cells(family: StudyView) -> pd.DataFrame:
     """A row per network and cell: the share of every granularity that is left there (of filters and weights, in what
     still runs)."""
     networks = read_json(family.folder / "pruning.json")["networks"]

@@ -15,13 +15,16 @@ import pandas as pd
 
 from explorer.core.errors import InputError
 from explorer.core.files import is_folder, read_limited, write_text
+from explorer.core.front import Candidate
+from explorer.devices import amount
 from explorer.plots import CONFIG, architecture_svg, describe, front_figure, front_info
+from explorer.plots.study_view import StudyView
 
 BUDGETS = 60  # per target
 TEMPLATE = Path(__file__).with_name("report.html")
 
 
-def write_report(study: Any, out: str | Path | None = None, generator: str | None = None) -> Path:
+def write_report(study: StudyView, out: str | Path | None = None, generator: str | None = None) -> Path:
     """Write the report of a study.
 
     Args:
@@ -58,7 +61,7 @@ def write_report(study: Any, out: str | Path | None = None, generator: str | Non
     return path
 
 
-def report_data(study: Any, generator: str | None = None) -> dict[str, Any]:
+def report_data(study: StudyView, generator: str | None = None) -> dict[str, Any]:
     """What the page's script reads: per target a figure and the answers to `BUDGETS` budgets; drawings by key."""
     name = study.generator(generator).method
     targets: dict[str, Any] = {}
@@ -83,8 +86,8 @@ def report_data(study: Any, generator: str | None = None) -> dict[str, Any]:
             networks.setdefault(candidate.key, _network(study, candidate))
             networks[candidate.key]["drawings"].setdefault(target, _drawing(study, candidate, target))
     return {
-        "accuracy_is": study.accuracy_is,
-        "weights_are": study.weights_are,
+        "accuracy_is": study.origin.generated,
+        "weights_are": study.origin.weights,
         "generator": name,
         "config": CONFIG,
         "targets": targets,
@@ -92,12 +95,11 @@ def report_data(study: Any, generator: str | None = None) -> dict[str, Any]:
     }
 
 
-def _network(study: Any, candidate: Any) -> dict[str, Any]:
+def _network(study: StudyView, candidate: Candidate) -> dict[str, Any]:
     layers = study.space.layers(candidate.architecture)
     measured = study.measured_accuracy.get(candidate.key)
     costs = [
-        [name, f"{candidate.costs[name]:.4g} {device.unit}", str(device.provenance)]
-        for name, device in study.devices.items()
+        [name, amount(device, candidate.costs[name]), str(device.provenance)] for name, device in study.devices.items()
     ]
     return {
         "words": describe(layers),
@@ -107,12 +109,12 @@ def _network(study: Any, candidate: Any) -> dict[str, Any]:
     }
 
 
-def _drawing(study: Any, candidate: Any, target: str) -> str:
+def _drawing(study: StudyView, candidate: Candidate, target: str) -> str:
     layers = study.space.layers(candidate.architecture)
     return architecture_svg(layers, study.devices[target].shares(layers), target)
 
 
-def _card(study: Any) -> str:
+def _card(study: StudyView) -> str:
     return (
         read_limited(study.folder / "README.md") if "README.md" in study.manifest.files else "This study has no card."
     )

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from explorer.core.layer import Layer
+from explorer.core.operators import Add, Conv, GlobalPool, Linear, MBConv, Pooling
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ def operations_of(layers: Sequence[Layer]) -> dict[str, Operation]:
     readers = Counter(source for layer in layers for source in layer.inputs)
     found = {}
     for layer in layers:
-        if layer.op == "mbconv" and layer.residual:
+        if isinstance(layer, MBConv) and layer.residual:
             found[layer.name] = Operation(layer.name, (layer.name,), layer.name, f"mbconv k{layer.kernel}")
-        if layer.op != "add":
+        if not isinstance(layer, Add):
             continue
         for last in layer.inputs:
             chain, name = [], last
-            while readers[name] == 1 and by_name[name].op not in ("add", "concat"):
+            while readers[name] == 1 and not by_name[name].many_inputs:
                 chain.append(name)
                 sources = by_name[name].inputs
                 if len(sources) != 1:
@@ -54,11 +55,13 @@ def operations_of(layers: Sequence[Layer]) -> dict[str, Operation]:
 
 
 def _kind(chain: Sequence[Layer]) -> str:
-    widest = max(chain, key=lambda x: (x.kernel, x.dilation))
-    pooled = [x.op for x in chain if x.op in ("avgpool", "maxpool")]
+    dilation = {x.name: x.dilation if isinstance(x, Conv) else 1 for x in chain}
+    widest = max(chain, key=lambda x: (x.kernel, dilation[x.name]))
+    pooled = [x.op for x in chain if isinstance(x, Pooling)]
     if pooled or widest.kernel == 1:
         return f"{pooled[0]} {widest.kernel}" if pooled else "skip"
-    return f"conv k{widest.kernel}" + " dilated" * (widest.dilation > 1) + f" x{sum(x.kernel > 1 for x in chain)}"
+    dilated = " dilated" * (dilation[widest.name] > 1)
+    return f"conv k{widest.kernel}{dilated} x{sum(x.kernel > 1 for x in chain)}"
 
 
 def without(layers: Sequence[Layer], gone: Collection[str], operations: dict[str, Operation]) -> list[Layer]:
@@ -79,7 +82,7 @@ def without(layers: Sequence[Layer], gone: Collection[str], operations: dict[str
                 instead[layer.name] = instead.get(source, source)
             continue
         inputs = tuple(instead.get(source, source) for source in layer.inputs)
-        if layer.op == "add":
+        if isinstance(layer, Add):
             inputs = tuple(source for source in inputs if source not in dead)
             if not inputs:
                 raise ValueError(f"sum {layer.name!r} would have no input")
@@ -104,7 +107,7 @@ def prefix(layers: Sequence[Layer], last: str, classes: int) -> list[Layer]:
     body = layers[: ends + 1]
     c, size = body[-1].cout, body[-1].size_out
     head = [
-        Layer("pool", c, c, size, name=f"{last}.pool", inputs=(last,)),
-        Layer("linear", c, classes, 1, name=f"{last}.classifier", inputs=(f"{last}.pool",)),
+        GlobalPool(c, c, size, name=f"{last}.pool", inputs=(last,)),
+        Linear(c, classes, 1, name=f"{last}.classifier", inputs=(f"{last}.pool",)),
     ]
     return read_only([*body, *head])

@@ -15,8 +15,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from explorer.core.layer import Layer
-from explorer.devices.counts import params
+from explorer.core.errors import InputError
+from explorer.core.layer import OPERATORS, Layer
+from explorer.core.operators import (
+    Add,
+    Concat,
+    Conv,
+    Factorized,
+    GlobalPool,
+    Linear,
+    MBConv,
+    Norm,
+    Pooling,
+    Scatter,
+    Zero,
+)
 from explorer.pruning.cutting import Margins
 from explorer.pruning.gates import Gate, Unit, WeightMask
 from explorer.pruning.graph import operations_of, read_only, without
@@ -24,6 +37,7 @@ from explorer.pruning.masks import Masks, alive, kept, matrices
 from explorer.supernets.plain import Network
 
 GRANULARITIES = ("operation", "filter", "weight")
+KNOWN = (Add, Concat, Conv, Factorized, GlobalPool, Linear, MBConv, Norm, Pooling, Scatter, Zero)
 
 
 class MaskedNetwork(nn.Module):
@@ -41,6 +55,12 @@ class MaskedNetwork(nn.Module):
 
     def __init__(self, layers: Sequence[Layer], network: Network, granularities: Collection[str]) -> None:
         super().__init__()
+        for layer in layers:
+            if not isinstance(layer, KNOWN):
+                raise InputError(
+                    f"layer {layer.name!r} is a {layer.op}, which pruning does not know how to make smaller; choose a "
+                    f"network of {', '.join(sorted(kind.op for kind in OPERATORS.values() if issubclass(kind, KNOWN)))}"
+                )
         self.layers, self.granularities = list(layers), tuple(granularities)
         self.network = network
         self.operations = operations_of(layers)
@@ -50,7 +70,7 @@ class MaskedNetwork(nn.Module):
         self._gates: dict[str, Any] = {}
         self._weights: dict[str, dict[str, Any]] = {}  # layer -> tensor name -> convolution
         for layer in layers:
-            if layer.op in ("conv", "norm", "factorized", "mbconv") and layer.inputs:
+            if isinstance(layer, Conv | Norm | Factorized | MBConv) and layer.inputs:
                 self._dress(layer, owner.get(layer.name, layer.name))
 
     def _dress(self, layer: Layer, owner: str) -> None:
@@ -60,19 +80,19 @@ class MaskedNetwork(nn.Module):
         module: Any = self.network.block(layer.name)
         ends = owner == layer.name and searched
         by_filter = "filter" in self.granularities
-        if layer.op == "mbconv":
+        if isinstance(layer, MBConv):
             expands = by_filter and layer.mid != layer.cin  # else its middle channels are the input's
             module.depthwise_norm = Gate(module.depthwise_norm, unit, layer.mid, expands, False)
             module.project_norm = Gate(module.project_norm, unit, layer.cout, False, ends)
             self._gates[layer.name] = module.depthwise_norm
-        elif layer.op == "norm":
+        elif isinstance(layer, Norm):
             self.network.blocks[_safe(layer.name)] = Gate(module, unit, layer.cout, False, ends)
             self._gates[layer.name] = self.network.block(layer.name)
-        elif layer.op == "factorized":  # its halves stay equal, so no filter of it goes
+        elif isinstance(layer, Factorized):  # its halves stay equal, so no filter of it goes
             module.norm = self._gates[layer.name] = Gate(module.norm, unit, layer.cout, False, ends)
-        elif layer.bn and layer.act == "none" and layer.groups == 1:
+        elif isinstance(layer, Conv) and layer.bn and layer.act == "none" and layer.groups == 1:
             module[-1] = self._gates[layer.name] = Gate(module[-1], unit, layer.cout, by_filter, ends)
-        if "weight" in self.granularities and layer.op != "norm":
+        if "weight" in self.granularities and not isinstance(layer, Norm):
             self._weights[layer.name] = {}
             for name, conv in convolutions(layer, module):
                 parametrize.register_parametrization(conv, "weight", WeightMask(conv.weight, unit), unsafe=True)
@@ -147,7 +167,7 @@ class MaskedNetwork(nn.Module):
 
     def _cost(self, layer: Layer) -> Tensor:
         gate = self._gates.get(layer.name)
-        full = torch.tensor(float(params(layer)))
+        full = torch.tensor(float(layer.params()))
         return full if gate is None or gate.filters is None else full * 2 * torch.sigmoid(gate.filters).mean()
 
     @torch.no_grad()
@@ -248,11 +268,11 @@ def _weight_margin(conv: Any) -> np.ndarray:
 
 def convolutions(layer: Layer, module: Any) -> Iterator[tuple[str, Any]]:
     """(name, module) of every convolution whose weights may be masked; names as in `masks.matrices`."""
-    if layer.op == "mbconv":
+    if isinstance(layer, MBConv):
         names = ["expand", "depthwise", "project"]
-    elif layer.op == "factorized":
+    elif isinstance(layer, Factorized):
         names = ["even", "odd"]
-    elif layer.op == "conv":
+    elif isinstance(layer, Conv):
         names = ["1" if layer.before != "none" else "0"]
     else:
         return

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from explorer.core.layer import Layer
+from explorer.core.operators import Concat, Conv, Factorized, Linear, MBConv, Norm
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Alive:
         if not layer.inputs:
             return np.ones(layer.cin, bool)
         parts = [self.out[source] for source in layer.inputs]
-        return np.concatenate(parts) if layer.op == "concat" else np.logical_or.reduce(parts)
+        return np.concatenate(parts) if isinstance(layer, Concat) else np.logical_or.reduce(parts)
 
 
 def alive(layers: Sequence[Layer], filters: Mapping[str, np.ndarray]) -> Alive:
@@ -59,9 +60,9 @@ def alive(layers: Sequence[Layer], filters: Mapping[str, np.ndarray]) -> Alive:
     for layer in layers:
         own = filters.get(layer.name)
         came = found.into(layer)
-        if layer.op in ("conv", "factorized", "linear", "mbconv") and layer.groups == 1:
+        if isinstance(layer, Factorized | Linear | MBConv) or (isinstance(layer, Conv) and layer.groups == 1):
             out = np.ones(layer.cout, bool)
-            if layer.op == "mbconv":
+            if isinstance(layer, MBConv):
                 found.mid[layer.name] = _middle(layer, own)
                 own = None
         else:
@@ -70,7 +71,7 @@ def alive(layers: Sequence[Layer], filters: Mapping[str, np.ndarray]) -> Alive:
     return found
 
 
-def _middle(layer: Layer, own: np.ndarray | None) -> np.ndarray:
+def _middle(layer: MBConv, own: np.ndarray | None) -> np.ndarray:
     """As many middle as input channels mean that there is no expansion; a block that has one must not look so."""
     mid = np.ones(layer.mid, bool) if own is None else own.copy()
     if mid.sum() == layer.cin != layer.mid:
@@ -88,14 +89,14 @@ def remaining(layers: Sequence[Layer], masks: Masks) -> int:
 
 def _count(layer: Layer, weights: Mapping[str, np.ndarray], channels: Alive) -> int:
     came, out = channels.into(layer), channels.out[layer.name]
-    if layer.op == "linear":
+    if isinstance(layer, Linear):
         return (int(came.sum()) + 1) * layer.cout
-    if layer.op == "norm":
+    if isinstance(layer, Norm):
         return 2 * int(out.sum())
-    if layer.op in ("conv", "factorized"):
+    if isinstance(layer, Conv | Factorized):
         own = sum(kept(rows, cols, size, weights.get(name)) for name, rows, cols, size in matrices(layer, came, out))
-        return own + 2 * int(out.sum()) * layer.bn
-    if layer.op == "mbconv":
+        return own + 2 * int(out.sum()) * (layer.bn if isinstance(layer, Conv) else True)
+    if isinstance(layer, MBConv):
         mid = channels.mid[layer.name]
         total = sum(kept(rows, cols, size, weights.get(n)) for n, rows, cols, size in matrices(layer, came, out, mid))
         m = int(mid.sum())
@@ -108,12 +109,13 @@ def matrices(
     layer: Layer, came: np.ndarray, out: np.ndarray, mid: np.ndarray | None = None
 ) -> list[tuple[str, np.ndarray, np.ndarray | None, int]]:
     """Every weight of a layer: its name in the built module, rows and columns alive (None: depthwise), kernel."""
-    if layer.op == "factorized":
+    if isinstance(layer, Factorized):
         first = layer.cout // 2
         return [("even", out[:first], came, 1), ("odd", out[first:], came, 1)]
-    if layer.op == "conv":
+    if isinstance(layer, Conv):
         name = "1" if layer.before != "none" else "0"
         return [(name, out, None if layer.groups > 1 else came, layer.kernel)]
+    assert isinstance(layer, MBConv)
     assert mid is not None
     expand = [("expand", mid, came, 1)] if layer.mid != layer.cin else []
     return [*expand, ("depthwise", mid, None, layer.kernel), ("project", out, mid, 1)]

@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from explorer.core.layer import Layer
+from explorer.core.operators import Add, Conv, Factorized, Linear, MBConv, Norm, Scatter
 from explorer.pruning.gates import Gate
 from explorer.pruning.masked import MaskedNetwork, convolutions
 from explorer.pruning.masks import Alive, alive
-from explorer.supernets.plain import Network, build
+from explorer.supernets.building import build
+from explorer.supernets.plain import Network
 
 WeightMasks = dict[str, dict[str, np.ndarray]]
 
@@ -67,19 +69,19 @@ def carve(masked: MaskedNetwork) -> Carved:
         module: Any = plain.block(layer.name)
         new: Any = network.block(layer.name)
         weights = masked.masks.weights.get(layer.name, {})
-        if layer.op == "linear":
+        if isinstance(layer, Linear):
             new.weight.copy_(module.weight[:, came])
             new.bias.copy_(module.bias)
-        elif layer.op == "norm":
+        elif isinstance(layer, Norm):
             _norm(module, new, out)
-        elif layer.op == "factorized":
+        elif isinstance(layer, Factorized):
             masks[layer.name] = {}
             for name, conv in convolutions(layer, module):
                 getattr(new, name).weight.copy_(conv.weight[:, came])
                 if name in weights:
                     masks[layer.name][name] = weights[name][:, came.numpy()]
             _norm(module.norm, new.norm, out)
-        elif layer.op == "conv":
+        elif isinstance(layer, Conv):
             masks[layer.name] = {}
             for name, conv in convolutions(layer, module):
                 columns = came if layer.groups == 1 else torch.tensor([0])
@@ -88,7 +90,7 @@ def carve(masked: MaskedNetwork) -> Carved:
                     masks[layer.name][name] = weights[name][out.numpy()][:, columns.numpy()]
             if layer.bn:
                 _norm(module[-1], new[-1], out)
-        elif layer.op == "mbconv":
+        elif isinstance(layer, MBConv):
             masks[layer.name] = _mbconv(by_name[layer.name], module, new, _index(channels.mid[layer.name]), weights)
     return Carved(layers, network.eval(), {name: tensors for name, tensors in masks.items() if tensors})
 
@@ -99,13 +101,13 @@ def smaller(layers: Sequence[Layer], channels: Alive) -> list[Layer]:
     for layer in layers:
         out = channels.out[layer.name]
         inputs = layer.inputs
-        if layer.op == "add":
+        if isinstance(layer, Add):
             inputs = tuple(_scattered(found, source, channels.out[source], out) for source in layer.inputs)
         cin, cout = int(channels.into(layer).sum()), int(out.sum())
         changed = replace(layer, cin=cin, cout=cout, inputs=inputs)
-        if layer.op == "mbconv":
+        if isinstance(changed, MBConv):
             changed = replace(changed, mid=int(channels.mid[layer.name].sum()))
-        elif layer.groups > 1:
+        elif isinstance(changed, Conv) and changed.groups > 1:
             changed = replace(changed, groups=cout)
         found.append(changed)
     return found
@@ -117,7 +119,7 @@ def _scattered(found: list[Layer], source: str, own: np.ndarray, node: np.ndarra
     before = next(layer for layer in reversed(found) if layer.name == source)
     places = tuple(int(i) for i in np.flatnonzero(own[node]))
     name = f"{source}.scatter"
-    found.append(Layer("scatter", before.cout, int(node.sum()), before.size_out, name=name, inputs=(source,),
+    found.append(Scatter(before.cout, int(node.sum()), before.size_out, name=name, inputs=(source,),
                        places=places))  # fmt: skip
     return name
 

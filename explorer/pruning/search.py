@@ -24,7 +24,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from explorer.core.config import Settings
-from explorer.core.errors import STUMBLES, InputError, first_line
+from explorer.core.errors import READ_ERRORS, InputError, first_line
 from explorer.core.files import read_json, write_bytes, write_text
 from explorer.core.layer import Layer
 from explorer.core.protocols import Progress, silent
@@ -36,8 +36,9 @@ from explorer.pruning.masked import GRANULARITIES, MaskedNetwork, cell_of
 from explorer.pruning.masks import Masks, remaining
 from explorer.pruning.removal import Carved, carve
 from explorer.supernets.augment import augment
+from explorer.supernets.building import build, initialise
 from explorer.supernets.checkpoint import load_tensors
-from explorer.supernets.plain import Classifier, Network, build, initialise
+from explorer.supernets.plain import Classifier, Network
 
 LAMBDA = (1e-6, 1.0)  # the least and the highest weight of the size loss
 
@@ -82,7 +83,9 @@ class PruneConfig(Settings):
     @classmethod
     def _descending(cls, sizes: tuple[float, ...]) -> tuple[float, ...]:
         if not sizes or any(not 0 < s <= 1 for s in sizes) or list(sizes) != sorted(set(sizes), reverse=True):
-            raise ValueError(f"sizes {list(sizes)} are no descending shares above 0 and up to 1")
+            raise ValueError(
+                f"sizes {list(sizes)}: expected descending shares above 0 and up to 1, such as [1, 0.5, 0.1]"
+            )
         return sizes
 
     @field_validator("granularities")
@@ -348,7 +351,7 @@ class PruneSearch:
         about = read_json(folder / "search.json")
         try:
             self._restore(about, load_tensors(folder / Path(about["tensors"]).name))
-        except (RuntimeError, *STUMBLES) as error:
+        except (RuntimeError, *READ_ERRORS) as error:
             why = first_line(error)
             raise InputError(f"{str(folder)!r} holds no search that could go on: {why}; delete it") from error
 

@@ -22,7 +22,7 @@ from explorer.pruning.masked import convolutions
 from explorer.pruning.removal import Carved, WeightMasks
 from explorer.spaces.table import TableSpace
 from explorer.supernets import TrainConfig, build, recalibrate, train_network
-from explorer.supernets.plain import initialise
+from explorer.supernets.building import initialise
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def load_snapshot(path: Path) -> Snapshot:
     """Read it back.
 
     Raises:
-        InputError: it is none.
+        InputError: the file is not such a network.
     """
     masks: WeightMasks = {}
     state: dict[str, Any] = {}
@@ -87,7 +87,7 @@ def load_snapshot(path: Path) -> Snapshot:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{str(path)!r} is no snapshot of ours: {first_line(error)}") from error
+        raise InputError(f"{str(path)!r} is not a pruned network of Pareto Explorer: {first_line(error)}") from error
 
 
 def finish(

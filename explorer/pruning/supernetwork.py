@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from explorer.core.layer import Layer
+from explorer.core.operators import Add, AvgPool, Concat, Conv, Factorized, GlobalPool, Linear, MaxPool, Norm
 
 STEM = 3  # the stem has so many times the width
 KINDS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")
@@ -29,7 +30,7 @@ def cell_layers(
         stem_stride: 2 halves the size before the first cell, so that a step takes a quarter of the time.
     """
     widths = (width, 2 * width, 4 * width) if isinstance(width, int) else tuple(width)
-    chain = [Layer("conv", channels, STEM * widths[0], size, 3, stem_stride, name="stem")]
+    chain: list[Layer] = [Conv(channels, STEM * widths[0], size, 3, stem_stride, name="stem")]
     before = last = chain[0]
     stage = 1
     for i in range(depth):
@@ -39,9 +40,10 @@ def cell_layers(
         name = f"stage{stage}.{i + 1}"
         pixels = last.size_out
         halved = before.size_out != pixels
-        chain.append(Layer("factorized" if halved else "conv", before.cout, c, before.size_out, 1, 1 + halved,
-                           before="relu", name=f"{name}.in0", inputs=(before.name,)))  # fmt: skip
-        chain.append(Layer("conv", last.cout, c, pixels, 1, before="relu", name=f"{name}.in1", inputs=(last.name,)))
+        first = Factorized if halved else Conv
+        chain.append(first(before.cout, c, before.size_out, 1, 1 + halved, before="relu", name=f"{name}.in0",
+                           inputs=(before.name,)))  # fmt: skip
+        chain.append(Conv(last.cout, c, pixels, 1, before="relu", name=f"{name}.in1", inputs=(last.name,)))
         sources, sums = [f"{name}.in0", f"{name}.in1"], []
         for node in range(nodes):
             ends = []
@@ -54,19 +56,19 @@ def cell_layers(
                     ends.append(made[-1].name)
             sums.append(f"{name}.{node + 2}")
             out = (pixels - 1) // (1 + reduces) + 1
-            chain.append(Layer("add", c, c, out, joins=len(ends), name=sums[-1], inputs=tuple(ends)))
+            chain.append(Add(c, c, out, joins=len(ends), name=sums[-1], inputs=tuple(ends)))
             sources.append(sums[-1])
         wide = nodes * c
-        chain.append(Layer("concat", wide, wide, out, joins=nodes, name=f"{name}.out", inputs=tuple(sums)))
+        chain.append(Concat(wide, wide, out, joins=nodes, name=f"{name}.out", inputs=tuple(sums)))
         before, last = last, chain[-1]
-    chain.append(Layer("pool", last.cout, last.cout, last.size_out, name="pool", inputs=(last.name,)))
-    chain.append(Layer("linear", last.cout, classes, 1, name="classifier", inputs=("pool",)))
+    chain.append(GlobalPool(last.cout, last.cout, last.size_out, name="pool", inputs=(last.name,)))
+    chain.append(Linear(last.cout, classes, 1, name="classifier", inputs=("pool",)))
     return chain
 
 
 def stage_ends(layers: list[Layer], stages: int) -> list[str]:
     """Names of the layers behind which a search of so many stages puts its heads; the last one is the last cell."""
-    ends = [layer.name for layer in layers if layer.op == "concat"]
+    ends = [layer.name for layer in layers if isinstance(layer, Concat)]
     return [ends[(i + 1) * len(ends) // stages - 1] for i in range(stages)]
 
 
@@ -75,20 +77,20 @@ def _operation(kind: str, c: int, size: int, stride: int, name: str, source: str
     k = int(kernel or 1)
     if what == "skip":
         if stride == 2:
-            yield Layer("factorized", c, c, size, 1, 2, before="relu", name=name, inputs=(source,))
+            yield Factorized(c, c, size, 1, 2, before="relu", name=name, inputs=(source,))
         else:
-            yield Layer("norm", c, c, size, name=name, inputs=(source,))
+            yield Norm(c, c, size, name=name, inputs=(source,))
     elif what in ("avg", "max"):
-        pool = Layer(f"{what}pool", c, c, size, k, stride, name=f"{name}.pool", inputs=(source,))
+        pool = (AvgPool if what == "avg" else MaxPool)(c, c, size, k, stride, name=f"{name}.pool", inputs=(source,))
         yield pool
-        yield Layer("norm", c, c, pool.size_out, name=name, inputs=(pool.name,))
+        yield Norm(c, c, pool.size_out, name=name, inputs=(pool.name,))
     else:
         twice = what == "sep"
         for i in range(1 + twice):
             step = stride if i == 0 else 1
-            wide = Layer("conv", c, c, size, k, step, bn=False, groups=c, dilation=1 if twice else 2, before="relu",
+            wide = Conv(c, c, size, k, step, bn=False, groups=c, dilation=1 if twice else 2, before="relu",
                          name=f"{name}.dw{i}", inputs=(source,))  # fmt: skip
             yield wide
             size = wide.size_out
             source = name if i == twice else f"{name}.pw{i}"
-            yield Layer("conv", c, c, size, 1, name=source, inputs=(wide.name,))
+            yield Conv(c, c, size, 1, name=source, inputs=(wide.name,))

@@ -8,6 +8,8 @@ import numpy as np
 from explorer.core.errors import InputError, require, unknown
 from explorer.core.front import Front, make_front
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
+from explorer.core.registry import Registry
+from explorer.devices import amount
 from explorer.devices.population import costs_of, nearest, overshoot
 from explorer.searches.archive import Archive, Finished
 from explorer.searches.constrained import constrained
@@ -26,10 +28,12 @@ def _from_pymoo(name: str) -> Algorithm:
     return run
 
 
-ALGORITHMS: dict[str, Algorithm] = {
-    "memetic": memetic, "nsga2": _from_pymoo("nsga2"), "sms-emoa": _from_pymoo("sms-emoa"),
-    "spea2": _from_pymoo("spea2"), "random": random, "constrained": constrained,
-}  # fmt: skip
+ALGORITHMS: Registry[Algorithm] = Registry("algorithm", "explorer.searches")
+ALGORITHMS.register("memetic", memetic)
+for _name in ("nsga2", "sms-emoa", "spea2"):
+    ALGORITHMS.register(_name, _from_pymoo(_name))
+ALGORITHMS.register("random", random)
+ALGORITHMS.register("constrained", constrained)
 
 
 def search(
@@ -42,8 +46,8 @@ def search(
 
     Args:
         space, evaluator, devices: anybody's.
-        algorithm: "memetic" (ours), "nsga2", "sms-emoa", "spea2" (published, need pymoo), "constrained"
-            (once-for-all's, one run per budget) or "random".
+        algorithm: a name in `ALGORITHMS`: "memetic" (ours), "nsga2", "sms-emoa", "spea2" (published, need pymoo),
+            "constrained" (once-for-all's, one run per budget) or "random".
         evaluations: at most so many distinct architectures are evaluated.
         seed: of everything random.
         progress: reports rounds.
@@ -57,8 +61,7 @@ def search(
             (the message gives the nearest), a file of another search.
         MissingExtra: a published algorithm, without pymoo.
     """
-    if algorithm not in ALGORITHMS:
-        raise unknown("algorithm", algorithm, ALGORITHMS)
+    run = ALGORITHMS[algorithm]
     if not devices:
         raise InputError("a search needs at least one device")
     if evaluations < 1:
@@ -74,7 +77,7 @@ def search(
         space, evaluator, devices, evaluations, limits, patience, None if file is None else Path(file), about
     )
     try:
-        ALGORITHMS[algorithm](archive, np.random.default_rng(seed), progress)
+        run(archive, np.random.default_rng(seed), progress)
     except Finished:
         pass
     finally:
@@ -100,7 +103,7 @@ def _limits(space: SearchSpace, devices: Sequence[Device], budgets: Mapping[str,
         closest = costs_of(space, devices, nearest(space, devices, limits)[None])
         if overshoot(closest, limits[None])[0] > 1:
             asked = ", ".join(f"{name} {value:g}" for name, value in budgets.items())
-            found = ", ".join(f"{n} {c:.4g} {d.unit}" for n, c, d in zip(names, closest[0], devices) if n in budgets)
+            found = ", ".join(f"{d.name} {amount(d, c)}" for c, d in zip(closest[0], devices) if d.name in budgets)
             raise InputError(f"budget {asked} is not reachable; the nearest reachable network has {found}")
     return limits
 

@@ -198,17 +198,17 @@ class Archive:
             with np.load(str(self.file), allow_pickle=False) as saved:
                 about, codes, accuracy, costs = (saved[n] for n in ("about", "codes", "accuracy", "costs"))
         except Exception as error:
-            raise InputError(f"{str(self.file)!r} is no saved search: {first_line(error)}") from error
+            raise InputError(f"{str(self.file)!r} is not a saved search: {first_line(error)}") from error
         if str(about) != self._about:
             raise InputError(f"{str(self.file)!r} belongs to another search: {about}, not {self._about}")
         n = len(codes) if codes.ndim else 0
         expected = ((n, self.codes.shape[1]), (n,), (n, len(self.devices)))
         kinds = (codes.dtype, accuracy.dtype, costs.dtype) == (np.int8, np.float64, np.float64)
         if (codes.shape, accuracy.shape, costs.shape) != expected or n == 0 or not kinds:
-            raise InputError(f"{str(self.file)!r} is no saved search of space {self.space.name!r}")
+            raise InputError(f"{str(self.file)!r} is not a saved search of space {self.space.name!r}")
         as_codes(self.space, codes)
         if not (np.isfinite(accuracy).all() and np.isfinite(costs).all()):
-            raise InputError(f"{str(self.file)!r} is no saved search: a value is no number")
+            raise InputError(f"{str(self.file)!r} is not a saved search: a value is not a number")
         self._check_same(codes[:TRIED], accuracy[:TRIED], costs[:TRIED])
         self._made = [(codes, accuracy, costs)]
         names = hashes(codes)

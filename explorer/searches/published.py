@@ -21,7 +21,7 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 from pymoo.problems.static import StaticProblem
 
-from explorer.core.protocols import Progress
+from explorer.core.protocols import Progress, SearchSpace
 from explorer.searches.archive import Archive, first_of_each, hashes, ladder
 from explorer.spaces.operators import mutate
 
@@ -31,33 +31,39 @@ PUBLISHED = {"nsga2": NSGA2, "sms-emoa": SMSEMOA, "spea2": SPEA2}
 
 
 class _Sample(Sampling):
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: SearchSpace) -> None:
         super().__init__()
         self.space = space
 
-    def _do(self, problem: Any, n_samples: int, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
+    def _do(
+        self, problem: object, n_samples: int, *args: object, random_state: Any = None, **kwargs: object
+    ) -> np.ndarray:
         if n_samples < POPULATION:
             return ladder(self.space, n_samples, random_state)
         return np.asarray(self.space.sample(n_samples, random_state))
 
 
 class _Cross(Crossover):
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: SearchSpace) -> None:
         super().__init__(2, 2, prob=1.0)
         self.space = space
 
-    def _do(self, problem: Any, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
+    def _do(
+        self, problem: object, X: np.ndarray, *args: object, random_state: Any = None, **kwargs: object
+    ) -> np.ndarray:
         a, b = X.astype(np.int8)
         own = random_state.random(a.shape) < 0.5
         return np.stack([self.space.canonical(np.where(own, *pair)) for pair in ((a, b), (b, a))])
 
 
 class _Mutate(Mutation):
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: SearchSpace) -> None:
         super().__init__(prob=1.0)
         self.space = space
 
-    def _do(self, problem: Any, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
+    def _do(
+        self, problem: object, X: np.ndarray, *args: object, random_state: Any = None, **kwargs: object
+    ) -> np.ndarray:
         return mutate(self.space, X.astype(np.int8), MUTATION, random_state)
 
 

@@ -1,29 +1,19 @@
 """Search spaces: what can be chosen. A name is the interface: `SPACES["mobile-32"]`."""
 
-from explorer.core.errors import unknown
-from explorer.core.protocols import SearchSpace
+from explorer.core.registry import Registry
+from explorer.spaces.base import Compilable, Decision, Enumerable, ForImages, FromString, OnceForAll, Space, records_of
 from explorer.spaces.cell import CellSpace
 from explorer.spaces.darts import DartsSpace
 from explorer.spaces.mobile import MobileSpace, mobilenetv3
 from explorer.spaces.table import TableSpace
 from explorer.spaces.unified import UnifiedSpace, unified
 
-
-class Registry(dict[str, SearchSpace]):
-    """Name -> space, in order of size; an unknown name is refused with the known ones."""
-
-    def __missing__(self, name: str) -> SearchSpace:
-        """Raise `InputError`."""
-        raise unknown("space", name, self)
+SPACES: Registry[Space] = Registry("space", "explorer.spaces")
 
 
-SPACES = Registry()
-
-
-def register(space: SearchSpace) -> SearchSpace:
+def register(space: Space) -> Space:
     """Make a space known by its name."""
-    SPACES[space.name] = space
-    return space
+    return SPACES.register(space.name, space)
 
 
 # 1,764 architectures of 8x8 images: small enough to be enumerated in tests and classrooms
@@ -54,4 +44,7 @@ register(unified("unified-imagenet", 224, 2, 1000))
 register(CellSpace("nasbench201"))
 register(DartsSpace("darts"))
 
-__all__ = ["SPACES", "CellSpace", "DartsSpace", "MobileSpace", "Registry", "TableSpace", "UnifiedSpace", "register"]
+__all__ = [
+    "SPACES", "CellSpace", "Compilable", "DartsSpace", "Decision", "Enumerable", "ForImages", "FromString",
+    "MobileSpace", "OnceForAll", "Space", "TableSpace", "UnifiedSpace", "records_of", "register",
+]  # fmt: skip

@@ -19,6 +19,8 @@ import numpy as np
 from explorer.core.architecture import Architecture, as_codes, choices_of
 from explorer.core.errors import InputError
 from explorer.core.layer import Layer
+from explorer.core.operators import Add, AvgPool, Conv, GlobalPool, Linear, Norm, Zero
+from explorer.spaces.base import Choices, Decision
 from explorer.spaces.cells import Cells
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -44,6 +46,11 @@ class CellSpace(Cells):
         return {f"o{to}.{source}": OPERATIONS for to, source in EDGES}
 
     @property
+    def records(self) -> tuple[Decision, ...]:
+        """Every edge chooses an operation; its place is (to, from)."""
+        return tuple(Decision(f"o{to}.{source}", "operation", OPERATIONS, (to, source)) for to, source in EDGES)
+
+    @property
     def size(self) -> int:
         """Exact number of canonical architectures."""
         return len(np.unique(_representatives()))
@@ -67,7 +74,7 @@ class CellSpace(Cells):
         if found is None or not set(chosen) <= set(OPERATIONS):
             example = self.to_string([CONV_3, NONE, SKIP, CONV_1, POOL, NONE], canonical=False)
             raise InputError(
-                f"{text[:200]!r} is no cell of {self.name!r}; expected for example {example!r}, with operations "
+                f"{text[:200]!r} is not a cell of {self.name!r}; expected for example {example!r}, with operations "
                 f"{', '.join(OPERATIONS)}"
             )
         return Architecture(self, [OPERATIONS.index(operation) for operation in chosen])
@@ -79,7 +86,7 @@ class CellSpace(Cells):
         words = [f"{OPERATIONS[c]}~{source}" for c, (_, source) in zip(row, EDGES)]
         return "+".join(f"|{'|'.join(words[start:end])}|" for start, end in ((0, 1), (1, 3), (3, 6)))
 
-    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+    def layers(self, architecture: Choices) -> tuple[Layer, ...]:
         """The operators that run, in order; what leads nowhere or comes from nowhere is left out."""
         row = self.canonical(as_codes(self, [choices_of(architecture)]))[0]
         return _network(self, tuple(int(c) for c in row))
@@ -170,16 +177,16 @@ def _live(values: Sequence[tuple[int, tuple[int, ...]]], output: Sequence[int]) 
 @lru_cache(maxsize=4096)
 def _network(space: CellSpace, row: tuple[int, ...]) -> tuple[Layer, ...]:
     size, width = space.resolution, space.width
-    chain = [Layer("conv", space.channels, width, size, 3, name="stem")]
+    chain: list[Layer] = [Conv(space.channels, width, size, 3, name="stem")]
     for stage in range(space.stages):
         if stage:
             chain += _reduction(f"stage{stage + 1}.0", chain[-1].name, width, size)
             width, size = 2 * width, (size - 1) // 2 + 1
         for cell in range(space.depth):
             chain += _cell(row, f"stage{stage + 1}.{cell + 1}", chain[-1].name, width, size)
-    chain.append(Layer("norm", width, width, size, act="relu", name="final", inputs=(chain[-1].name,)))
-    chain.append(Layer("pool", width, width, size, name="pool", inputs=("final",)))
-    chain.append(Layer("linear", width, space.classes, 1, name="classifier", inputs=("pool",)))
+    chain.append(Norm(width, width, size, act="relu", name="final", inputs=(chain[-1].name,)))
+    chain.append(GlobalPool(width, width, size, name="pool", inputs=("final",)))
+    chain.append(Linear(width, space.classes, 1, name="classifier", inputs=("pool",)))
     return tuple(chain)
 
 
@@ -199,12 +206,12 @@ def _cell(row: tuple[int, ...], name: str, source: str, width: int, size: int) -
             arriving.append(outputs[origin] if layer is None else layer.name)
         if len(arriving) > 1:
             node = f"{name}.{to}"
-            yield Layer("add", width, width, size, joins=len(arriving), name=node, inputs=tuple(arriving))
+            yield Add(width, width, size, joins=len(arriving), name=node, inputs=tuple(arriving))
             outputs[to] = node
         elif arriving:
             outputs[to] = arriving[0]
     if NODES - 1 not in outputs:
-        yield Layer("zero", width, width, size, name=f"{name}.3", inputs=(source,))
+        yield Zero(width, width, size, name=f"{name}.3", inputs=(source,))
 
 
 def _reaching(row: tuple[int, ...]) -> set[int]:
@@ -221,18 +228,18 @@ def _operation(operation: int, name: str, source: str, width: int, size: int) ->
     if operation == SKIP:
         return None
     if operation == POOL:
-        return Layer("avgpool", width, width, size, 3, name=name, inputs=(source,))
+        return AvgPool(width, width, size, 3, name=name, inputs=(source,))
     kernel = {CONV_1: 1, CONV_3: 3}[operation]
-    return Layer("conv", width, width, size, kernel, before="relu", name=name, inputs=(source,))
+    return Conv(width, width, size, kernel, before="relu", name=name, inputs=(source,))
 
 
 def _reduction(name: str, source: str, width: int, size: int) -> list[Layer]:
     """The residual block between stages: twice the channels, half the size (He et al. 2016)."""
     half = (size - 1) // 2 + 1
     return [
-        Layer("conv", width, 2 * width, size, 3, 2, before="relu", name=f"{name}.a", inputs=(source,)),
-        Layer("conv", 2 * width, 2 * width, half, 3, before="relu", name=f"{name}.b", inputs=(f"{name}.a",)),
-        Layer("avgpool", width, width, size, 2, 2, name=f"{name}.half", inputs=(source,)),
-        Layer("conv", width, 2 * width, half, 1, bn=False, name=f"{name}.wide", inputs=(f"{name}.half",)),
-        Layer("add", 2 * width, 2 * width, half, joins=2, name=f"{name}.out", inputs=(f"{name}.b", f"{name}.wide")),
+        Conv(width, 2 * width, size, 3, 2, before="relu", name=f"{name}.a", inputs=(source,)),
+        Conv(2 * width, 2 * width, half, 3, before="relu", name=f"{name}.b", inputs=(f"{name}.a",)),
+        AvgPool(width, width, size, 2, 2, name=f"{name}.half", inputs=(source,)),
+        Conv(width, 2 * width, half, 1, bn=False, name=f"{name}.wide", inputs=(f"{name}.half",)),
+        Add(2 * width, 2 * width, half, joins=2, name=f"{name}.out", inputs=(f"{name}.b", f"{name}.wide")),
     ]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from explorer.core.errors import InputError
-from explorer.spaces.operators import sample_uniform
+from explorer.spaces.base import Space
 
 
 @dataclass(frozen=True)
-class Cells(ABC):
+class Cells(Space):
     """Networks of repeated cells.
 
     Attributes:
@@ -32,34 +31,16 @@ class Cells(ABC):
     classes: int = 10
     sizes: tuple[int, ...] = (28, 32)
 
-    limits: tuple[tuple[str, tuple[int, ...]], ...] = ()  # nothing is ever narrowed
     least_depth: ClassVar[int] = 1
 
     @property
-    @abstractmethod
-    def decisions(self) -> Any:
-        """Decision name -> option values, in gene order."""
-
-    @abstractmethod
-    def canonical(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> equal networks as equal codes; idempotent."""
-
-    @abstractmethod
-    def layers(self, architecture: Any) -> Any:
-        """The operators that run, in order."""
-
-    @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[int, ...]:  # type: ignore[override]
         """The one input size."""
         return (self.resolution,)
 
     def active(self, codes: np.ndarray) -> np.ndarray:
         """(n, d) bool: every decision matters."""
         return np.ones(np.shape(codes), bool)
-
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, d) int8: uniform genes, canonical."""
-        return sample_uniform(self, n, rng)
 
     def for_images(self, channels: int, classes: int, size: int) -> Self:
         """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
@@ -76,11 +57,3 @@ class Cells(ABC):
             if value is not None and value < least:
                 raise InputError(f"{what} of space {self.name!r} is {value}; expected at least {least}")
         return replace(self, width=width or self.width, depth=depth or self.depth)
-
-    def restrict(self, options: object) -> Self:
-        """Refused: these families cannot be narrowed.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError(f"space {self.name!r} cannot be narrowed to {options!r}; choose from: the whole space")

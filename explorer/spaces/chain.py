@@ -2,15 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
 from explorer.core.architecture import Architecture, as_codes, choices_of
-from explorer.core.layer import Layer
+from explorer.core.layer import Layer, Part
+from explorer.core.protocols import SearchSpace
 
 
-def in_a_row(space: Any, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+class ChainSpace(SearchSpace, Protocol):
+    """A space whose parts follow one another."""
+
+    def parts(self) -> list[Part]:
+        """The pieces of a network, in order."""
+
+
+def chain_layers(space: ChainSpace, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
     """The layers of all parts of a space with `parts()`, in order.
 
     Raises:

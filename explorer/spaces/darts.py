@@ -14,8 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from explorer.core.architecture import Architecture, as_codes, choices_of
+from explorer.core.architecture import as_codes, choices_of
 from explorer.core.layer import Layer, Part
+from explorer.core.operators import Add, AvgPool, Concat, Conv, Factorized, GlobalPool, Linear, MaxPool
+from explorer.spaces.base import Choices, Decision
 from explorer.spaces.cells import Cells
 
 OPERATIONS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")
@@ -48,6 +50,16 @@ class DartsSpace(Cells):
         return found
 
     @property
+    def records(self) -> tuple[Decision, ...]:
+        """Every edge chooses an input and an operation; its place is (cell, node)."""
+        found = []
+        for name, options in self.decisions.items():
+            cell, node, what = name.split(".")
+            kind = "input" if what.startswith("input") else "operation"
+            found.append(Decision(name, kind, tuple(options), (1 + CELLS.index(cell), int(node)), int(what[-1])))
+        return tuple(found)
+
+    @property
     def size(self) -> int:
         """Exact number of canonical architectures: unordered pairs of edges, per node."""
         edges = [node * len(OPERATIONS) for node in range(2, 2 + NODES)]
@@ -59,7 +71,7 @@ class DartsSpace(Cells):
         swap = np.lexsort((edges[..., 1], edges[..., 0]), axis=-1)
         return np.take_along_axis(edges, swap[..., None], axis=2).reshape(len(edges), -1)
 
-    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+    def layers(self, architecture: Choices) -> tuple[Layer, ...]:
         """The operators that run, in order."""
         row = self.canonical(as_codes(self, [choices_of(architecture)]))[0].tolist()
         stem, pool, classifier = self._ends()
@@ -102,9 +114,9 @@ class DartsSpace(Cells):
         last = list(self._places())[-1]
         wide = NODES * last.width
         return (
-            Layer("conv", self.channels, STEM * self.width, self.resolution, 3, name="stem"),
-            Layer("pool", wide, wide, last.size_out, name="pool"),
-            Layer("linear", wide, self.classes, 1, name="classifier", inputs=("pool",)),
+            Conv(self.channels, STEM * self.width, self.resolution, 3, name="stem"),
+            GlobalPool(wide, wide, last.size_out, name="pool"),
+            Linear(wide, self.classes, 1, name="classifier", inputs=("pool",)),
         )
 
     def _places(self) -> Iterator[_Place]:
@@ -143,18 +155,18 @@ class _Place:
 
     @property
     def add(self) -> Layer:
-        return Layer("add", self.width, self.width, self.size_out, joins=EDGES)
+        return Add(self.width, self.width, self.size_out, joins=EDGES)
 
     @property
     def concat(self) -> Layer:
-        return Layer("concat", NODES * self.width, NODES * self.width, self.size_out, joins=NODES)
+        return Concat(NODES * self.width, NODES * self.width, self.size_out, joins=NODES)
 
     def preprocess(self, before: str, last: str) -> tuple[Layer, Layer]:
         """Both inputs at the cell's width and size; the older one is halved behind a reduction."""
         (cin, older), (wide, size) = self.before, self.last
-        op, stride = ("factorized", 2) if older != size else ("conv", 1)
-        first = Layer(op, cin, self.width, older, 1, stride, before="relu", name=f"{self.name}.in0", inputs=(before,))
-        second = Layer("conv", wide, self.width, size, 1, before="relu", name=f"{self.name}.in1", inputs=(last,))
+        op, stride = (Factorized, 2) if older != size else (Conv, 1)
+        first = op(cin, self.width, older, 1, stride, before="relu", name=f"{self.name}.in0", inputs=(before,))
+        second = Conv(wide, self.width, size, 1, before="relu", name=f"{self.name}.in1", inputs=(last,))
         return first, second
 
     def edges(self, row: Sequence[int], node: int) -> list[tuple[int, int]]:
@@ -170,15 +182,15 @@ class _Place:
         c, k = self.width, int(kernel or 1)
         if kind == "skip":
             if stride == 2:
-                yield Layer("factorized", c, c, size, 1, 2, before="relu", name=name, inputs=(inputs,))
+                yield Factorized(c, c, size, 1, 2, before="relu", name=name, inputs=(inputs,))
             return
         if kind in ("avg", "max"):
-            yield Layer(f"{kind}pool", c, c, size, k, stride, name=name, inputs=(inputs,))
+            yield (AvgPool if kind == "avg" else MaxPool)(c, c, size, k, stride, name=name, inputs=(inputs,))
             return
         steps = [(stride, size), (1, (size - 1) // stride + 1)] if kind == "sep" else [(stride, size)]
         for i, (step, pixels) in enumerate(steps):
-            wide = Layer("conv", c, c, pixels, k, step, bn=False, groups=c, dilation=1 if kind == "sep" else 2,
+            wide = Conv(c, c, pixels, k, step, bn=False, groups=c, dilation=1 if kind == "sep" else 2,
                          before="relu", name=f"{name}.dw{i}", inputs=(inputs,))  # fmt: skip
             yield wide
             inputs = f"{name}.pw{i}"
-            yield Layer("conv", c, c, wide.size_out, 1, name=inputs, inputs=(wide.name,))
+            yield Conv(c, c, wide.size_out, 1, name=inputs, inputs=(wide.name,))

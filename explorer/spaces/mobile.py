@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from explorer.core.architecture import Architecture, as_codes
 from explorer.core.errors import InputError
 from explorer.core.layer import Layer, Part, round_width
-from explorer.spaces.chain import in_a_row
-from explorer.spaces.operators import sample_uniform
+from explorer.core.operators import Conv, GlobalPool, Linear, MBConv
+from explorer.spaces.base import Choices, Decision, Space
+from explorer.spaces.chain import chain_layers
 
 
 @dataclass(frozen=True)
-class MobileSpace:
+class MobileSpace(Space):
     """A search space of MBConv networks.
 
     Attributes:
@@ -57,6 +58,8 @@ class MobileSpace:
     sizes: tuple[int, ...] = ()
     limits: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
+    supernet: ClassVar[str] = "explorer.supernets.mobile:MobileSupernet"
+
     # what can be chosen -------------------------------------------------------------------------------------
 
     @cached_property
@@ -75,13 +78,25 @@ class MobileSpace:
         return options | dict(self.limits)
 
     @cached_property
+    def records(self) -> tuple[Decision, ...]:
+        """Depths of stages, kernels and expansions of slots, the resolution; places are (stage,) and (stage, slot)."""
+        kinds = {"d": "depth", "k": "kernel", "e": "expand", "r": "resolution"}
+        return tuple(
+            Decision(name, kinds[name[0]], tuple(options), tuple(int(n) for n in name[1:].split(".") if n))
+            for name, options in self.decisions.items()
+        )
+
+    @cached_property
     def _genes(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.decisions)}
 
     @property
     def encoded(self) -> list[int]:
         """Genes of the one-hot encoding: kernels, expansions, then the resolution where it is a choice."""
-        return [i for n, i in self._genes.items() if n[0] in "ke" or (n == "r" and len(self.decisions["r"]) > 1)]
+        return [
+            i for i, record in enumerate(self.records)
+            if record.kind in ("kernel", "expand") or (record.kind == "resolution" and len(record.options) > 1)
+        ]  # fmt: skip
 
     def _gene_of_slots(self, kind: str) -> list[int]:
         return [self._genes[f"{kind}{s + 1}.{j + 1}"] for s, j in self.slots]
@@ -112,10 +127,6 @@ class MobileSpace:
         codes = as_codes(self, codes)
         return np.where(self.active(codes), codes, 0).astype(np.int8)
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, d) int8: uniform genes, canonical."""
-        return sample_uniform(self, n, rng)
-
     @property
     def size(self) -> int:
         """Exact number of canonical architectures."""
@@ -142,7 +153,7 @@ class MobileSpace:
         counts = [len(options) for options in self.decisions.values()]
         stage_rows = []
         for s in range(len(self.widths)):
-            genes = [i for n, i in self._genes.items() if n != "r" and n[1:].split(".")[0] == str(s + 1)]
+            genes = [i for i, record in enumerate(self.records) if record.place[:1] == (s + 1,)]
             grid = np.indices([counts[g] for g in genes]).reshape(len(genes), -1).T
             full = np.zeros((len(grid), len(counts)), np.int8)
             full[:, genes] = grid
@@ -161,14 +172,15 @@ class MobileSpace:
         """A narrower space of the same family and gene order.
 
         Args:
-            options: decision name, or kind ("d", "k", "e") for all decisions of that kind -> allowed values.
+            options: decision name, or kind ("depth", "kernel", "expand", or "d", "k", "e") -> allowed values.
 
         Raises:
             InputError: an unknown decision, no value, or a value that the space does not have.
         """
         narrowed = dict(self.limits)
         for name, values in options.items():
-            names = [n for n in self.decisions if n == name or (name in ("d", "k", "e") and n[0] == name)]
+            kind = {"d": "depth", "k": "kernel", "e": "expand"}.get(name, name)
+            names = [record.name for record in self.records if record.name == name or record.kind == kind]
             if not names:
                 raise InputError(f"unknown decision {name!r}; choose from: {', '.join(self.decisions)}")
             for n in names:
@@ -274,9 +286,9 @@ class MobileSpace:
         parts.append(Part(r, lambda c: self._tail(resolution(c))))
         return parts
 
-    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+    def layers(self, architecture: Choices) -> tuple[Layer, ...]:
         """The operators that run, in order; each layer's input is the one before it."""
-        return in_a_row(self, architecture)
+        return chain_layers(self, architecture)
 
     def _size(self, stage: int, resolution: int) -> int:
         """Feature-map size at the input of a stage."""
@@ -288,16 +300,15 @@ class MobileSpace:
     def _head(self, r: int) -> tuple[Layer, ...]:
         size = self._size(0, r)
         return (
-            Layer("conv", self.channels, self.stem, r, 3, self.stem_stride, act="hswish", name="stem"),
-            Layer("mbconv", self.stem, self.stem, size, 3, 1, self.stem, act="relu", residual=True, name="first"),
+            Conv(self.channels, self.stem, r, 3, self.stem_stride, act="hswish", name="stem"),
+            MBConv(self.stem, self.stem, size, 3, 1, mid=self.stem, act="relu", residual=True, name="first"),
         )
 
     def _block(self, s: int, j: int, kernel: int, expand: int, r: int) -> Layer:
         cin = self.widths[s] if j else (self.widths[s - 1] if s else self.stem)
         cout, stride = self.widths[s], (1 if j else self.strides[s])
         mid = round_width(round(cin * expand))
-        return Layer(
-            "mbconv", cin, cout, self._size(s + 1 if j else s, r), kernel, stride, mid,
+        return MBConv(cin, cout, self._size(s + 1 if j else s, r), kernel, stride, mid=mid,
             se=round_width(mid // 4) if self.se[s] else 0, act=self.acts[s],
             residual=stride == 1 and cin == cout, name=f"stage{s + 1}.{j + 1}",
         )  # fmt: skip
@@ -305,12 +316,12 @@ class MobileSpace:
     def _tail(self, r: int) -> tuple[Layer, ...]:
         size = self._size(len(self.widths), r)
         layers = [
-            Layer("conv", self.widths[-1], self.final, size, act="hswish", name="final"),
-            Layer("pool", self.final, self.final, size, name="pool"),
+            Conv(self.widths[-1], self.final, size, act="hswish", name="final"),
+            GlobalPool(self.final, self.final, size, name="pool"),
         ]
         if self.mix:
-            layers.append(Layer("conv", self.final, self.mix, 1, act="hswish", bn=False, name="mix"))
-        layers.append(Layer("linear", self.mix or self.final, self.classes, 1, name="classifier"))
+            layers.append(Conv(self.final, self.mix, 1, act="hswish", bn=False, name="mix"))
+        layers.append(Linear(self.mix or self.final, self.classes, 1, name="classifier"))
         return tuple(layers)
 
 

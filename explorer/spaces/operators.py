@@ -4,11 +4,20 @@ They know a space by its protocol (`decisions`, `canonical`) alone, so they serv
 Populations are int8 arrays (n, d); everything here is array arithmetic.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from explorer.core.protocols import SearchSpace
+
+
+@runtime_checkable
+class TellsActive(Protocol):
+    """A space that says which genes matter, without being asked gene by gene."""
+
+    def active(self, codes: np.ndarray) -> np.ndarray:
+        """(n, d) int8 -> (n, d) bool."""
 
 
 def option_counts(space: SearchSpace) -> np.ndarray:
@@ -39,9 +48,8 @@ def active(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
 
     A gene is active where changing it changes the canonical form.
     """
-    own: Any = getattr(space, "active", None)
-    if own is not None:
-        return np.asarray(own(codes))
+    if isinstance(space, TellsActive):
+        return np.asarray(space.active(codes))
     counts = option_counts(space)
     base = space.canonical(codes)
     mask = np.zeros(codes.shape, bool)
@@ -58,8 +66,7 @@ def written(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
     A space with an `active` of its own tells early, from a stage's depth; of any other space every gene is written, and
     `canonical` clears what does not matter.
     """
-    own: Any = getattr(space, "active", None)
-    return np.ones(codes.shape, bool) if own is None else np.asarray(own(codes))
+    return np.asarray(space.active(codes)) if isinstance(space, TellsActive) else np.ones(codes.shape, bool)
 
 
 def one_hot(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
@@ -69,7 +76,7 @@ def one_hot(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
     depth out, as once-for-all's 128-d encoding does (Cai et al. 2020: 120 bits and the resolution).
     """
     counts = option_counts(space)
-    genes: Any = getattr(space, "encoded", range(len(counts)))
+    genes: Sequence[int] = getattr(space, "encoded", range(len(counts)))
     on = active(space, codes)
     offsets = np.concatenate([[0], np.cumsum([counts[g] for g in genes])])
     bits = np.zeros((len(codes), int(offsets[-1])), np.float32)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
-from explorer.core.architecture import Architecture, as_codes, choices_of
+from explorer.core.architecture import as_codes, choices_of
 from explorer.core.config import Settings, parse
 from explorer.core.errors import InputError
 from explorer.core.layer import Layer
+from explorer.spaces.base import Choices, Space
 
 NAME = "table"
 MOST = {"networks": 100, "layers": 20_000, "channels": 65_536}  # of a file; more is no table of ours
-ONE_INPUT = ("norm", "avgpool", "maxpool", "scatter", "zero", "pool", "conv", "mbconv", "factorized", "linear")
 
 
 class _Row(Settings):
@@ -35,7 +35,7 @@ class _File(Settings):
 
 
 @dataclass(frozen=True)
-class TableSpace:
+class TableSpace(Space):
     """Some networks.
 
     Attributes:
@@ -44,7 +44,12 @@ class TableSpace:
 
     networks: Mapping[str, tuple[Layer, ...]]
     name: str = NAME
-    limits: tuple[tuple[str, tuple[int, ...]], ...] = field(default=())  # nothing is ever narrowed
+
+    supernet: ClassVar[str] = "explorer.supernets.table:TableNetworks"
+
+    def __hash__(self) -> int:
+        """By the networks' names; a mapping has no hash of its own."""
+        return hash(tuple(self.networks))
 
     @property
     def decisions(self) -> dict[str, tuple[str, ...]]:
@@ -57,17 +62,17 @@ class TableSpace:
         return len(self.networks)
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[int, ...]:  # type: ignore[override]
         """The size of image that they compute with."""
         return (self._first[0].size,)
 
     @property
-    def channels(self) -> int:
+    def channels(self) -> int:  # type: ignore[override]
         """Of the images."""
         return self._first[0].cin
 
     @property
-    def classes(self) -> int:
+    def classes(self) -> int:  # type: ignore[override]
         """Of the images."""
         return self._first[-1].cout
 
@@ -79,10 +84,6 @@ class TableSpace:
         """(n, 1) int8: all of them."""
         return np.arange(self.size, dtype=np.int8)[:, None]
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, 1) int8."""
-        return rng.integers(0, self.size, (n, 1)).astype(np.int8)
-
     def canonical(self, codes: np.ndarray) -> np.ndarray:
         """(n, 1) int8 as it is: all networks differ."""
         return np.array(as_codes(self, codes))
@@ -91,7 +92,7 @@ class TableSpace:
         """(n, 1) bool: the decision always matters."""
         return np.ones(np.shape(codes), bool)
 
-    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+    def layers(self, architecture: Choices) -> tuple[Layer, ...]:
         """The operators that run, in order."""
         return self.networks[self.decisions["network"][choices_of(architecture)[0]]]
 
@@ -99,7 +100,8 @@ class TableSpace:
         """What `from_json` reads."""
         return {"networks": [
             {"name": name, "layers": [
-                {"layer": x.signature, "name": x.name, "inputs": list(x.inputs), "places": list(x.places)}
+                {"layer": x.signature, "name": x.name, "inputs": list(x.inputs),
+                 "places": list(getattr(x, "places", ()))}
                 for x in layers
             ]}
             for name, layers in self.networks.items()
@@ -125,8 +127,9 @@ def _layers(network: _Network, source: str) -> tuple[Layer, ...]:
         raise InputError(f"{where} has {len(network.layers)} layers; expected 1 to {MOST['layers']}")
     known: dict[str, Layer] = {}
     for row in network.layers:
-        made = Layer.of_signature(row.layer)
-        layer = Layer(**{**vars(made), "name": row.name, "inputs": tuple(row.inputs), "places": tuple(row.places)})
+        layer = replace(Layer.of_signature(row.layer), name=row.name, inputs=row.inputs)
+        if hasattr(layer, "places"):
+            layer = replace(layer, places=row.places)  # type: ignore[call-arg]
         if row.name in known or not row.name:
             raise InputError(f"{where}: layer name {row.name!r} is empty or stands twice")
         if not all(0 < n <= MOST["channels"] for n in (layer.cin, layer.cout, layer.size, layer.stride, layer.kernel)):
@@ -140,11 +143,5 @@ def _check_inputs(layer: Layer, known: Mapping[str, Layer], where: str) -> None:
     sources = [known[name] for name in layer.inputs if name in known]
     if len(sources) < len(layer.inputs) or (known and not sources):
         raise InputError(f"{where}: layer {layer.name!r} reads {list(layer.inputs)}, which do not all come before it")
-    wide = sum(x.cout for x in sources) if layer.op == "concat" else layer.cin
-    fits = all(x.size_out == layer.size and (layer.op == "concat" or x.cout == layer.cin) for x in sources)
-    single = layer.op not in ONE_INPUT or len(sources) <= 1
-    placed = layer.op != "scatter" or (
-        len(layer.places) == len(set(layer.places)) == layer.cin and all(0 <= p < layer.cout for p in layer.places)
-    )
-    if not (fits and single and placed and wide == layer.cin):
-        raise InputError(f"{where}: layer {layer.name!r} does not fit behind {list(layer.inputs)}")
+    if why := layer.misfit(sources):
+        raise InputError(f"{where}: layer {layer.name!r} does not fit behind {list(layer.inputs)}: {why}")

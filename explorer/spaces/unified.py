@@ -11,20 +11,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
-from explorer.core.architecture import Architecture, as_codes
-from explorer.core.errors import InputError
+from explorer.core.architecture import as_codes
 from explorer.core.layer import Layer, Part
-from explorer.spaces.chain import in_a_row
-from explorer.spaces.operators import sample_uniform
+from explorer.core.operators import Conv, GlobalPool, Linear, MBConv
+from explorer.spaces.base import Choices, Decision, Space
+from explorer.spaces.chain import chain_layers
 
 SKIP = 0
 
 
 @dataclass(frozen=True)
-class UnifiedSpace:
+class UnifiedSpace(Space):
     """A search space of unified blocks.
 
     Attributes:
@@ -53,7 +54,8 @@ class UnifiedSpace:
     classes: int = 1000
     sizes: tuple[int, ...] = ()
 
-    limits: tuple[tuple[str, tuple[int, ...]], ...] = ()  # nothing is ever narrowed
+    supernet: ClassVar[str] = "explorer.supernets.unified:UnifiedSupernet"
+    soft: ClassVar[bool] = True
 
     @cached_property
     def decisions(self) -> dict[str, tuple[int, ...]]:
@@ -62,7 +64,16 @@ class UnifiedSpace:
         return {f"b{i}.{j}": self.kernels if j == 1 else (SKIP, *self.kernels) for i, j in names}
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def records(self) -> tuple[Decision, ...]:
+        """Every sub-block chooses a kernel, or to be skipped; its place is (block,), its part its number in it."""
+        found = []
+        for i, (name, options) in enumerate(self.decisions.items()):
+            block, part = divmod(i, self.subblocks)
+            found.append(Decision(name, "subblock", options, (block + 1,), part + 1))
+        return tuple(found)
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:  # type: ignore[override]
         """The one input size."""
         return (self.resolution,)
 
@@ -89,22 +100,10 @@ class UnifiedSpace:
         """(n, d) bool: every decision matters."""
         return np.ones(codes.shape, bool)
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, d) int8: uniform genes, canonical."""
-        return sample_uniform(self, n, rng)
-
     def for_images(self, channels: int, classes: int, size: int) -> UnifiedSpace:
         """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
         resolution = size if size in self.sizes else self.resolution
         return replace(self, channels=channels, classes=classes, resolution=resolution)
-
-    def restrict(self, options: object) -> UnifiedSpace:
-        """Refused: this family cannot be narrowed.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError(f"space {self.name!r} cannot be narrowed to {options!r}; choose from: the whole space")
 
     def parts(self) -> list[Part]:
         """The pieces of a network, each dependent on a few genes: what costs are compiled from."""
@@ -119,9 +118,9 @@ class UnifiedSpace:
         parts.append(Part((), lambda _: self._tail()))
         return parts
 
-    def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
+    def layers(self, architecture: Choices) -> tuple[Layer, ...]:
         """The operators that run, in order; `Layer.places` tells which sub-blocks they are."""
-        return in_a_row(self, architecture)
+        return chain_layers(self, architecture)
 
     def _size(self, block: int) -> int:
         """Feature-map size at the input of a block."""
@@ -131,9 +130,9 @@ class UnifiedSpace:
         return size
 
     def _head(self) -> tuple[Layer, ...]:
-        stem = Layer("conv", self.channels, self.stem, self.resolution, 3, self.stem_stride, act="relu", name="stem")
+        stem = Conv(self.channels, self.stem, self.resolution, 3, self.stem_stride, act="relu", name="stem")
         same = self.stem == self.first
-        first = Layer("mbconv", self.stem, self.first, self._size(0), 3, 1, self.stem, act="relu", residual=same,
+        first = MBConv(self.stem, self.first, self._size(0), 3, 1, mid=self.stem, act="relu", residual=same,
                       name="first")  # fmt: skip
         return stem, first
 
@@ -142,8 +141,7 @@ class UnifiedSpace:
         ranks = [choices[0] + 1, *choices[1:]]
         running = sorted((self.kernels[rank - 1], place) for place, rank in enumerate(ranks) if rank)
         mixed, places = tuple(k for k, _ in running), tuple(p for _, p in running)
-        return Layer(
-            "mbconv", cin, self.widths[i], self._size(i), mixed[-1], self.strides[i], cin * len(mixed), act="relu",
+        return MBConv(cin, self.widths[i], self._size(i), mixed[-1], self.strides[i], mid=cin * len(mixed), act="relu",
             residual=self.strides[i] == 1 and cin == self.widths[i], mixed=mixed if len(set(mixed)) > 1 else (),
             name=f"stage{self._stage(i)}.{i + 1}", places=places,
         )  # fmt: skip
@@ -155,9 +153,9 @@ class UnifiedSpace:
     def _tail(self) -> tuple[Layer, ...]:
         size = self._size(len(self.widths))
         return (
-            Layer("conv", self.widths[-1], self.final, size, act="relu", name="final"),
-            Layer("pool", self.final, self.final, size, name="pool"),
-            Layer("linear", self.final, self.classes, 1, name="classifier"),
+            Conv(self.widths[-1], self.final, size, act="relu", name="final"),
+            GlobalPool(self.final, self.final, size, name="pool"),
+            Linear(self.final, self.classes, 1, name="classifier"),
         )
 
 

@@ -1,24 +1,95 @@
-"""A study with one more device, as a folder of its own."""
+"""A study with one more device: every network is priced on it, and the generators are trained again, nothing else."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from explorer.core.errors import InputError
-from explorer.core.files import empty_folder, hand_over, write_json
-from explorer.core.protocols import Progress, silent
-from explorer.devices import device_json
-from explorer.study import Study, open_study
-from explorer.study.write import seal, write_searched
+import numpy as np
+
+from explorer.core.config import parse, read_toml
+from explorer.core.errors import InputError, require_torch
+from explorer.core.files import empty_folder, hand_over
+from explorer.core.front import Front
+from explorer.core.protocols import Device, Progress, silent
+from explorer.devices import LayerDevice, adopted, arranged, checked_device_name, device_json, is_target
+from explorer.evaluators import Predictor
+from explorer.generators import BudgetGenerator
+from explorer.generators.methods import METHODS
+from explorer.study.judges import judge, judged_methods
+from explorer.study.making import Making, Stage, searched_fronts
+from explorer.study.manifest import About
+from explorer.study.opening import open_study
+from explorer.study.recipe import Recipe
+from explorer.study.study import Study
+from explorer.study.write import write_searched, write_study
 
 SEARCHED = 60_000  # evaluations of the front that an added device gets
 
 
-def add_device(study: Study, device: Any, out: str | Path, progress: Progress = silent) -> Study:
-    """A study with one more device: every network is priced on it, and the generator trained again, nothing else.
+def with_device(study: Study, device: Device, retrain: bool = True, progress: Progress = silent) -> Study:
+    """A study with one more device: its own slider, its own costs, and the generators trained again (minutes).
+
+    Args:
+        study: stays as it is.
+        device: anybody's; a name that the study does not have.
+        retrain: False keeps the generators as they are (an instant); selection then enforces the new device.
+        progress: reports steps.
+
+    Raises:
+        InputError: the name is taken, the device cannot price this space, or, to retrain a generator that learns
+            through the supernet, the images of the study are not on this machine.
+        MissingExtra: to be retrained, without torch.
+    """
+    devices = _with(study, device)
+    if not retrain or study.origin.enumerated:  # networks of a list are looked up
+        return Study(study.folder, study.manifest, devices, study.space)
+    require_torch("training a generator (retrain=False keeps the present one)")
+    assert isinstance(study.predictor, Predictor)
+    recipe = recipe_of(study)
+    found = searched_fronts(recipe, study.space, study.predictor, list(devices.values()), progress)
+    known = np.concatenate([front.codes for front in found])
+    trained: dict[str, BudgetGenerator] = {}
+    for name in study.generators:
+        trained[name] = METHODS[name].train(
+            study.space, study.predictor, list(devices.values()), recipe.method_settings(name),
+            study.manifest.seed, progress, known, judge_of(study, recipe, name),
+        )  # fmt: skip
+    return Study(study.folder, study.manifest, devices, study.space, trained)
+
+
+def _with(study: Study, device: Device) -> dict[str, LayerDevice]:
+    """All devices: targets first, the new one the last of its quantity."""
+    if device.name in study.devices:
+        raise InputError(f"device {device.name!r} is already in study {study.name!r}; choose another name")
+    checked_device_name(device.name)
+    device.cost(study.space, study.space.sample(1, np.random.default_rng(0)))
+    return arranged(study.devices | {device.name: adopted(device)})
+
+
+def recipe_of(study: Study) -> Recipe:
+    """The recipe that a study was trained by, with the study's own seed.
+
+    Raises:
+        InputError: it is not there, or not one that this version reads.
+    """
+    path = study.folder / "recipe.toml"
+    recipe = parse(Recipe, read_toml(path), str(path))
+    return recipe.model_copy(update={"seed": study.manifest.seed})
+
+
+def judge_of(study: Study, recipe: Recipe, method: str) -> object:
+    """What a method of the study learned from beside the predictor: the same as in its training."""
+    if method not in judged_methods(recipe, study.space):
+        return None
+    fresh = Study(study.folder, study.manifest, study.devices, study.space)  # a judge changes the supernet's mode
+    return judge(recipe, method, study.space, study.images, fresh.supernet)
+
+
+def add_device(study: Study, device: LayerDevice, out: str | Path, progress: Progress = silent) -> Study:
+    """A study with one more device as a folder of its own: recosts every network, trains the generators again.
 
     Args:
         study: stays as it is.
@@ -27,31 +98,68 @@ def add_device(study: Study, device: Any, out: str | Path, progress: Progress = 
         progress: reports steps.
 
     Raises:
-        InputError: `out` is not empty, the study is a family of pruned networks, the name is taken, or the device
-            cannot price the space.
+        InputError: `out` is not empty, the networks of the study are a list, the name is taken, or the device cannot
+            price the space.
     """
-    if study.is_table:
+    if study.origin.enumerated:
         raise InputError(
             f"study {study.name!r} is a family of pruned networks; add {device.name!r} to the study that it came from, "
             "and prune that one"
         )
     out = empty_folder(out)
-    text = device_json(device)
-    wider = study.with_device(device, progress=progress)
+    device_json(device)  # it has a file format, or is refused
+    devices = list(_with(study, device).values())
     with tempfile.TemporaryDirectory(prefix="explorer-device-") as scratch:
         work = Path(scratch) / "study"  # the scratch folder itself is nobody else's to read
-        for name in study.manifest.files:
-            if not name.startswith(("generator-", "front-", "README")):
-                (work / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(study.folder / name, work / name)
-        write_json(work / "devices" / f"{device.name}.json", text)
-        for name in wider.generators:
-            wider.generator(name).save(work / f"generator-{name}.onnx")
-        if device.unit == "ms":
-            write_searched(work, wider.search(devices=[device.name], evaluations=SEARCHED), study.scored)
-        manifest = study.manifest.model_dump(exclude={"files", "reference", "versions", "devices", "generators"})
-        manifest["name"] = f"{study.name[: 63 - len(device.name)]}-{device.name}"
-        manifest["title"] = f"{study.manifest.title[: 190 - len(device.name)]} + {device.name}"
-        seal(work, study.space, manifest, list(wider.devices.values()), study.scored, study.predictor)
+        Widening(study, device, work, devices, progress).run()
         hand_over(work, out)
     return open_study(out)
+
+
+class Widening(Making):
+    """A study with one more device in the making."""
+
+    def __init__(
+        self, study: Study, device: LayerDevice, out: Path, devices: list[LayerDevice], progress: Progress
+    ) -> None:
+        super().__init__(out, study.space, devices, progress)
+        assert isinstance(study.predictor, Predictor)
+        self.study, self.device, self.predictor = study, device, study.predictor
+        self.recipe = recipe_of(study)
+
+    def stages(self) -> list[Stage]:
+        """Everything that does not depend on devices is copied."""
+        return [self.copy, self.write_devices, self.generators, self.write_front, self.write]
+
+    def copy(self) -> None:
+        """A stage: the files that stay."""
+        for name in self.study.manifest.files:
+            if not name.startswith(("generator-", "front-", "README")):
+                (self.out / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.study.folder / name, self.out / name)
+
+    @cached_property
+    def found(self) -> list[Front]:
+        """The searched fronts of all targets, for the generators."""
+        return searched_fronts(self.recipe, self.space, self.predictor, self.devices, self.progress)
+
+    def generators(self) -> None:
+        """A stage: every generator of the study, by the recipe's settings and judge."""
+        names = self.study.generators
+        judge = lambda name: judge_of(self.study, self.recipe, name)  # noqa: E731
+        self.train_generators(self.recipe, names, self.predictor, self.found, judge)
+
+    def write_front(self) -> None:
+        """A stage: the searched front of the new device."""
+        if is_target(self.device):
+            wider = Study(self.study.folder, self.study.manifest, {d.name: d for d in self.devices}, self.space)
+            front = wider.search(devices=[self.device.name], evaluations=SEARCHED)
+            write_searched(self.out, front, self.study.scored)
+
+    def write(self) -> None:
+        """The last stage."""
+        old, name = self.study.manifest, self.device.name
+        about = About(**{field: getattr(old, field) for field in About.model_fields} | {
+            "name": f"{self.study.name[: 63 - len(name)]}-{name}", "title": f"{old.title[: 190 - len(name)]} + {name}"
+        })  # fmt: skip
+        write_study(self.out, self.space, about, self.devices, self.study.scored, self.predictor)

@@ -1,16 +1,24 @@
 """The card of a study: what it was made from, how good its numbers are, and where they end."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from explorer.devices import LayerDevice
+from explorer.evaluators import Predictor, Scored
+from explorer.generators import BudgetGenerator
+from explorer.study.manifest import Manifest
+
+if TYPE_CHECKING:
+    from explorer.pruning import Snapshot
 
 
-def card(
-    manifest: Mapping[str, Any], devices: Sequence[LayerDevice], scored: Any, predictor: Any,
-    generators: Sequence[tuple[Any, float]], outside: Sequence[str],
+def study_card(
+    manifest: Manifest, devices: Sequence[LayerDevice], scored: Scored, predictor: Predictor,
+    generators: Sequence[tuple[BudgetGenerator, float]], outside: Sequence[str],
 ) -> str:  # fmt: skip
     """Markdown.
 
@@ -21,16 +29,16 @@ def card(
         outside: lines on devices that extrapolate.
     """
     quality = predictor.quality
-    accuracy = _published(manifest, scored) if not manifest["reported"] else _measured(manifest, scored)
+    accuracy = _published(manifest, scored) if not manifest.reported else _measured(manifest, scored)
     limits = "".join(f"- {line[0].upper()}{line[1:]}.\n" for line in outside)
     costs = "\n".join(f"| {d.name} | {d.unit} | {d.provenance} | {_error(d)} |" for d in devices)
     made = "\n".join(
         f"| {g.method} | {g.parameters:,} | {g.margin:.1%} | {g.about['raw_feasible']:.1%} | {mean:.3%} |"
         for g, mean in generators
     )
-    return f"""# {manifest["title"]}
+    return f"""# {manifest.title}
 
-A study of Pareto Explorer: {"one supernet, " * bool(manifest["reported"])}one predictor, budget-conditioned generators.
+A study of Pareto Explorer: {"one supernet, " * bool(manifest.reported)}one predictor, budget-conditioned generators.
 
 {accuracy}
 
@@ -57,12 +65,12 @@ network is checked against the true cost. The first one is the default: held-out
 
 ## Limits
 
-- Modelled latencies order networks plausibly; they are no measurements.
+- Modelled latencies order networks plausibly; they are not measurements.
 {limits}- Accuracies hold for these images and for inherited weights without further training.
 """
 
 
-def family_card(manifest: Mapping[str, Any], devices: Sequence[LayerDevice], family: Sequence[Any]) -> str:
+def family_card(manifest: Manifest, devices: Sequence[LayerDevice], family: Sequence[Snapshot]) -> str:
     """Markdown of a pruned family.
 
     Args:
@@ -70,15 +78,15 @@ def family_card(manifest: Mapping[str, Any], devices: Sequence[LayerDevice], fam
         devices: of the study.
         family: its `Snapshot`s, largest first.
     """
-    data = manifest["data"]
-    tested = {r["role"]: r for r in manifest["reported"]}
+    data = manifest.data
+    tested = {r.role: r for r in manifest.reported}
     rows = "\n".join(
         f"| {s.name} | {s.carved.params:,} | {s.carved.masked:,} | {s.remaining['operation']:.0%} | "
-        f"{s.remaining['filter']:.0%} | {s.remaining['weight']:.0%} | {s.accuracy:.2%} | {tested[s.name]['test']:.2%} |"
+        f"{s.remaining['filter']:.0%} | {s.remaining['weight']:.0%} | {s.accuracy:.2%} | {tested[s.name].test:.2%} |"
         for s in family
     )
     costs = "\n".join(f"| {d.name} | {d.unit} | {d.provenance} | {_error(d)} |" for d in devices)
-    return f"""# {manifest["title"]}
+    return f"""# {manifest.title}
 
 A family of networks that one search left, by pruning operations, filters and weights together (Liu et al. 2025, "MG-DARTS"); each was
 then trained alone. `pruning.json` has the search, round by round.
@@ -87,7 +95,7 @@ then trained alone. `pruning.json` has the search, round by round.
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Accuracies are **measured**: {data["val"]:,} validation images, and once {data["test"]:,} test images of `{data["name"]}`. Parameters
+Accuracies are **measured**: {data.val:,} validation images, and once {data.test:,} test images of `{data.name}`. Parameters
 are those that are not masked. Operations and filters that went are no longer in the networks, and save time everywhere; **masked
 weights are zeros in the networks: they save room where a file is compressed, and no time** on the runtimes that this study exports to.
 
@@ -97,7 +105,7 @@ weights are zeros in the networks: they save room where a file is compressed, an
 |---|---|---|---|
 {costs}
 
-Modelled latencies order networks plausibly; they are no measurements.
+Modelled latencies order networks plausibly; they are not measurements.
 """
 
 
@@ -109,16 +117,14 @@ def _error(device: LayerDevice) -> str:
     return "exact" if device.provenance.kind == "counted" else "unknown"
 
 
-def _measured(manifest: Mapping[str, Any], scored: Any) -> str:
-    data, sampled = manifest["data"], int(np.sum(scored.source == "sample"))
-    reported = "\n".join(
-        f"| {r['role']} | `{r['key']}` | {r['val']:.2%} | {r['test']:.2%} |" for r in manifest["reported"]
-    )
+def _measured(manifest: Manifest, scored: Scored) -> str:
+    data, sampled = manifest.data, int(np.sum(scored.source == "sample"))
+    reported = "\n".join(f"| {r.role} | `{r.key}` | {r.val:.2%} | {r.test:.2%} |" for r in manifest.reported)
     return f"""## Images
 
-`{data["name"]}`: {len(data["classes"])} classes, {data["channels"]} x {data["size"]} x {data["size"]} pixels;
-{data["train"]:,} training, {data["val"]:,} validation and {data["test"]:,} test images, split by seed
-{manifest["seed"]}.
+`{data.name}`: {len(data.classes)} classes, {data.channels} x {data.size} x {data.size} pixels;
+{data.train:,} training, {data.val:,} validation and {data.test:,} test images, split by seed
+{manifest.seed}.
 Every choice was made on validation images; test images were used for the table below only.
 
 ## Accuracy, measured with inherited weights
@@ -131,11 +137,11 @@ Every choice was made on validation images; test images were used for the table 
 images (`evaluations.csv`), each with its batch norm recalibrated."""
 
 
-def _published(manifest: Mapping[str, Any], scored: Any) -> str:
-    data = manifest["data"]
+def _published(manifest: Manifest, scored: Scored) -> str:
+    data = manifest.data
     return f"""## Where accuracies come from
 
-`{data["name"]}`: {data["val"]:,} published rows (top-1 of networks cut from a published supernet, without
+`{data.name}`: {data.val:,} published rows (top-1 of networks cut from a published supernet, without
 further training). The predictor was fitted to them; the rows themselves are not part of this study. All
 {len(scored.accuracy):,} networks of `evaluations.csv` carry **predicted** accuracy. There are no images and no weights
 here: what is exported is untrained, unless a checkpoint of the published supernet is given."""

@@ -1,4 +1,4 @@
-"""Whose a folder is, and one process at a time in it. The system frees the lock of a process that was killed."""
+"""A folder for one recipe, and one process at a time in it. The system frees the lock of a process that was killed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NAME = ".lock"
 RECIPE = "recipe.toml"
 
 
-def claim(folder: Path, recipe: str, resume: bool) -> None:
-    """Make a folder that of one recipe, whose text it then holds.
+def reserve_folder(folder: Path, recipe: str, resume: bool) -> None:
+    """Reserve a folder for one recipe, whose text it then holds.
 
     Args:
         folder: new or empty; to be resumed, one of the same recipe.
@@ -22,7 +22,7 @@ def claim(folder: Path, recipe: str, resume: bool) -> None:
         resume: whether to go on in it.
 
     Raises:
-        InputError: it is a file, or another's.
+        InputError: it is a file, not empty, or reserved for another recipe.
     """
     path = folder / RECIPE
     if folder.exists() and not folder.is_dir():
@@ -33,18 +33,18 @@ def claim(folder: Path, recipe: str, resume: bool) -> None:
         hint = "; add --resume to go on" if RECIPE in contents else ""
         raise InputError(f"out folder {str(folder)!r} is not empty{hint}")
     if contents and not path.exists():
-        raise InputError(f"out folder {str(folder)!r} holds files but no {RECIPE}: it is no study to resume")
+        raise InputError(f"out folder {str(folder)!r} holds files but no {RECIPE}, so nothing can be resumed in it")
     if path.exists() and path.read_text(encoding="utf-8") != recipe:
         raise InputError(f"out folder {str(folder)!r} belongs to another recipe (its {RECIPE} differs)")
     write_text(path, recipe)
 
 
 @contextmanager
-def sole(folder: Path) -> Iterator[None]:
-    """Hold a folder while working in it.
+def locked(folder: Path) -> Iterator[None]:
+    """Lock a folder while working in it.
 
     Raises:
-        InputError: another process holds it.
+        InputError: another process works in it.
     """
     from filelock import FileLock, Timeout
 

@@ -1,13 +1,21 @@
 """`study.json`: what a study says of itself. Written last, with the hash of every other file."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 from pydantic import Field, FiniteFloat, model_validator
 
 from explorer.core.config import Settings
+from explorer.spaces.table import NAME as TABLE
+from explorer.study.origin import PRUNED, PUBLISHED, TRAINED, Origin
 
 FORMAT = 1
+STUDY = "study.json"
 SUPERNET = "supernet.safetensors"  # the trained weights, where a study has some
+EVALUATIONS = "evaluations.csv"
+PREDICTOR = "predictor.onnx"
+NETWORKS = "table.json"  # the networks of a space that is a list of them
 
 
 class SpaceOfStudy(Settings):
@@ -43,28 +51,40 @@ class Reported(Settings):
     test: float
 
 
-class Manifest(Settings):
-    """`study.json`."""
+class About(Settings):
+    """What is known of a study before its last stage; `write_study` makes a `Manifest` of it."""
 
-    format: int
+    format: int = FORMAT
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     title: str = Field(max_length=200)
     space: SpaceOfStudy
     data: DataOfStudy
-    devices: list[str] = Field(min_length=1)
     seed: int = Field(ge=0, lt=2**31)
     calibration_images: int = Field(ge=1, le=10**9)
+    reported: list[Reported]
+
+
+class Manifest(About):
+    """`study.json`."""
+
+    devices: list[str] = Field(min_length=1)
+    versions: dict[str, str]
     generators: list[str] = Field(min_length=1)
     reference: dict[str, Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]]
-    reported: list[Reported]
-    versions: dict[str, str]
     files: dict[str, str]
 
     @model_validator(mode="after")
-    def _agree(self) -> "Manifest":
+    def _agree(self) -> Manifest:
         space, data = self.space, self.data
         if (space.channels, space.classes) != (data.channels, len(data.classes)):
             raise ValueError("space and data differ in their channels or classes")
         if set(self.reference) != set(self.devices):
             raise ValueError(f"reference is of {sorted(self.reference)}; expected {sorted(self.devices)}")
         return self
+
+    @property
+    def origin(self) -> Origin:
+        """What the study comes from."""
+        if self.space.name == TABLE:
+            return PRUNED
+        return TRAINED if SUPERNET in self.files else PUBLISHED

@@ -39,7 +39,7 @@ def rename_study(old: str, new: str) -> None:
     target = home() / "studies" / checked_name(new)
     manifest = read_json(folder / "study.json")
     if not isinstance(manifest, dict):
-        raise InputError(f"{str(folder / 'study.json')!r} is no study's; it is left as it is")
+        raise InputError(f"{str(folder / 'study.json')!r} is not the manifest of a study; nothing was changed")
     folder.rename(target)
     write_json(target / "study.json", manifest | {"name": new})
 

@@ -1,15 +1,15 @@
-"""A family of pruned networks as a study: the place that composes the pruning room. What `explorer prune` does.
+"""A family of pruned networks as a study: what `explorer prune` does.
 
 The folder first holds the search's state and one file per size, so a run that was killed goes on with the same
-files; when all are trained to their end it becomes a study whose space is a table: which of the family.
+files; when all are trained to their end it becomes a study whose space is a list: which of the family.
 """
 
 from __future__ import annotations
 
 import math
 import shutil
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tomli_w
@@ -21,8 +21,8 @@ from explorer.core.errors import InputError
 from explorer.core.files import expanded, home, write_json, write_text
 from explorer.core.layer import Layer
 from explorer.core.protocols import Progress, silent
-from explorer.devices import COUNTS, device_json, load_device
-from explorer.devices.counts import params
+from explorer.data import Images
+from explorer.devices import LayerDevice, load_device
 from explorer.evaluators import Scored, Table
 from explorer.pruning import (
     Carved,
@@ -36,12 +36,14 @@ from explorer.pruning import (
     stage_ends,
 )
 from explorer.spaces.table import TableSpace
-from explorer.study import TABLE_FILE, Study, open_study
 from explorer.study.card import family_card
-from explorer.study.lock import claim, sole
-from explorer.study.manifest import FORMAT, SUPERNET
-from explorer.study.write import seal
-from explorer.supernets import TrainConfig
+from explorer.study.lock import locked, reserve_folder
+from explorer.study.making import Making, Stage
+from explorer.study.manifest import EVALUATIONS, NETWORKS, STUDY, SUPERNET, About, Reported, SpaceOfStudy
+from explorer.study.opening import open_study
+from explorer.study.study import Study
+from explorer.study.write import write_study
+from explorer.supernets import Network, Preprocess, TrainConfig
 
 INSTEAD = {"cpu": "i7-8700k"}  # a table of measured blocks prices nothing else; this device is a fitted model
 WORK = ".pruning"  # folder of what a run needs to go on
@@ -76,7 +78,7 @@ class FamilyConfig(Settings):
         search = PruneConfig(warmup=25, rounds=2, steps=12)
         return cls(width=6, search=search, steps=70)
 
-    def start(self, images: Any) -> list[Layer]:
+    def start(self, images: Images) -> list[Layer]:
         """The network of cells for some images."""
         stride = self.stem_stride or (2 if images.size >= 24 else 1)
         return cell_layers(
@@ -102,7 +104,7 @@ def prune(
         progress: reports rounds and steps.
 
     Returns:
-        The family, a study whose space is a table.
+        The family, a study whose space is a list of networks.
 
     Raises:
         InputError: a target that is no size, above the start or below what the guards allow; `out` in use.
@@ -110,36 +112,25 @@ def prune(
     study, config = open_study(study), config or FamilyConfig()
     images = study.images
     if architecture is None:
-        layers: Any = config.start(images)
-        ends, network = stage_ends(layers, config.search.stages), None
+        layers = config.start(images)
+        ends: list[str] = stage_ends(layers, config.search.stages)
+        network: Network | None = None
     else:
         chosen = study.architecture(architecture)
         layers, ends, network = list(study.space.layers(chosen)), [], study.network(chosen)
-    full = sum(params(layer) for layer in layers)
+    full = sum(layer.params() for layer in layers)
     share = share_of(target, full)
     sizes = (*(s for s in config.search.sizes if s > 1.15 * share), share)
     config = config.model_copy(update={"search": config.search.model_copy(update={"sizes": sizes})})
     search = PruneSearch(layers, images, config.search, ends, network, config.seed)
     folder = expanded(out) if out else home() / "studies" / f"{study.name}-pruned"
-    about = {"study": study.name, "evaluations": study.manifest.files["evaluations.csv"], "architecture": architecture}
+    about = {"study": study.name, "evaluations": study.manifest.files[EVALUATIONS], "architecture": architecture}
     recipe = {"prune": {k: v for k, v in about.items() if v} | config.model_dump(exclude_none=True)}
-    claim(folder, tomli_w.dumps(recipe), resume)
-    if (folder / "study.json").exists():
+    reserve_folder(folder, tomli_w.dumps(recipe), resume)
+    if (folder / STUDY).exists():
         return open_study(folder)
-    with sole(folder):
-        work = folder / WORK
-
-        def keep(size: float, carved: Carved) -> None:
-            save_snapshot(
-                work / f"pruned-{size:g}.safetensors",
-                Snapshot(size, carved, search.model.ratios(), search.model.left()),
-            )
-
-        search.run(keep, work, progress)
-        family = [_finished(work, size, images, config, progress) for size in sizes]
-        made = _write(folder, study, images, family, search)
-        shutil.rmtree(work, ignore_errors=True)
-        return made
+    with locked(folder):
+        return Pruning(study, folder, search, config, progress).finish()
 
 
 def share_of(target: str | None, full: int) -> float:
@@ -165,9 +156,108 @@ def share_of(target: str | None, full: int) -> float:
     return float(f"{wanted / full:.6g}")
 
 
-def _devices(study: Study, space: TableSpace) -> list[Any]:
+class Pruning(Making):
+    """A family in the making."""
+
+    def __init__(self, study: Study, out: Path, search: PruneSearch, config: FamilyConfig, progress: Progress) -> None:
+        super().__init__(out, study.space, [], progress)  # space and devices follow from what the search leaves
+        self.study, self.search, self.config, self.images = study, search, config, study.images
+
+    def stages(self) -> list[Stage]:
+        """The search, the networks' own training, then what makes a study of them."""
+        return [self.prune, self.finish_networks, self.write_networks, self.write_devices, self.write, self.clean]
+
+    def prune(self) -> None:
+        """A stage: the search; every size on the way is a file."""
+
+        def keep(size: float, carved: Carved) -> None:
+            model = self.search.model
+            path = self.out / WORK / f"pruned-{size:g}.safetensors"
+            save_snapshot(path, Snapshot(size, carved, model.ratios(), model.left()))
+
+        self.search.run(keep, self.out / WORK, self.progress)
+
+    def finish_networks(self) -> None:
+        """A stage: every network trained alone to its end."""
+        for size in self.search.config.sizes:
+            self.once(f"{WORK}/finished-{size:g}.safetensors", partial(self._finish, size))
+        self.space = TableSpace({s.name: tuple(s.carved.layers) for s in self.family})
+        self.devices = _devices(self.study, self.space)
+
+    def _finish(self, size: float, path: Path) -> None:
+        found = load_snapshot(self.out / WORK / f"pruned-{size:g}.safetensors")
+        images, config = self.images, self.config
+        found.carved.network.preprocess = Preprocess(images.mean, images.std, found.carved.layers[0].size)
+        epochs = config.steps * config.training.batch / len(images.train)
+        schedule = config.training.model_copy(update={"epochs": epochs})
+        save_snapshot(path, finish(found, images, schedule, config.seed, config.fresh, progress=self.progress))
+
+    @cached_property
+    def family(self) -> list[Snapshot]:
+        """The finished networks, largest first."""
+        return [load_snapshot(self.out / WORK / f"finished-{size:g}.safetensors") for size in self.search.config.sizes]
+
+    @property
+    def scored(self) -> Scored:
+        """Their validation accuracy."""
+        codes = np.arange(len(self.family), dtype=np.int8)[:, None]
+        return Scored(codes, np.array([s.accuracy for s in self.family]), np.array(["sample"] * len(codes)))
+
+    def write_networks(self) -> None:
+        """A stage: layers, weights and accuracies of all networks, and how the search went."""
+        from explorer.supernets.checkpoint import save_tensors
+
+        space, family = self.space, self.family
+        assert isinstance(space, TableSpace)
+        write_json(self.out / NETWORKS, space.to_json())
+        save_tensors(self.out / SUPERNET, {
+            f"networks.{i}.{n}": t for i, s in enumerate(family) for n, t in s.carved.network.state_dict().items()
+        })  # fmt: skip
+        rows = [f"{key_of(space, row)},{a:.6f},sample" for row, a in zip(self.scored.codes, self.scored.accuracy)]
+        write_text(self.out / EVALUATIONS, "\n".join(["key,accuracy,source", *rows]) + "\n")
+        write_json(self.out / "pruning.json", {
+            "rounds": self.search.state.log,
+            "networks": [
+                {"network": s.name, "share": s.share, "params": s.carved.params, "remaining": s.remaining,
+                 "masked_weights": s.carved.masked, "cells": s.cells}
+                for s in family
+            ],
+        })  # fmt: skip
+
+    def write(self) -> None:
+        """The last stage: the family as a study."""
+        images, old, family = self.images, self.study.manifest, self.family
+        about = About(
+            name=f"{self.study.name}-pruned"[:64], title=f"{old.title[:180]}, pruned",
+            space=SpaceOfStudy(
+                name=self.space.name, channels=images.channels, classes=len(images.classes), size=images.size
+            ),
+            data=old.data, seed=old.seed, calibration_images=old.calibration_images, reported=self._reported(),
+        )  # fmt: skip
+        table = Table(self.space, self.scored, len(images.val))
+        write_study(
+            self.out, self.space, about, self.devices, self.scored, table,
+            lambda manifest: family_card(manifest, self.devices, family),
+        )  # fmt: skip
+
+    def _reported(self) -> list[Reported]:
+        from explorer.evaluators.shared_weights import accuracy
+
+        return [
+            Reported(role=s.name, key=key_of(self.space, row), val=s.accuracy, test=accuracy(
+                s.carved.network, self.images.test
+            ))
+            for s, row in zip(self.family, self.scored.codes)
+        ]  # fmt: skip
+
+    def clean(self) -> None:
+        """A stage behind the last one: what was needed to go on goes."""
+        shutil.rmtree(self.out / WORK, ignore_errors=True)
+
+
+def _devices(study: Study, space: TableSpace) -> list[LayerDevice]:
     """The study's devices; where one has no prices for such layers, another that stands behind its name elsewhere."""
-    found = []
+    found: list[LayerDevice] = []
     for device in study.devices.values():
         try:
             device.cost(space, space.enumerate())
@@ -177,62 +267,3 @@ def _devices(study: Study, space: TableSpace) -> list[Any]:
             device = load_device(f"{device.name}={INSTEAD[device.name]}")
         found.append(device)
     return found
-
-
-def _finished(folder: Path, size: float, images: Any, config: FamilyConfig, progress: Progress) -> Snapshot:
-    done = folder / f"finished-{size:g}.safetensors"
-    if not done.exists():
-        found = load_snapshot(folder / f"pruned-{size:g}.safetensors")
-        found.carved.network.preprocess = _preprocess(found, images)
-        epochs = config.steps * config.training.batch / len(images.train)
-        schedule = config.training.model_copy(update={"epochs": epochs})
-        save_snapshot(done, finish(found, images, schedule, config.seed, config.fresh, progress=progress))
-    return load_snapshot(done)
-
-
-def _preprocess(snapshot: Snapshot, images: Any) -> Any:
-    from explorer.supernets import Preprocess
-
-    return Preprocess(images.mean, images.std, snapshot.carved.layers[0].size)
-
-
-def _write(folder: Path, study: Study, images: Any, family: list[Snapshot], search: PruneSearch) -> Study:
-    """The family's study."""
-    from explorer.evaluators.shared_weights import accuracy
-    from explorer.supernets.checkpoint import save_tensors
-
-    space = TableSpace({s.name: tuple(s.carved.layers) for s in family})
-    write_json(folder / TABLE_FILE, space.to_json())
-    save_tensors(folder / SUPERNET, {
-        f"networks.{i}.{n}": t for i, s in enumerate(family) for n, t in s.carved.network.state_dict().items()
-    })  # fmt: skip
-    devices = _devices(study, space)
-    for device in devices:
-        if device.name not in COUNTS:
-            write_json(folder / "devices" / f"{device.name}.json", device_json(device))
-    scored = Scored(space.enumerate(), np.array([s.accuracy for s in family]), np.array(["sample"] * len(family)))
-    rows = [f"{key_of(space, row)},{a:.6f},sample" for row, a in zip(scored.codes, scored.accuracy)]
-    write_text(folder / "evaluations.csv", "\n".join(["key,accuracy,source", *rows]) + "\n")
-    write_json(folder / "pruning.json", {
-        "rounds": search.state.log,
-        "networks": [
-            {"network": s.name, "share": s.share, "params": s.carved.params, "remaining": s.remaining,
-             "masked_weights": s.carved.masked, "cells": s.cells}
-            for s in family
-        ],
-    })  # fmt: skip
-    tested = [accuracy(s.carved.network, images.test) for s in family]
-    manifest = {
-        "format": FORMAT, "name": f"{study.name}-pruned"[:64], "title": f"{study.manifest.title[:180]}, pruned",
-        "space": {"name": space.name, "channels": images.channels, "classes": len(images.classes), "size": images.size,
-                  "limits": {}},
-        "data": study.manifest.data.model_dump(), "seed": study.manifest.seed,
-        "calibration_images": study.manifest.calibration_images,
-        "reported": [
-            {"role": s.name, "key": key_of(space, row), "val": s.accuracy, "test": test}
-            for s, row, test in zip(family, scored.codes, tested)
-        ],
-    }  # fmt: skip
-    table = Table(space, scored, len(images.val))
-    seal(folder, space, manifest, devices, scored, table, lambda about: family_card(about, devices, family))
-    return open_study(folder)

@@ -1,22 +1,21 @@
-"""What determines a study: a TOML file, by name or path, checked before anything runs."""
+"""What determines a study: a TOML file, by name or path, checked before anything runs. No torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from explorer.core.config import Settings, parse, read_toml
+from explorer.core.config import Settings, explain, parse, read_toml
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import expanded
-from explorer.devices import COUNTS, load_device
+from explorer.devices import COUNTS, is_target, load_device
 from explorer.evaluators import PredictorConfig, ScoreConfig
-from explorer.generators.expert import ExpertConfig
-from explorer.generators.pnag import PnagConfig
-from explorer.generators.sgnas import SgnasConfig
-from explorer.spaces import SPACES
-from explorer.supernets import TrainConfig
+from explorer.generators.methods import METHODS, SHIPPED
+from explorer.generators.settings import MethodSettings
+from explorer.spaces import SPACES, Space
+from explorer.supernets.config import TrainConfig
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 PUBLISHED, FOLDER = "published:", "folder:"
@@ -29,7 +28,7 @@ class SearchConfig(Settings):
 
 
 class Recipe(Settings):
-    """Everything that determines a study.
+    """Everything that determines a study. Besides these there is a section for every generator method, by its name.
 
     Attributes:
         data: a data set's name, "folder:PATH", or "published:FILE" for a table of published accuracies, a CSV under
@@ -39,6 +38,9 @@ class Recipe(Settings):
         generators: which are trained; the study's default is the best of them on held-out budgets.
         devices: names of devices, or NAME=SOURCE for a device under another name.
     """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, SerializeAsAny[MethodSettings]]
 
     title: str = Field("", max_length=200)
     data: str
@@ -51,12 +53,7 @@ class Recipe(Settings):
     scores: ScoreConfig = Field(default_factory=ScoreConfig)
     predictor: PredictorConfig = Field(default_factory=PredictorConfig)
     search: SearchConfig = Field(default_factory=SearchConfig)
-    generators: list[Literal["expert", "pnag", "sgnas"]] = Field(
-        default_factory=lambda: ["expert", "pnag"], min_length=1
-    )
-    expert: ExpertConfig = Field(default_factory=ExpertConfig)
-    pnag: PnagConfig = Field(default_factory=PnagConfig)
-    sgnas: SgnasConfig = Field(default_factory=SgnasConfig)
+    generators: list[str] = Field(default_factory=lambda: ["expert", "pnag"], min_length=1)
 
     @field_validator("data")
     @classmethod
@@ -64,10 +61,43 @@ class Recipe(Settings):
         """A folder's name that means the same in every working directory."""
         return FOLDER + str(expanded(data.removeprefix(FOLDER)).resolve()) if data.startswith(FOLDER) else data
 
+    @field_validator("generators")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in METHODS:
+                raise ValueError(f"unknown generator {name!r}; choose from: {', '.join(METHODS)}")
+        return names
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sections(cls, values: Any) -> Any:
+        """The sections of methods as their settings, those of shipped methods and of what is trained always."""
+        if not isinstance(values, dict):
+            return values
+        known = set(cls.model_fields)
+        given = {name: section for name, section in values.items() if name not in known}
+        trained = [name for name in values.get("generators", ()) if isinstance(name, str) and name in METHODS]
+        found: dict[str, MethodSettings] = {}
+        for name in dict.fromkeys([*SHIPPED, *trained, *given]):
+            if name not in METHODS:
+                raise ValueError(f"unknown key {name!r}; choose from: {', '.join([*cls.model_fields, *METHODS])}")
+            section = given.get(name, {})
+            settings = METHODS[name].settings
+            try:
+                found[name] = settings.model_validate(section)
+            except ValidationError as error:
+                raise ValueError(explain(error, settings, name)) from error
+        return {name: value for name, value in values.items() if name in known} | found
+
+    def method_settings(self, name: str) -> MethodSettings:
+        """The section of a generator method."""
+        return self.__pydantic_extra__[name]
+
     @property
-    def search_space(self) -> Any:
+    def search_space(self) -> Space:
         """The space, narrowed."""
-        space: Any = SPACES[self.space]
+        space = SPACES[self.space]
         return space.restrict(self.restrict) if self.restrict else space
 
 
@@ -95,8 +125,8 @@ def load_recipe(recipe: str | Path, data: str | None = None) -> Recipe:
     _ = checked.search_space
     devices = [load_device(source) for source in checked.devices]
     names = [device.name for device in devices]
-    if not any(device.unit == "ms" for device in devices):
-        raise InputError(f"{recipe}: devices = {names}: at least one must have a latency, such as 'mobile'")
+    if not any(map(is_target, devices)):
+        raise InputError(f"{recipe}: devices = {names}: at least one must be a target such as 'mobile', not a count")
     if len(set(names)) != len(names):
         raise InputError(f"{recipe}: devices = {checked.devices}: a device is named twice")
     return checked

@@ -6,16 +6,17 @@ from explorer.core.lazy import lazy
 from explorer.supernets.config import TrainConfig
 
 if TYPE_CHECKING:
+    from explorer.supernets.building import build
     from explorer.supernets.mobile import MobileSupernet
-    from explorer.supernets.plain import Network, Preprocess, build
-    from explorer.supernets.recalibrate import recalibrate
+    from explorer.supernets.plain import Network, Preprocess
+    from explorer.supernets.recalibration import recalibrate
     from explorer.supernets.supernet import Supernet
     from explorer.supernets.training import make_supernet, train_network, train_supernet
     from explorer.supernets.unified import UnifiedSupernet
 
 __getattr__ = lazy(__name__, {
-    "MobileSupernet": "mobile", "Network": "plain", "Preprocess": "plain", "build": "plain",
-    "recalibrate": "recalibrate", "Supernet": "supernet", "UnifiedSupernet": "unified",
+    "MobileSupernet": "mobile", "Network": "plain", "Preprocess": "plain", "build": "building",
+    "recalibrate": "recalibration", "Supernet": "supernet", "UnifiedSupernet": "unified",
     **dict.fromkeys(("make_supernet", "train_network", "train_supernet"), "training"),
 })  # fmt: skip
 

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from explorer.core.errors import STUMBLES, InputError, first_line
+from explorer.core.errors import READ_ERRORS, InputError, first_line
 from explorer.core.files import write_bytes
 
 
@@ -24,7 +24,7 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load(Path(path).read_bytes())
     except Exception as error:
-        raise InputError(f"{str(path)!r} is no readable safetensors file: {first_line(error)}") from error
+        raise InputError(f"{str(path)!r} cannot be read as a safetensors file: {first_line(error)}") from error
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
@@ -45,8 +45,10 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     tensors = load_tensors(path)
     try:
         return _restored(tensors, model, optimizer)
-    except (RuntimeError, *STUMBLES) as error:
-        raise InputError(f"{str(path)!r} is no checkpoint of this training: {first_line(error)}; delete it") from error
+    except (RuntimeError, *READ_ERRORS) as error:
+        raise InputError(
+            f"{str(path)!r} is not a checkpoint of this training: {first_line(error)}; delete it"
+        ) from error
 
 
 def _restored(tensors: dict[str, torch.Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> int:

@@ -12,10 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.core.layer import Layer
+from explorer.core.operators import Conv, MBConv
 from explorer.fast.depthwise import depthwise
 from explorer.fast.normact import norm_act
 from explorer.fast.pointwise import pointwise
-from explorer.supernets.plain import SqueezeExcite, activation, convolution
+from explorer.supernets.forms import use
+from explorer.supernets.plain import ACTIVATIONS, SqueezeExcite, convolution, module_of
 
 
 class ElasticKernel(nn.Module):
@@ -63,18 +65,19 @@ class ElasticNorm(nn.BatchNorm2d):
 class ElasticConv(nn.Module):
     """Convolution, norm and activation of fixed shape (stem, last 1x1, feature mix)."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Conv) -> None:
         super().__init__()
         self.conv = convolution(layer)
+        use(self)
         self.norm = ElasticNorm(layer.cout) if layer.bn else None
-        self.act = activation(layer.act)
+        self.act = ACTIVATIONS[layer.act]()
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+    def forward(self, x: Tensor, layer: Conv) -> Tensor:
         """(n, cin, h, w) -> (n, cout, h', w')."""
         x = self.conv(x)
         return self.act(x) if self.norm is None else self.norm(x, layer.act)
 
-    def cut(self, layer: Layer) -> dict[str, Tensor]:
+    def cut(self, layer: Conv) -> dict[str, Tensor]:
         """State of `plain.Conv`."""
         norm = {} if self.norm is None else self.norm.cut(layer.cout, "1")
         return {"0.weight": self.conv.weight} | norm
@@ -88,7 +91,7 @@ class ElasticMBConv(nn.Module):
         kernels: the slot's kernel options.
     """
 
-    def __init__(self, layer: Layer, kernels: Sequence[int]) -> None:
+    def __init__(self, layer: MBConv, kernels: Sequence[int]) -> None:
         super().__init__()
         mid = layer.mid
         self.expand = nn.Conv2d(layer.cin, mid, 1, bias=False) if mid != layer.cin else None
@@ -99,11 +102,11 @@ class ElasticMBConv(nn.Module):
         self.project = nn.Conv2d(mid, layer.cout, 1, bias=False)
         self.project_norm = ElasticNorm(layer.cout)
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+    def forward(self, x: Tensor, layer: MBConv) -> Tensor:
         """(n, cin, h, w) -> (n, cout, h', w') with the layer's kernel, mid channels and squeeze width."""
         mid = layer.mid
         y = x
-        if self.expand is not None:
+        if self.expand is not None and self.expand_norm is not None:
             y = self.expand_norm(pointwise(x, self.expand.weight, mid), layer.act, owned=True)
         weight = self.depthwise.cut(mid, layer.kernel)
         y = self.depthwise_norm(depthwise(y, weight, layer.stride), layer.act, owned=True)
@@ -114,30 +117,39 @@ class ElasticMBConv(nn.Module):
 
     def permute_middle(self, order: Tensor) -> None:
         """Rename the middle channels: new channel i is the former `order[i]`; the whole block's output stays."""
+        assert self.expand is not None
+        assert self.expand_norm is not None
         for parameter in (self.expand.weight, self.depthwise.weight):
             parameter.copy_(parameter[order])
         for norm in (self.expand_norm, self.depthwise_norm):
             for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+                assert values is not None
                 values.copy_(values[order])
         self.project.weight.copy_(self.project.weight[:, order])
         if self.se is not None:
             self.se.reduce.weight.copy_(self.se.reduce.weight[:, order])
             self.se.expand.weight.copy_(self.se.expand.weight[order])
-            self.se.expand.bias.copy_(self.se.expand.bias[order])
+            bias = self.se.expand.bias
+            assert bias is not None
+            bias.copy_(bias[order])
 
-    def _squeeze(self, y: Tensor, layer: Layer) -> Tensor:
+    def _squeeze(self, y: Tensor, layer: MBConv) -> Tensor:
         s = self._cut_se(layer)
         gate = F.relu(F.conv2d(y.mean((2, 3), keepdim=True), s["se.reduce.weight"], s["se.reduce.bias"]))
         return y * F.hardsigmoid(F.conv2d(gate, s["se.expand.weight"], s["se.expand.bias"]))
 
-    def _cut_se(self, layer: Layer) -> dict[str, Tensor]:
+    def _cut_se(self, layer: MBConv) -> dict[str, Tensor]:
         se, mid = layer.se, layer.mid
+        assert self.se is not None
+        reduce, expand = self.se.reduce, self.se.expand
+        assert reduce.bias is not None
+        assert expand.bias is not None
         return {
-            "se.reduce.weight": self.se.reduce.weight[:se, :mid], "se.reduce.bias": self.se.reduce.bias[:se],
-            "se.expand.weight": self.se.expand.weight[:mid, :se], "se.expand.bias": self.se.expand.bias[:mid],
+            "se.reduce.weight": reduce.weight[:se, :mid], "se.reduce.bias": reduce.bias[:se],
+            "se.expand.weight": expand.weight[:mid, :se], "se.expand.bias": expand.bias[:mid],
         }  # fmt: skip
 
-    def cut(self, layer: Layer) -> dict[str, Tensor]:
+    def cut(self, layer: MBConv) -> dict[str, Tensor]:
         """State of `plain.MBConv`."""
         mid = layer.mid
         state = {
@@ -145,7 +157,7 @@ class ElasticMBConv(nn.Module):
             "project.weight": self.project.weight[:, :mid],
         }
         state |= self.depthwise_norm.cut(mid, "depthwise_norm") | self.project_norm.cut(layer.cout, "project_norm")
-        if self.expand is not None:
+        if self.expand is not None and self.expand_norm is not None:
             state |= {"expand.weight": self.expand.weight[:mid]} | self.expand_norm.cut(mid, "expand_norm")
         return state if self.se is None else state | self._cut_se(layer)
 
@@ -153,7 +165,7 @@ class ElasticMBConv(nn.Module):
 class ElasticClassifier(nn.Linear):
     """Linear classifier behind a 1x1 feature map."""
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:  # type: ignore[override]
         """(n, c, 1, 1) -> (n, classes)."""
         return super().forward(x.flatten(1))
 
@@ -172,3 +184,19 @@ class ElasticPool(nn.Module):
     def cut(self, layer: Layer) -> dict[str, Tensor]:
         """Nothing to carry over."""
         return {}
+
+
+class FixedModule(nn.Module):
+    """Any other operator, of a shape that is never cut: its plain module."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.plain = use(module_of(layer))
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """(n, cin, h, w) -> (n, cout, h', w')."""
+        return self.plain(x)
+
+    def cut(self, layer: Layer) -> dict[str, Tensor]:
+        """The plain module's state."""
+        return dict(self.plain.state_dict())

@@ -3,6 +3,7 @@
 from torch import nn
 
 from explorer.core.layer import Layer
+from explorer.core.operators import MBConv
 from explorer.supernets.elastic import ElasticMBConv
 from explorer.supernets.supernet import Supernet
 
@@ -12,7 +13,7 @@ class MobileSupernet(Supernet):
 
     def make(self, layer: Layer) -> nn.Module:
         """An elastic block for every slot."""
-        if layer.op != "mbconv":
+        if not isinstance(layer, MBConv):
             return super().make(layer)
-        slot = layer.name.removeprefix("stage")
-        return ElasticMBConv(layer, self.space.decisions.get(f"k{slot}", (layer.kernel,)))
+        kernels = {f"stage{'.'.join(map(str, r.place))}": r.options for r in self.space.records if r.kind == "kernel"}
+        return ElasticMBConv(layer, kernels.get(layer.name, (layer.kernel,)))

@@ -90,7 +90,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise InputError(f"{str(path)!r} is no readable checkpoint: {first_line(error)}") from error
+        raise InputError(f"{str(path)!r} cannot be read as a PyTorch checkpoint: {first_line(error)}") from error
     loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if (
         not isinstance(loaded, dict)

@@ -1,60 +1,52 @@
-"""`build(layers)`: a plain network from its list of layers.
+"""Plain networks: ordinary torch modules, one per layer, run along the layers' inputs.
 
-Ordinary `torch.nn` modules, one per layer, run along `Layer.inputs`; the network knows no space and no supernet.
-`Preprocess` comes first, so every network takes images in [0, 1] at their native size.
+This file needs torch and nothing else: an export as source is this file with the facts of one network in it. It knows
+no space, no supernet and no fast form of a module; `building` adds those. A layer is anything with the attributes of
+`explorer.core.layer.Layer` and of its operator.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explorer.core.errors import unknown
-from explorer.core.layer import ACTIVATIONS, OPERATORS, Layer
-from explorer.fast.depthwise import DepthwiseConv2d
-from explorer.fast.normact import norm_act
-from explorer.fast.pointwise import PointwiseConv2d
+ACTIVATIONS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "hswish": nn.Hardswish}
+MODULES: dict[str, Callable[[Any], nn.Module]] = {}  # operator -> what runs a layer of it
+M = Callable[[Any], nn.Module]
 
 
-def activation(name: str) -> nn.Module:
-    """The module of an activation's name."""
-    if name not in ACTIVATIONS:
-        raise unknown("activation", name, ACTIVATIONS)
-    return {"none": nn.Identity, "relu": nn.ReLU, "hswish": nn.Hardswish}[name]()
+def runs(op: str) -> Callable[[M], M]:
+    """Register what runs the layers of an operator: a class or function of one argument, the layer."""
+
+    def register(make: M) -> M:
+        MODULES[op] = make
+        return make
+
+    return register
 
 
-class Preprocess(nn.Module):
-    """Normalise, then pad (or, where the image is larger than half the target, resize) to the network's input size.
+def module_of(layer: Any) -> nn.Module:
+    """The plain module that runs a layer.
 
-    Args:
-        mean, std: per channel, of images in [0, 1].
-        size: height and width that the network computes with.
+    Raises:
+        ValueError: no module is registered for its operator.
     """
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float], size: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
-        self.size = size
-
-    def forward(self, x: Tensor, size: int | None = None) -> Tensor:
-        """(n, c, h, w) float32 in [0, 1] -> (n, c, size, size)."""
-        size = size or self.size
-        return fit((x - self.mean) / self.std, size)
-
-
-def fit(x: Tensor, size: int) -> Tensor:
-    """Bring images to `size`: up to four pixels a side are padded with the border's value, all else is resized."""
-    missing = size - x.shape[-1]
-    if 0 < missing <= 8:
-        before = missing // 2
-        return F.pad(x, (before, missing - before, before, missing - before), mode="replicate")
-    return x if missing == 0 else F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+    if layer.op not in MODULES:
+        raise ValueError(f"no torch module runs operator {layer.op!r}; choose from: {', '.join(MODULES)}")
+    return MODULES[layer.op](layer)
 
 
 class NormAct(nn.BatchNorm2d):
-    """Batch norm and activation in one; `owned` as in `norm_act`."""
+    """Batch norm and activation in one.
+
+    Args:
+        channels: of the input.
+        act: "none", "relu" or "hswish".
+        owned: what reads the result makes its gradient anew and for this alone (a convolution does, a sum does not);
+            fast forms use it.
+    """
 
     def __init__(self, channels: int, act: str = "none", owned: bool = False) -> None:
         super().__init__(channels)
@@ -62,26 +54,28 @@ class NormAct(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> the same, normalised and activated."""
-        return norm_act(x, self, self.act, owned=self.owned)
+        y = super().forward(x)
+        return y if self.act == "none" else F.relu(y) if self.act == "relu" else F.hardswish(y)
 
 
-def convolution(layer: Layer) -> nn.Conv2d:
-    """The convolution of a layer alone, in the form that trains fastest on CPUs."""
-    if layer.groups == layer.cin == layer.cout > 1:
-        return DepthwiseConv2d(layer.cin, layer.kernel, layer.stride, layer.dilation)
-    if layer.kernel == layer.stride == layer.groups == 1:
-        return PointwiseConv2d(layer.cin, layer.cout)
-    pad = layer.dilation * (layer.kernel // 2)
-    return nn.Conv2d(layer.cin, layer.cout, layer.kernel, layer.stride, pad, layer.dilation, layer.groups, bias=False)
+def same(cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1, dilation: int = 1) -> nn.Conv2d:
+    """A convolution with "same" padding and no bias."""
+    return nn.Conv2d(cin, cout, kernel, stride, dilation * (kernel // 2), dilation, groups, bias=False)
 
 
+@runs("conv")
 class Conv(nn.Sequential):
     """Where the layer has one, an activation of the input; convolution; then batch norm where it has it, activation."""
 
-    def __init__(self, layer: Layer) -> None:
-        before = [activation(layer.before)] if layer.before != "none" else []
-        after = NormAct(layer.cout, layer.act) if layer.bn else activation(layer.act)
+    def __init__(self, layer: Any) -> None:
+        before = [ACTIVATIONS[layer.before]()] if layer.before != "none" else []
+        after = NormAct(layer.cout, layer.act) if layer.bn else ACTIVATIONS[layer.act]()
         super().__init__(*before, convolution(layer), after)
+
+
+def convolution(layer: Any) -> nn.Conv2d:
+    """The convolution of a layer alone."""
+    return same(layer.cin, layer.cout, layer.kernel, layer.stride, layer.groups, layer.dilation)
 
 
 class SqueezeExcite(nn.Module):
@@ -102,7 +96,7 @@ class MixedDepthwise(nn.ModuleList):
     """Depthwise convolutions of several kernels, each over its own channels (Tan and Le 2019)."""
 
     def __init__(self, groups: Sequence[tuple[int, int]], stride: int) -> None:
-        super().__init__(DepthwiseConv2d(channels, kernel, stride) for kernel, channels in groups)
+        super().__init__(same(channels, channels, kernel, stride, channels) for kernel, channels in groups)
         self.channels = [channels for _, channels in groups]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,27 +104,28 @@ class MixedDepthwise(nn.ModuleList):
         return torch.cat([conv(part) for conv, part in zip(self, x.split(self.channels, 1))], 1)
 
 
+@runs("mbconv")
 class MBConv(nn.Module):
     """Inverted residual block: expand 1x1, depthwise, squeeze-and-excitation, project 1x1 (Sandler et al. 2018)."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         mid, self.residual = layer.mid, layer.residual
-        self.expand = PointwiseConv2d(layer.cin, mid) if mid != layer.cin else None
+        self.expand = same(layer.cin, mid) if mid != layer.cin else None
         self.expand_norm = NormAct(mid, layer.act, owned=True) if mid != layer.cin else None
-        groups = layer.depthwise
+        groups, stride = layer.depthwise, layer.stride
         one = len(groups) == 1
-        self.depthwise = (
-            DepthwiseConv2d(mid, groups[0][0], layer.stride) if one else MixedDepthwise(groups, layer.stride)
-        )
+        self.depthwise = same(mid, mid, groups[0][0], stride, mid) if one else MixedDepthwise(groups, stride)
         self.depthwise_norm = NormAct(mid, layer.act, owned=True)
         self.se = SqueezeExcite(mid, layer.se) if layer.se else None
-        self.project = PointwiseConv2d(mid, layer.cout)
+        self.project = same(mid, layer.cout)
         self.project_norm = NormAct(layer.cout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, cin, h, w) -> (n, cout, h', w')."""
-        y = x if self.expand is None else self.expand_norm(self.expand(x))
+        y = x
+        if self.expand is not None and self.expand_norm is not None:
+            y = self.expand_norm(self.expand(x))
         y = self.depthwise_norm(self.depthwise(y))
         y = y if self.se is None else self.se(y)
         y = self.project_norm(self.project(y))
@@ -153,12 +148,13 @@ class Classifier(nn.Linear):
         return super().forward(x.flatten(1))
 
 
+@runs("factorized")
 class Factorized(nn.Module):
     """Half the size, no pixel lost: two 1x1 convolutions of stride 2, one pixel apart (Liu et al. 2019, DARTS)."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Any) -> None:
         super().__init__()
-        self.before = activation(layer.before)
+        self.before = ACTIVATIONS[layer.before]()
         first = layer.cout // 2
         self.even = nn.Conv2d(layer.cin, first, 1, 2, bias=False)
         self.odd = nn.Conv2d(layer.cin, layer.cout - first, 1, 2, bias=False)
@@ -187,10 +183,13 @@ class Concat(nn.Module):
         return torch.cat(inputs, 1)
 
 
+@runs("scatter")
 class Scatter(nn.Module):
     """Every input channel at its place among the output's, zeros elsewhere."""
 
-    def __init__(self, layer: Layer) -> None:
+    source: Tensor
+
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         source = torch.full((layer.cout,), layer.cin)
         source[list(layer.places)] = torch.arange(layer.cin)
@@ -201,10 +200,11 @@ class Scatter(nn.Module):
         return F.pad(x, (0, 0, 0, 0, 0, 1))[:, self.source]
 
 
+@runs("zero")
 class Zero(nn.Module):
     """Nothing passes."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         self.stride, self.channels = layer.stride, layer.cout
 
@@ -213,31 +213,44 @@ class Zero(nn.Module):
         return torch.zeros_like(x[:, :1, :: self.stride, :: self.stride]).expand(-1, self.channels, -1, -1)
 
 
-CELL_MODULES = {
-    "factorized": Factorized,
-    "norm": lambda layer: NormAct(layer.cout, layer.act),
-    "avgpool": lambda x: nn.AvgPool2d(x.kernel, x.stride, (x.kernel - 1) // 2, count_include_pad=False),
-    "maxpool": lambda x: nn.MaxPool2d(x.kernel, x.stride, (x.kernel - 1) // 2),
-    "add": lambda layer: Add(),
-    "concat": lambda layer: Concat(),
-    "scatter": Scatter,
-    "zero": Zero,
-}
+runs("pool")(lambda layer: Pool())
+runs("linear")(lambda layer: Classifier(layer.cin, layer.cout))
+runs("norm")(lambda layer: NormAct(layer.cout, layer.act))
+runs("avgpool")(lambda x: nn.AvgPool2d(x.kernel, x.stride, (x.kernel - 1) // 2, count_include_pad=False))
+runs("maxpool")(lambda x: nn.MaxPool2d(x.kernel, x.stride, (x.kernel - 1) // 2))
+runs("add")(lambda layer: Add())
+runs("concat")(lambda layer: Concat())
 
 
-def module_of(layer: Layer) -> nn.Module:
-    """The plain module that runs a layer."""
-    if layer.op == "conv":
-        return Conv(layer)
-    if layer.op == "mbconv":
-        return MBConv(layer)
-    if layer.op == "pool":
-        return Pool()
-    if layer.op == "linear":
-        return Classifier(layer.cin, layer.cout)
-    if layer.op in CELL_MODULES:
-        return CELL_MODULES[layer.op](layer)
-    raise unknown("operator", layer.op, OPERATORS)
+class Preprocess(nn.Module):
+    """Normalise, then pad (or, where the image is larger than half the target, resize) to the network's input size.
+
+    Args:
+        mean, std: per channel, of images in [0, 1].
+        size: height and width that the network computes with.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        self.size = size
+
+    def forward(self, x: Tensor, size: int | None = None) -> Tensor:
+        """(n, c, h, w) float32 in [0, 1] -> (n, c, size, size)."""
+        return fit((x - self.mean) / self.std, size or self.size)
+
+
+def fit(x: Tensor, size: int) -> Tensor:
+    """Bring images to `size`: up to four pixels a side are padded with the border's value, all else is resized."""
+    missing = size - x.shape[-1]
+    if 0 < missing <= 8:
+        before = missing // 2
+        return F.pad(x, (before, missing - before, before, missing - before), mode="replicate")
+    return x if missing == 0 else F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
 
 
 class Network(nn.Module):
@@ -248,7 +261,7 @@ class Network(nn.Module):
         preprocess: what happens to the images before the first layer.
     """
 
-    def __init__(self, layers: Sequence[Layer], preprocess: Preprocess) -> None:
+    def __init__(self, layers: Sequence[Any], preprocess: Preprocess) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.names = [layer.name for layer in layers]
@@ -281,35 +294,3 @@ class Network(nn.Module):
                 if last[source] == name and source not in names:
                     del known[source]
         return [known[name] for name in names]
-
-
-def build(
-    layers: Sequence[Layer], mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,), seed: int | None = None
-) -> Network:
-    """A plain network with fresh weights (He fan-out, as once-for-all).
-
-    Args:
-        layers: from `space.layers(architecture)`.
-        mean, std: normalisation of the images, per channel (or one value for all).
-        seed: of the weights; torch's own random state is left as it was.
-    """
-    first = layers[0]
-    spread = [list(v) * (first.cin if len(v) == 1 else 1) for v in (mean, std)]
-    with torch.random.fork_rng(devices=[]):
-        if seed is not None:
-            torch.manual_seed(seed)
-        network = Network(layers, Preprocess(*spread, size=first.size))
-        initialise(network)
-    return network.to(memory_format=torch.channels_last)
-
-
-def initialise(module: nn.Module) -> None:
-    """He fan-out for convolutions, small normal for linear layers, zero biases."""
-    for m in module.modules():
-        if isinstance(m, nn.Conv2d):
-            nn.init.kaiming_normal_(m.weight, mode="fan_out")
-            if m.bias is not None:
-                nn.init.zeros_(m.bias)
-        elif isinstance(m, nn.Linear):
-            nn.init.normal_(m.weight, 0, 0.01)
-            nn.init.zeros_(m.bias)

@@ -18,10 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from explorer.core.operators import MBConv
 from explorer.core.protocols import SearchSpace
+from explorer.spaces.base import records_of
 from explorer.spaces.operators import option_counts
 from explorer.supernets.elastic import ElasticMBConv
 from explorer.supernets.supernet import Supernet
+
+SHRUNK = ("kernel", "depth", "expand")  # kinds of decisions that shrink, in once-for-all's order
 
 
 @dataclass(frozen=True)
@@ -46,27 +50,27 @@ class Phase:
 
 
 def phases_of(space: SearchSpace) -> list[Phase]:
-    """Once-for-all's phases for a space whose decisions are d, k, e and r.
+    """Once-for-all's phases for a space of depths, kernels, expansions and resolutions.
 
     Epochs 180, 125, 25, 125, 25, 125 and learning rates 2.6, .96, .08, .24, .08, .24 (for 2048 images a step) are kept
     as ratios; a decision with more or fewer options has more or fewer of the short phases. Image sizes vary throughout.
     """
-    kinds, counts = [name[0] for name in space.decisions], option_counts(space)
-    narrower = {kind: max([int(c) - 1 for c, k in zip(counts, kinds) if k == kind], default=0) for kind in "kde"}
+    kinds, counts = [record.kind for record in records_of(space)], option_counts(space)
+    narrower = {kind: max([int(c) - 1 for c, k in zip(counts, kinds) if k == kind], default=0) for kind in SHRUNK}
     steps: list[tuple[str, dict[str, int], int, int, float]] = [("largest", {}, 1, 180, 1.0)]
-    if narrower["k"]:
-        steps.append(("kernel", {"k": narrower["k"]}, 1, 125, 0.37))
-    for kind, word, subnets in (("d", "depth", 2), ("e", "expansion", 4)):
+    if narrower["kernel"]:
+        steps.append(("kernel", {"kernel": narrower["kernel"]}, 1, 125, 0.37))
+    for kind, word, subnets in (("depth", "depth", 2), ("expand", "expansion", 4)):
         for more in range(1, narrower[kind] + 1):
             last = more == narrower[kind]
             steps.append((f"{word} {more}", {kind: more}, subnets, *((125, 0.09) if last else (25, 0.03))))
     total = sum(epochs for *_, epochs, _ in steps)
-    below = {"k": 0, "d": 0, "e": 0}  # options below the last one that may be drawn
+    below = dict.fromkeys(SHRUNK, 0)  # options below the last one that may be drawn
     phases = []
     for name, opened, subnets, epochs, lr in steps:
         below |= opened
         low = tuple(max(0, int(c) - 1 - below.get(k, int(c) - 1)) for c, k in zip(counts, kinds))
-        phases.append(Phase(name, low, subnets, epochs / total, lr, "e" in opened))
+        phases.append(Phase(name, low, subnets, epochs / total, lr, "expand" in opened))
     return phases
 
 
@@ -124,11 +128,11 @@ def supported_widths(supernet: Supernet, low: Sequence[int]) -> dict[str, list[i
     widths: dict[str, set[int]] = {}
     for option in range(int(counts.max())):
         row = np.clip(option, low, counts - 1)
-        for gene, name in enumerate(supernet.space.decisions):
-            if name[0] == "d":
+        for gene, record in enumerate(records_of(supernet.space)):
+            if record.kind == "depth":
                 row[gene] = counts[gene] - 1
         for layer in supernet.layers(row):
-            if layer.op == "mbconv":
+            if isinstance(layer, MBConv):
                 widths.setdefault(layer.name, set()).add(layer.mid)
     return {name: sorted(found) for name, found in widths.items()}
 

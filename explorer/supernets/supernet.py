@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from explorer.core.architecture import Architecture, choices_of
 from explorer.core.layer import Layer
-from explorer.supernets.elastic import ElasticClassifier, ElasticConv, ElasticPool
-from explorer.supernets.plain import Network, Preprocess, initialise
+from explorer.core.operators import Conv, GlobalPool, Linear
+from explorer.supernets.building import initialise, network_of
+from explorer.supernets.elastic import ElasticClassifier, ElasticConv, ElasticPool, FixedModule
+from explorer.supernets.plain import Network, Preprocess
 
 KNOWN = 4096  # architectures whose layers are remembered
 
@@ -42,9 +44,11 @@ class Supernet(nn.Module):
 
     def make(self, layer: Layer) -> nn.Module:
         """The shared weights of a layer, given at its largest; subclasses know the searched blocks."""
-        if layer.op == "conv":
+        if isinstance(layer, Conv):
             return ElasticConv(layer)
-        return ElasticPool() if layer.op == "pool" else ElasticClassifier(layer.cin, layer.cout)
+        if isinstance(layer, Linear):
+            return ElasticClassifier(layer.cin, layer.cout)
+        return ElasticPool() if isinstance(layer, GlobalPool) else FixedModule(layer)
 
     def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
         """`space.layers`, remembered by choices."""
@@ -55,8 +59,8 @@ class Supernet(nn.Module):
             self._known[key] = self.space.layers(key)
         return self._known[key]
 
-    def block(self, name: str) -> nn.Module:
-        """The elastic module of a layer's name."""
+    def block(self, name: str) -> Any:
+        """The elastic module of a layer's name: it runs with a layer, and is `cut` to one."""
         return self.blocks[name.replace(".", "-")]
 
     def forward(self, images: Tensor, architecture: Architecture | np.ndarray | Sequence[int]) -> Tensor:
@@ -71,9 +75,10 @@ class Supernet(nn.Module):
         """The plain network of an architecture, with a copy of its inherited weights, in evaluation mode."""
         layers = self.layers(architecture)
         p = self.preprocess
-        network = Network(layers, Preprocess(p.mean.flatten().tolist(), p.std.flatten().tolist(), layers[0].size))
+        preprocess = Preprocess(p.mean.flatten().tolist(), p.std.flatten().tolist(), layers[0].size)
+        network = network_of(layers, preprocess)
         for layer in layers:
             state = {name: tensor.detach().clone() for name, tensor in self.block(layer.name).cut(layer).items()}
             network.block(layer.name).load_state_dict(state)
         device = next(self.parameters()).device
-        return network.to(device=device, memory_format=torch.channels_last).eval()
+        return network.to(device).to(memory_format=torch.channels_last).eval()

@@ -10,7 +10,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from explorer.core.architecture import Architecture, choices_of
-from explorer.supernets.plain import Network, build
+from explorer.supernets.building import build
+from explorer.supernets.plain import Network
 
 
 class TableNetworks(nn.Module):

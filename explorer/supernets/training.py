@@ -9,8 +9,8 @@ import atexit
 import math
 import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import lightning_fabric
 import numpy as np
@@ -19,42 +19,37 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.core.errors import InputError
-from explorer.core.protocols import Progress, silent
+from explorer.core.protocols import Progress, SearchSpace, silent
 from explorer.data.datasets import Images, Split
 from explorer.fast.memory import keep_memory
-from explorer.spaces import TableSpace, UnifiedSpace
+from explorer.spaces.base import configured
 from explorer.supernets.augment import augment
 from explorer.supernets.checkpoint import load_checkpoint, save_checkpoint
 from explorer.supernets.config import TrainConfig
-from explorer.supernets.mobile import MobileSupernet
 from explorer.supernets.sampling import RULES
 from explorer.supernets.shrinking import Shrinking, phase_at
 from explorer.supernets.supernet import Supernet
-from explorer.supernets.table import TableNetworks
-from explorer.supernets.unified import UnifiedSupernet
 
 
-def make_supernet(space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> Any:
+def make_supernet(space: SearchSpace, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> Supernet:
     """Fresh shared weights of a space that is configured for its images.
 
     Raises:
         InputError: the space has no supernet.
     """
-    if isinstance(space, UnifiedSpace):
-        return UnifiedSupernet(space, mean, std, seed)
-    if isinstance(space, TableSpace):
-        return TableNetworks(space, mean, std, seed)
-    foreign = {layer.op for layer in space.layers([0] * len(space.decisions))} - {"conv", "mbconv", "pool", "linear"}
-    if foreign:
+    place = getattr(space, "supernet", "")
+    if not place:
         raise InputError(
-            f"space {space.name!r} has no supernet (its networks have {', '.join(sorted(foreign))}); choose a space of "
-            "the mobile or the unified family"
+            f"space {space.name!r} has no supernet; choose a space of the mobile or the unified family, or train its "
+            "networks one by one"
         )
-    return MobileSupernet(space, mean, std, seed)
+    module, _, name = place.partition(":")
+    supernet: Supernet = getattr(import_module(module), name)(space, mean, std, seed)
+    return supernet
 
 
 def train_supernet(
-    space: object, images: Images, config: TrainConfig | None = None, seed: int = 0,
+    space: SearchSpace, images: Images, config: TrainConfig | None = None, seed: int = 0,
     checkpoint: Path | None = None, progress: Progress = silent, supernet: Supernet | None = None,
 ) -> Supernet:  # fmt: skip
     """Train the shared weights of a space.
@@ -72,7 +67,7 @@ def train_supernet(
         The supernet on the CPU, in evaluation mode.
     """
     config = config or TrainConfig()
-    space = space.for_images(images.channels, len(images.classes), images.size)
+    space = configured(space, images.channels, len(images.classes), images.size)
     supernet = supernet or make_supernet(space, images.mean, images.std, seed)
     train = _train_progressively if config.rule == "progressive" else _train_by_rule
     train(supernet, images.train, config, seed, checkpoint, progress)
@@ -255,5 +250,6 @@ def _average_gradients(model: nn.Module, fabric: lightning_fabric.Fabric) -> Non
             f"a process of the group was lost ({why}); start the job again with --resume, and it goes on from its last "
             "checkpoint"
         ) from error
+    assert isinstance(flat, Tensor)
     for p, g in zip(trained, flat.split([g.numel() for g in grads])):
         p.grad = g.view_as(p)

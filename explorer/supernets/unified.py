@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from explorer.core.layer import Layer
+from explorer.core.operators import MBConv
 from explorer.fast.depthwise import depthwise
-from explorer.fast.pointwise import PointwiseConv2d, pointwise
+from explorer.fast.pointwise import pointwise
 from explorer.supernets.elastic import ElasticMBConv, ElasticNorm
+from explorer.supernets.forms import use
+from explorer.supernets.plain import same
 from explorer.supernets.supernet import Supernet
 
 NEGLIGIBLE = 0.01  # options of a lower probability are not computed in a soft pass
@@ -29,21 +32,24 @@ class UnifiedMBConv(nn.Module):
         switchable: one norm of the projection per number of skipped sub-blocks; else one for all.
     """
 
-    def __init__(self, layer: Layer, kernels: Sequence[int], subblocks: int, switchable: bool = True) -> None:
+    def __init__(self, layer: MBConv, kernels: Sequence[int], subblocks: int, switchable: bool = True) -> None:
         super().__init__()
         mid, self.kernels, self.subblocks, self.group = layer.mid, list(kernels), subblocks, layer.cin
         self.act, self.stride, self.residual = layer.act, layer.stride, layer.residual
-        self.expand = PointwiseConv2d(layer.cin, mid)
+        self.expand = same(layer.cin, mid)
         self.expand_norm = ElasticNorm(mid)
         self.weights, self.norms = _depthwise_of(mid, kernels)
         self.alone, self.alone_norms = _depthwise_of(layer.cin, kernels)  # a single sub-block reads the input itself
-        self.project = PointwiseConv2d(mid, layer.cout)
+        self.project = same(mid, layer.cout)
+        use(self)
         self.project_norms = nn.ModuleList(ElasticNorm(layer.cout) for _ in range(subblocks if switchable else 1))
 
-    def _project_norm(self, skipped: int) -> nn.Module:
-        return self.project_norms[min(skipped, len(self.project_norms) - 1)]
+    def _project_norm(self, skipped: int) -> ElasticNorm:
+        norm = self.project_norms[min(skipped, len(self.project_norms) - 1)]
+        assert isinstance(norm, ElasticNorm)
+        return norm
 
-    def _channels(self, layer: Layer) -> tuple[Tensor, list[tuple[int, Tensor]]]:
+    def _channels(self, layer: MBConv) -> tuple[Tensor, list[tuple[int, Tensor]]]:
         """Which middle channels run, in the plain network's order; and (kernel, channels) of every depthwise."""
         kernels = layer.mixed or (layer.kernel,) * len(layer.places)
         index = torch.cat([torch.arange(p * self.group, (p + 1) * self.group) for p in layer.places])
@@ -51,7 +57,7 @@ class UnifiedMBConv(nn.Module):
         sizes = [self.group * kernels.count(k) for k in sorted(set(kernels))]
         return index, list(zip(sorted(set(kernels)), index.split(sizes)))
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+    def forward(self, x: Tensor, layer: MBConv) -> Tensor:
         """(n, cin, h, w) -> (n, cout, h', w') with the sub-blocks of `layer.places`.
 
         With a single sub-block there is no expansion: its channels are the input's, and its weights are its own.
@@ -87,7 +93,7 @@ class UnifiedMBConv(nn.Module):
         y = self._project_norm(round(float(p[:, 0].detach().sum())))(self.project(mixed))
         return x + y if self.residual else y
 
-    def cut(self, layer: Layer) -> dict[str, Tensor]:
+    def cut(self, layer: MBConv) -> dict[str, Tensor]:
         """State of `plain.MBConv`."""
         index, groups = self._channels(layer)
         state = {"project.weight": self.project.weight[:, index]}
@@ -106,12 +112,21 @@ class UnifiedMBConv(nn.Module):
         )
 
 
-def _depthwise_of(channels: int, kernels: Sequence[int]) -> tuple[nn.ParameterDict, nn.ModuleDict]:
+class _Norms(nn.ModuleDict):
+    """A norm per kernel."""
+
+    def __getitem__(self, key: str) -> ElasticNorm:
+        norm = super().__getitem__(key)
+        assert isinstance(norm, ElasticNorm)
+        return norm
+
+
+def _depthwise_of(channels: int, kernels: Sequence[int]) -> tuple[nn.ParameterDict, _Norms]:
     """Weights and norms of depthwise convolutions, one per kernel."""
     weights = nn.ParameterDict({str(k): nn.Parameter(torch.empty(channels, 1, k, k)) for k in kernels})
     for weight in weights.values():
         nn.init.kaiming_normal_(weight, mode="fan_out")
-    return weights, nn.ModuleDict({str(k): ElasticNorm(channels) for k in kernels})
+    return weights, _Norms({str(k): ElasticNorm(channels) for k in kernels})
 
 
 class UnifiedSupernet(Supernet):
@@ -121,7 +136,7 @@ class UnifiedSupernet(Supernet):
 
     def make(self, layer: Layer) -> nn.Module:
         """A unified block where sub-blocks are chosen; the first block is a plain one of fixed shape."""
-        if layer.op != "mbconv":
+        if not isinstance(layer, MBConv):
             return super().make(layer)
         if not layer.places:
             return ElasticMBConv(layer, (layer.kernel,))

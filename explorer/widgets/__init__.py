@@ -1,6 +1,7 @@
 """The page: one state, views that observe it."""
 
 from explorer.widgets.dashboard import Dashboard, heat, page
+from explorer.widgets.panels import PANELS, Panel
 from explorer.widgets.state import DashboardState
 
-__all__ = ["Dashboard", "DashboardState", "heat", "page"]
+__all__ = ["PANELS", "Dashboard", "DashboardState", "Panel", "heat", "page"]

@@ -6,6 +6,7 @@ from html import escape
 
 import ipywidgets as w
 
+from explorer.devices import amount
 from explorer.plots.architecture import architecture_svg, describe
 from explorer.widgets.state import DashboardState
 
@@ -41,14 +42,14 @@ class ArchitectureView(w.VBox):
         c, study = self.state.candidate, self.state.study
         budget = self.state.budget
         rows = [
-            ("accuracy", f"{c.accuracy:.2%} ({c.interval[0]:.2%} to {c.interval[1]:.2%})", "", study.accuracy_is),
+            ("accuracy", f"{c.accuracy:.2%} ({c.interval[0]:.2%} to {c.interval[1]:.2%})", "", study.origin.generated),
         ]
         measured = self.state.accuracy_of(c.key)
         if measured is not None:
-            rows.append(("accuracy", f"{measured:.2%}", "", f"measured on validation images, {study.weights_are}"))
+            rows.append(("accuracy", f"{measured:.2%}", "", f"measured on validation images, {study.origin.weights}"))
         for name, device in study.devices.items():
             limit = f"{budget[name]:.4g}" if name in budget else ""
-            rows.append((name, f"{c.costs[name]:.4g} {device.unit}", limit, str(device.provenance)))
+            rows.append((name, amount(device, c.costs[name]), limit, str(device.provenance)))
         here = self.state.measured.get(c.key, {}).get("latency")
         if here is not None:
             rows.append(("this machine", here, "", "measured, onnxruntime, one thread, batch 1"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import Any
 
 import ipywidgets as w
 
-from explorer.widgets.guarded import guarded
+from explorer.devices.quantities import words_of
+from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.slider_names import SliderNames
 from explorer.widgets.state import DashboardState
 
@@ -21,7 +21,7 @@ class BudgetPanel(w.VBox):
         say: where messages go.
     """
 
-    def __init__(self, state: DashboardState, say: Any) -> None:
+    def __init__(self, state: DashboardState, say: Say) -> None:
         self.state = state
         self._quiet = False
         self.rows = {name: _Row(state, name) for name in state.study.targets}
@@ -37,13 +37,15 @@ class BudgetPanel(w.VBox):
         self.knee.on_click(guarded(say)(lambda _: state.knee()))
         self.more = w.HTML()
         state.observe(self.refresh)
+        devices = {name: state.study.devices[name] for name in self.rows}
         names = SliderNames({
-            f"slider-{name}": (f"latency budget on {name}", state.study.devices[name].unit) for name in self.rows
+            f"slider-{name}": (f"{words_of([device])} budget on {name}", device.unit)
+            for name, device in devices.items()
         })  # fmt: skip
         picker = [self.generator] * (len(state.study.generators) > 1)
         super().__init__(
             [
-                w.HTML(f"<h3>{'Size and latency' if state.study.is_table else 'Latency'} budgets</h3>"),
+                w.HTML(f"<h3>{words_of(devices.values()).capitalize()} budgets</h3>"),
                 *(row.box for row in self.rows.values()),
                 *picker,
                 self.knee,
@@ -99,8 +101,9 @@ class _Row:
     def show(self, value: float, on: bool) -> None:
         """Show a value; the slider shows the next step above it, since a browser rounds others and reports that."""
         value = min(max(value, self.low), self.high)
-        steps = math.ceil(round((math.log10(value) - self.slider.min) / self.slider.step, 6))
-        self.slider.value = min(10 ** (self.slider.min + steps * self.slider.step), self.high)
+        start, step = float(self.slider.min), float(self.slider.step or 1.0)
+        steps = math.ceil(round((math.log10(value) - start) / step, 6))
+        self.slider.value = min(10 ** (start + steps * step), self.high)
         self.number.value = float(f"{value:.4g}") if self.low <= float(f"{value:.4g}") <= self.high else value
         self.on.value = on
         self._shown = (self.slider.value, self.number.value)

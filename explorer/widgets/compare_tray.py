@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 import ipywidgets as w
 
+from explorer.core.front import Candidate
 from explorer.plots.architecture import describe, difference_svg
-from explorer.widgets.guarded import guarded
+from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.state import PINS, DashboardState
 
 STYLE = (
@@ -25,7 +25,7 @@ class CompareTray(w.VBox):
         say: where messages go.
     """
 
-    def __init__(self, state: DashboardState, say: Any) -> None:
+    def __init__(self, state: DashboardState, say: Say) -> None:
         self.state, self._guard = state, guarded(say)
         self.pin = w.Button(description="Pin this network", layout={"width": "150px"})
         self.pin.on_click(self._guard(lambda _: state.pin()))
@@ -51,7 +51,7 @@ class CompareTray(w.VBox):
 
     def _rows(self) -> list[tuple[str, list[str]]]:
         state = self.state
-        rows = [(f"accuracy, {state.study.accuracy_is}", [f"{p.accuracy:.2%}" for p in state.pins])]
+        rows = [(f"accuracy, {state.study.origin.generated}", [f"{p.accuracy:.2%}" for p in state.pins])]
         measured = [state.accuracy_of(p.key) for p in state.pins]
         rows.append(("accuracy, measured on validation", ["" if a is None else f"{a:.2%}" for a in measured]))
         for name, device in state.study.devices.items():
@@ -62,7 +62,7 @@ class CompareTray(w.VBox):
             rows.append((stage, [words.get(stage, "") for words in stages]))
         return [row for row in rows if any(row[1])]
 
-    def _words(self, candidate: Any) -> list[str]:
+    def _words(self, candidate: Candidate) -> list[str]:
         return describe(self.state.study.space.layers(candidate.architecture)).splitlines()
 
     def _table(self) -> str:
@@ -78,5 +78,5 @@ class CompareTray(w.VBox):
         return f'{STYLE}<table class="compare"><tr><td></td>{heads}</tr>{"".join(rows)}</table>'
 
     def _difference(self) -> str:
-        layers = [self.state.study.space.layers(p.architecture) for p in self.state.pins[:2]]
-        return difference_svg(*layers, names=("1", "2"))
+        first, second = (self.state.study.space.layers(p.architecture) for p in self.state.pins[:2])
+        return difference_svg(first, second, names=("1", "2"))

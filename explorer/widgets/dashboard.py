@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,15 +12,13 @@ import ipywidgets as w
 
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import is_file
-from explorer.study import open_study, study_names
-from explorer.widgets.architecture_view import ArchitectureView
+from explorer.devices.quantities import words_of
+from explorer.study import Study, open_study, study_names
 from explorer.widgets.budget_panel import BudgetPanel
-from explorer.widgets.compare_tray import CompareTray
-from explorer.widgets.export_panel import ExportPanel
 from explorer.widgets.front_view import FrontView
 from explorer.widgets.guarded import guarded
-from explorer.widgets.measure_panel import MeasurePanel
 from explorer.widgets.own_images import OwnImages, data_root
+from explorer.widgets.panels import PANELS
 from explorer.widgets.state import DashboardState
 from explorer.widgets.studies_panel import StudiesPanel
 
@@ -38,7 +37,7 @@ class Dashboard(w.VBox):
         query: a link's query string, which `state.query` gave.
     """
 
-    def __init__(self, study: Any, query: str = "") -> None:
+    def __init__(self, study: str | Path | Study, query: str = "") -> None:
         self.message = w.HTML()
         self.studies = w.Dropdown(description="study", layout={"width": "340px"})
         self.studies.observe(guarded(self._say)(lambda change: self._chosen(change["new"])), "value")
@@ -51,7 +50,7 @@ class Dashboard(w.VBox):
         self.add_class("pareto-explorer")
         self.show_study(study, query)
 
-    def show_study(self, study: Any, query: str = "") -> None:
+    def show_study(self, study: str | Path | Study, query: str = "") -> None:
         """Show another study; the old one's views go.
 
         Raises:
@@ -65,10 +64,9 @@ class Dashboard(w.VBox):
         self.state = state
         self.front = FrontView(state, self._say)  # observes first: what the eye follows is sent first
         self.budgets = BudgetPanel(state, self._say)
-        self.architecture = ArchitectureView(state)
-        self.compare = CompareTray(state, self._say)
-        self.measure = MeasurePanel(state)
-        self.export = ExportPanel(state)
+        self.panels: dict[str, Any] = {name: panel.make(state, self._say) for name, panel in PANELS.items()}
+        self.architecture, self.compare = self.panels["architecture"], self.panels["compare"]
+        self.measure, self.export = self.panels["measure"], self.panels["export"]
         self.status, self.link = w.HTML(), w.HTML()
         self.body.children = self._layout()
         self.refresh_studies()
@@ -102,20 +100,22 @@ class Dashboard(w.VBox):
 
     def _layout(self) -> list[w.Widget]:
         study = self.state.study
+        bounded = words_of(study.devices[name] for name in study.targets).replace(" and ", " or ")
         title = w.HTML(
             f"<h2>Pareto Explorer: {escape(study.manifest.title)}</h2>"
-            f"<p style='margin:0'>Drag a {'size or ' * study.is_table}latency budget: the star is the network "
-            f"generated for it. {cloud(study)}; the star's accuracy is {study.accuracy_is}, its bar is the error band"
-            f"{'' if study.is_table else '; the dotted line is the front that a search predicts'}. "
+            f"<p style='margin:0'>Drag a {bounded} budget: the star is the network "
+            f"generated for it. {cloud(study)}; the star's accuracy is {study.origin.generated}, its bar is the error "
+            f"band{'; the dotted line is the front that a search predicts' * study.origin.searched}. "
             "Click a point to look at its network.</p>"
         )
         left = w.VBox([self.budgets, self.status], layout={"width": "340px", "flex": "0 0 340px"})
         right = w.VBox([self.front], layout={"flex": "1 1 480px", "min_width": "420px"})
         top = w.HBox([left, right], layout={"flex_flow": "row wrap", "width": "100%"})
-        return [
-            title, top, w.HTML("<h3>The network</h3>"), self.architecture, self.measure, w.HTML("<h3>Compare</h3>"),
-            self.compare, w.HTML("<h3>Export</h3>"), self.export, self.link,
-        ]  # fmt: skip
+        below: list[w.Widget] = []
+        for name, panel in self.panels.items():
+            heading = PANELS[name].title
+            below += [*([w.HTML(f"<h3>{escape(heading)}</h3>")] if heading else []), panel]
+        return [title, top, *below, self.link]
 
     def _refresh(self) -> None:
         self.message.value = ""
@@ -137,14 +137,9 @@ def open_folder(name: str) -> str:
         return ""
 
 
-def cloud(study: Any) -> str:
+def cloud(study: Study) -> str:
     """What the points of the chart are."""
-    n = f"{len(study.scored.codes):,}"
-    if study.is_table:
-        return f"Its {n} networks, each trained alone, were measured on validation images"
-    if study.has_weights:
-        return f"{n} networks were measured with inherited weights on validation images"
-    return f"The {n} points are predictions too, by a predictor of {study.manifest.data.val:,} published accuracies"
+    return study.origin.cloud.format(n=len(study.scored.codes), rows=study.manifest.data.val)
 
 
 def study_of_page(query: str = "") -> str:

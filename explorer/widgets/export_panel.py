@@ -47,7 +47,7 @@ class ExportPanel(w.VBox):
         self.row = JobRow([self.button])
         self.result = self.row.result
         choices = w.HBox(
-            [*self.formats.values(), *[self.tuning] * state.study.has_weights],
+            [*self.formats.values(), *[self.tuning] * state.study.origin.has_weights],
             layout={"flex_flow": "row wrap", "grid_gap": "0 18px"},
         )
         super().__init__([choices, self.row])

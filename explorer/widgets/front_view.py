@@ -18,7 +18,7 @@ from explorer.plots.front import (
     fronts_figure,
     marked,
 )
-from explorer.widgets.guarded import guarded
+from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.state import DashboardState
 
 CLICKED = ("evaluated", "front", "searched", "generated front")
@@ -32,7 +32,7 @@ class FrontView(w.VBox):
         say: where messages go.
     """
 
-    def __init__(self, state: DashboardState, say: Any) -> None:
+    def __init__(self, state: DashboardState, say: Say) -> None:
         self.state, self._guard = state, guarded(say)
         self._fronts: dict[tuple[str, str], Any] = {}
         self.info = front_info(state.study, state.chart)

@@ -11,6 +11,7 @@ from typing import Any
 import explorer
 from explorer.core.errors import InputError
 
+Say = Callable[..., None]  # shows a message on the page, and details to copy
 log = logging.getLogger("explorer.page")
 
 
@@ -26,7 +27,7 @@ def details(error: Exception) -> str:
     return "\n".join([about, type(error).__name__, *places])
 
 
-def guarded(say: Callable[..., None]) -> Callable:
+def guarded(say: Say) -> Callable:
     """Decorate a callback: `InputError` is said as it is, anything else as a fault, with details to copy."""
 
     def decorate(callback: Callable) -> Callable:

@@ -9,9 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.plots.front import BLUE, CONFIG, ORANGE, figure_layout
+from explorer.spaces import Decision
 from explorer.widgets.lesson import Lesson
 
-WORDS = {"d": "blocks in stage", "k": "kernel of", "e": "expansion of", "r": "image size"}
+WORDS = {"depth": "blocks in stage", "kernel": "kernel of", "expand": "expansion of", "resolution": "image size"}
 
 
 class HandGame(w.VBox):
@@ -27,10 +28,10 @@ class HandGame(w.VBox):
         self.tried: list[str] = []
         self.menus = [
             w.Dropdown(
-                options=[(str(value), i) for i, value in enumerate(values)], description=_words(name),
+                options=[(str(value), i) for i, value in enumerate(record.options)], description=_words(record),
                 layout={"width": "230px"}, style={"description_width": "140px"},
             )
-            for name, values in lesson.study.space.decisions.items()
+            for record in lesson.study.space.records
         ]  # fmt: skip
         self.attempt = w.Button(description="Try this network", button_style="primary")
         self.give_up = w.Button(description="Show the true front")
@@ -92,6 +93,6 @@ class HandGame(w.VBox):
         )  # fmt: skip
 
 
-def _words(name: str) -> str:
-    """A decision for people: `k2.1` is "kernel of 2.1"."""
-    return f"{WORDS.get(name[0], name[0])} {name[1:]}".strip()
+def _words(record: Decision) -> str:
+    """A decision for people, such as "kernel of 2.1"."""
+    return f"{WORDS.get(record.kind, record.kind)} {'.'.join(map(str, record.place))}".strip()

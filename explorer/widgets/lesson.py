@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,8 @@ import pandas as pd
 from explorer.core.errors import InputError
 from explorer.core.front import Front, hypervolume, make_front
 from explorer.searches import search
+from explorer.spaces import Enumerable
+from explorer.study import Study
 
 LARGEST = 100_000  # networks that are enumerated at most
 RIGHT, NOT_YET = "Right: ", "Not yet: "
@@ -31,8 +32,8 @@ class Lesson:
         InputError: a space with too many networks, or an unknown device.
     """
 
-    def __init__(self, study: Any, device: str = "mobile") -> None:
-        if study.space.size > LARGEST or not hasattr(study.space, "enumerate"):
+    def __init__(self, study: Study, device: str = "mobile") -> None:
+        if study.space.size > LARGEST or not isinstance(study.space, Enumerable):
             raise InputError(f"study {study.name!r} has {study.space.size:,} networks; a lesson takes {LARGEST:,}")
         study.front(device)  # knows its devices
         self.study, self.device = study, device
@@ -48,7 +49,7 @@ class Lesson:
         """key, accuracy (predicted) and the device's cost of networks.
 
         Raises:
-            InputError: a key that is none.
+            InputError: a key that is not one of the space's.
         """
         made = [self.study.architecture(key) for key in keys]
         table = self.study.predict(made) if made else pd.DataFrame({"accuracy": [], self.device: []})

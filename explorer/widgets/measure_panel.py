@@ -24,7 +24,7 @@ class MeasurePanel(JobRow):
         self.accuracy = w.Button(description="Evaluate now", layout={"width": "130px"})
         self.latency.on_click(lambda _: self.start("latency"))
         self.accuracy.on_click(lambda _: self.start("accuracy"))
-        super().__init__([self.latency, self.accuracy] if state.study.has_weights else [self.latency])
+        super().__init__([self.latency, self.accuracy] if state.study.origin.has_weights else [self.latency])
 
     def start(self, what: str) -> Future:
         """Begin to measure "latency" or "accuracy" of the current network."""
@@ -38,9 +38,8 @@ class MeasurePanel(JobRow):
     def _done(self, key: str, what: str, found: dict[str, Any]) -> None:
         if what == "accuracy":
             self.state.note(key, accuracy=found["accuracy"])
-            self.say_text(
-                f"{key}: {found['accuracy']:.2%} on {found['split']} images (measured, {self.state.study.weights_are})"
-            )
+            how = f"measured, {self.state.study.origin.weights}"
+            self.say_text(f"{key}: {found['accuracy']:.2%} on {found['split']} images ({how})")
             return
         said = f"{found['latency_ms']:.3g} ms +- {found['spread_ms']:.2g}"
         self.state.note(key, latency=said)

@@ -17,9 +17,9 @@ import ipywidgets as w
 from explorer.core.errors import InputError
 from explorer.core.files import home, is_file
 from explorer.data.archives import is_archive
-from explorer.study.lock import sole
+from explorer.study.lock import locked
 from explorer.study.own import checked_name
-from explorer.widgets.guarded import guarded
+from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.job import JobRow
 
 WHERE = "EXPLORER_DATA_ROOT"  # set by `explorer dashboard --data-root`, which serves on loopback only
@@ -56,7 +56,7 @@ class OwnImages(w.VBox):
         opened: gets the new study's name.
     """
 
-    def __init__(self, say: Any, opened: Callable[[str], None]) -> None:
+    def __init__(self, say: Say, opened: Callable[[str], None]) -> None:
         root = data_root()
         assert root is not None
         self.root, self.opened, self._recipe = root, opened, ""
@@ -130,7 +130,7 @@ class OwnImages(w.VBox):
     def _tried(self, out: Path) -> None:
         """A training that was cancelled or failed leaves its name free."""
         if out.is_dir() and not is_file(out / "study.json"):
-            with contextlib.suppress(InputError), sole(out):  # another visitor's training may hold that name
+            with contextlib.suppress(InputError), locked(out):  # another visitor's training may hold that name
                 shutil.rmtree(out, ignore_errors=True)
         self._ready()
 

@@ -11,6 +11,8 @@ import pandas as pd
 
 from explorer.core.errors import InputError, unknown
 from explorer.core.front import Candidate
+from explorer.devices import amount
+from explorer.study import Study
 
 PINS = 4
 
@@ -38,7 +40,7 @@ class DashboardState:
         measured: what was measured on this page: key -> {"accuracy": ..., "latency": words}.
     """
 
-    def __init__(self, study: Any) -> None:
+    def __init__(self, study: Study) -> None:
         self.study = study
         self.chart: str = study.targets[0]
         self.every, self.log = False, False
@@ -113,7 +115,7 @@ class DashboardState:
         buys, costs = (abs(round(100 * max(gain, 0), 2)) for gain in (more, -less))  # abs: no -0.00
         return (
             f"{step:g} {unit} more on {device} buys {buys:.2f} points; {step:g} {unit} less costs {costs:.2f} "
-            f"({self.study.accuracy_is})."
+            f"({self.study.origin.generated})."
         )
 
     # what is looked at ----------------------------------------------------------------------------------------
@@ -218,9 +220,9 @@ class DashboardState:
     def summary(self) -> str:
         """One sentence for people and screen readers."""
         c, study = self.candidate, self.study
-        costs = ", ".join(f"{name} {c.costs[name]:.3g} {study.devices[name].unit}" for name in study.targets)
+        costs = ", ".join(f"{name} {amount(study.devices[name], c.costs[name], 3)}" for name in study.targets)
         band = f"{c.interval[0]:.1%} to {c.interval[1]:.1%}"
-        said = f"{study.accuracy_is.capitalize()} accuracy {c.accuracy:.1%} ({band}); {costs}."
+        said = f"{study.origin.generated.capitalize()} accuracy {c.accuracy:.1%} ({band}); {costs}."
         if self.picked:
             return f"Picked from the chart. {said}"
         return said if c.feasible else f"Not reachable: {study.nearest_line(self.budget, c)}. {said}"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from typing import Any
 
 import ipywidgets as w
 
 from explorer.study.own import delete_study, own_studies, rename_study
-from explorer.widgets.guarded import guarded
+from explorer.widgets.guarded import Say, guarded
 
 
 class StudiesPanel(w.VBox):
@@ -20,7 +19,7 @@ class StudiesPanel(w.VBox):
         changed: is called after a change, with the new name of what was renamed.
     """
 
-    def __init__(self, say: Any, changed: Callable[[str], None]) -> None:
+    def __init__(self, say: Say, changed: Callable[[str], None]) -> None:
         self.changed = changed
         self.chosen = w.Dropdown(description="my study", layout={"width": "340px"})
         self.name = w.Text(description="new name", layout={"width": "300px"})

@@ -17,7 +17,8 @@ from explorer.core.front import hypervolume, make_front
 from explorer.devices.population import costs_of
 from explorer.searches import search
 from explorer.searches.compare import against, compare, union
-from explorer.study import SAMPLES, open_study
+from explorer.study import open_study
+from explorer.study.study import SAMPLES
 from tests.benchmarks.budgets import random_budgets
 
 LONG, JOINT, PER_BUDGET = 1_000_000, 300, 8_000

@@ -18,7 +18,8 @@ import numpy as np
 from explorer.core.front import hypervolume, make_front
 from explorer.devices.population import costs_of
 from explorer.searches import search
-from explorer.study import SAMPLES, open_study
+from explorer.study import open_study
+from explorer.study.study import SAMPLES
 from tests.benchmarks.ladder import append, rows_of
 
 EVALUATIONS, POPULATION, LONG = 1000, 100, 1_000_000

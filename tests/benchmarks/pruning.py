@@ -43,15 +43,14 @@ def base(images, **changes):
 
 def narrower(images, size: float):
     """The widths, scaled by one factor and rounded, whose parameters are nearest to a size."""
-    from explorer.devices.counts import params
     from explorer.study.prune import FamilyConfig
 
     wide = FamilyConfig().width
-    full, best = sum(map(params, base(images))), None
+    full, best = sum(x.params() for x in base(images)), None
     for factor in np.linspace(0.05, 1, 400):
         widths = tuple(max(1, round(factor * wide * 2**i)) for i in range(3))
         layers = base(images, width=widths)
-        off = abs(sum(map(params, layers)) / (size * full) - 1)
+        off = abs(sum(x.params() for x in layers) / (size * full) - 1)
         best = min(best or (9.0, []), (off, layers), key=lambda pair: pair[0])
     return best[1]
 

@@ -20,9 +20,12 @@ from explorer.core.config import parse, read_toml
 from explorer.core.files import read_json, write_json
 from explorer.core.front import kendall_tau
 from explorer.devices.population import costs_of, overshoot
-from explorer.generators.sgnas import SgnasConfig, SupernetSignal, train_sgnas
+from explorer.generators.settings import SgnasConfig
+from explorer.generators.sgnas import train_sgnas
+from explorer.generators.signals import SupernetSignal
 from explorer.searches import fronts, search
-from explorer.study import SAMPLES, open_study
+from explorer.study import open_study
+from explorer.study.study import SAMPLES
 
 SEEDS, BUDGETS, TARGETS, RANDOM, EVALUATIONS = (0, 1, 2), 10, 100, 1000, 20_000
 SEARCHED = 60_000  # evaluations of the recipe's searches, whose fronts are imitated

@@ -15,7 +15,7 @@ import numpy as np
 
 from explorer.core.architecture import Architecture
 from explorer.core.front import kendall_tau
-from explorer.core.parallel import spread
+from explorer.core.parallel import map_in_workers
 from explorer.study import open_study
 
 NETWORKS, EPOCHS = 20, 4
@@ -52,7 +52,7 @@ def main(name: str, out: Path, epochs: int = EPOCHS) -> None:
                 if r.key in done:
                     file.write(f"{r.key},{r.macs_m:.4f},{r.accuracy:.4f},{done[r.key]:.4f}\n")
 
-    for key, value in zip(todo, spread(train_one, todo, judge, jobs=2)):
+    for key, value in zip(todo, map_in_workers(train_one, todo, judge, jobs=2)):
         done[key] = value
         print(key, f"{value:.4f}", flush=True)
         write()

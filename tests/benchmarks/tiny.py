@@ -12,7 +12,8 @@ import numpy as np
 from explorer.core.front import hypervolume, make_front
 from explorer.devices.population import costs_of
 from explorer.searches import search
-from explorer.study import SAMPLES, open_study
+from explorer.study import open_study
+from explorer.study.study import SAMPLES
 
 ALGORITHMS = ("memetic", "nsga2", "sms-emoa", "spea2", "random")
 

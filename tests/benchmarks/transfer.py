@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.core.layer import Layer
+from explorer.core.operators import Conv, GlobalPool, Linear, MBConv
 from tests.benchmarks.ladder import append, rows_of, score_by
 from tests.conftest import REFERENCE
 
@@ -57,23 +58,23 @@ class MacroSpace:
         """The operators that run, in order."""
         choices = getattr(architecture, "choices", architecture)
         size, cin, last = self.size, 32, "stem"
-        chain = [Layer("conv", self.channels, 32, size, 3, act="relu", name="stem")]
+        chain = [Conv(self.channels, 32, size, 3, act="relu", name="stem")]
         for place, choice in enumerate(choices):
             stage = (0, 0, 1, 1, 1, 2, 2, 2)[place]
             cout, stride = 64 << stage, 2 if place in (0, 2, 5) else 1
             name = f"stage{stage + 1}.{place + 1}"
             if choice:
                 kernel, mid = ((3, 3 * cin), (5, 6 * cin))[choice - 1]
-                chain.append(Layer("mbconv", cin, cout, size, kernel, stride, mid, act="relu", name=name,
+                chain.append(MBConv(cin, cout, size, kernel, stride, mid=mid, act="relu", name=name,
                                    residual=stride == 1 and cin == cout, inputs=(last,)))  # fmt: skip
             elif stride == 2:
-                chain.append(Layer("conv", cin, cout, size, 1, 2, name=name, inputs=(last,)))
+                chain.append(Conv(cin, cout, size, 1, 2, name=name, inputs=(last,)))
             else:
                 continue
             last, cin, size = name, cout, chain[-1].size_out
-        return (*chain, Layer("conv", cin, 1280, size, 1, act="relu", name="head", inputs=(last,)),
-                Layer("pool", 1280, 1280, size, name="pool", inputs=("head",)),
-                Layer("linear", 1280, 10, 1, name="classifier", inputs=("pool",)))  # fmt: skip
+        return (*chain, Conv(cin, 1280, size, 1, act="relu", name="head", inputs=(last,)),
+                GlobalPool(1280, 1280, size, name="pool", inputs=("head",)),
+                Linear(1280, 10, 1, name="classifier", inputs=("pool",)))  # fmt: skip
 
 
 def published(name: str) -> pd.DataFrame:

@@ -10,12 +10,12 @@ from explorer.spaces import SPACES
 def test_a_signature_tells_all_that_costs(name):
     for layer in all_layers(SPACES[name]):
         read = Layer.of_signature(layer.signature)
-        assert (read.signature, read.depthwise, read.size_out) == (layer.signature, layer.depthwise, layer.size_out)
+        assert (read.signature, read.size_out, read.words()) == (layer.signature, layer.size_out, layer.words())
 
 
 @pytest.mark.parametrize(
     "text", ["", "conv", "conv 3-16", "dense 3-16 1px", "conv 3-16 32px k3 s2 swish", "linear 3-4 1px x"]
 )
 def test_what_is_no_signature_is_refused(text):
-    with pytest.raises(InputError, match="is no layer"):
+    with pytest.raises(InputError, match="is not a layer"):
         Layer.of_signature(text)

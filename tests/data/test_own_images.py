@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explorer import archives
 from explorer.core.errors import InputError
+from explorer.data import archives
 from explorer.data.archives import unpacked
 from explorer.study.suggest import suggest
 from explorer.widgets.dashboard import Dashboard

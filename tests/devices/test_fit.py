@@ -3,7 +3,7 @@ import pytest
 
 from explorer.core.errors import InputError
 from explorer.core.front import kendall_tau
-from explorer.core.layer import Layer
+from explorer.core.operators import MBConv
 from explorer.devices import Provenance, fit_layer_model, fit_space, load_device, read_blocks, read_measurements
 from explorer.devices.features import FEATURES, design, features
 from explorer.devices.fit import error_of, solve
@@ -19,7 +19,7 @@ def test_features_add_up_and_price_a_network(rng):
     assert (features(layers[3]) >= 0).all()
     assert len(set(FEATURES)) == len(FEATURES)
     with pytest.raises(InputError, match="k9 s1"):
-        features(Layer("mbconv", 8, 8, 8, 9, 1, 16))
+        features(MBConv(8, 8, 8, 9, 1, mid=16))
 
 
 def test_a_device_that_is_such_a_sum_is_found_again(rng):

@@ -10,9 +10,8 @@ import pytest
 
 from explorer.cli.device import image_variants
 from explorer.core.errors import InputError
-from explorer.core.layer import Layer
+from explorer.core.operators import Conv, Linear, MBConv
 from explorer.devices import BlockTable, Provenance, device_from, device_json
-from explorer.devices.counts import params
 from explorer.devices.kit import table_of_kit, write_kit
 from explorer.devices.measure import measure_networks, measure_table
 from explorer.devices.plan import make_plan, table_from
@@ -93,7 +92,7 @@ def test_a_large_space_fits_in_a_kit():
     blocks = {layer.signature: float(layer.size**2 + 1) for layer in plan.blocks}
     whole = [([x.signature for x in network], 1.0) for network in plan.networks]
     table = table_from("t", 0.0, blocks, whole, Provenance(kind="measured"), interpolates=True)
-    between = Layer("mbconv", 32, 32, 40, 3, 1, 96, act="relu", residual=True)
+    between = MBConv(32, 32, 40, 3, 1, mid=96, act="relu", residual=True)
     assert table.price(between) == pytest.approx(40**2 + 1)
     assert "interpolated" in table.provenance.note
     strict = BlockTable("t", Provenance(kind="measured"), blocks)
@@ -102,7 +101,7 @@ def test_a_large_space_fits_in_a_kit():
 
 
 def test_scale_and_offset_are_what_blocks_miss():
-    a, b, c = (Layer("linear", n, 10, 1).signature for n in (1, 2, 3))
+    a, b, c = (Linear(n, 10, 1).signature for n in (1, 2, 3))
     blocks = {a: 1.0, b: 2.0}
     networks = [([a] * n + [b], 0.5 + 1.5 * (n * 0.9 + 1.9)) for n in range(1, 9)]
     table = table_from("t", 0.1, blocks, networks, Provenance(kind="measured"))
@@ -116,7 +115,7 @@ def test_scale_and_offset_are_what_blocks_miss():
 @pytest.mark.parametrize("wrong", [lambda n: 30.0 - n, lambda n: 5.0 + n % 3])  # the longer the faster; anything
 @pytest.mark.parametrize("networks", [8, 20])
 def test_whole_networks_timed_as_noise_leave_the_blocks(networks, wrong):
-    a, b = (Layer("linear", n, 10, 1).signature for n in (1, 2))
+    a, b = (Linear(n, 10, 1).signature for n in (1, 2))
     timed = [([a] * n + [b], wrong(n)) for n in range(1, networks + 1)]
     table = table_from("t", 0.0, {a: 1.0, b: 2.0}, timed, Provenance(kind="measured"))
     assert table.scale > 0
@@ -129,7 +128,7 @@ def test_whole_networks_timed_as_noise_leave_the_blocks(networks, wrong):
 @pytest.mark.parametrize("seed", range(8))
 def test_random_times_blow_up_no_block(seed):
     draw = np.random.default_rng(seed)
-    layers = [Layer("conv", c, 16, size, 3, 1, act="relu") for c, size in ((8, 28), (16, 14), (24, 7))]
+    layers = [Conv(c, 16, size, 3, 1, act="relu") for c, size in ((8, 28), (16, 14), (24, 7))]
     names = [layer.signature for layer in layers]
     blocks = dict(zip(names, 0.001 + 0.02 * draw.random(3)))
     timed = [([names[i] for i in draw.integers(0, 3, 6)], 0.1 + 0.05 * draw.random()) for _ in range(20)]
@@ -140,12 +139,12 @@ def test_random_times_blow_up_no_block(seed):
 
 def test_what_only_blocks_timed_alone_pay_is_taken_off():
     """They convert their values to another layout, and their weights stay in the nearest cache."""
-    layers = [Layer("conv", 8 * n, 16, 28, 3, 1 + n % 2, act="relu") for n in range(1, 7)]
-    layers += [Layer("linear", 100, classes, 1) for classes in (10, 200, 3000)]
+    layers = [Conv(8 * n, 16, 28, 3, 1 + n % 2, act="relu") for n in range(1, 7)]
+    layers += [Linear(100, classes, 1) for classes in (10, 200, 3000)]
     true = {layer.signature: 0.05 * n for n, layer in enumerate(layers, 1)}
     values = {x.signature: x.cin * x.size**2 + x.cout * x.size_out**2 for x in layers}
     blocks = {
-        x.signature: true[x.signature] + 0.01 + 0.002 + 1e-6 * values[x.signature] - 0.1 * params(x) / 1e6
+        x.signature: true[x.signature] + 0.01 + 0.002 + 1e-6 * values[x.signature] - 0.1 * x.params() / 1e6
         for x in layers
     }
     rng = np.random.default_rng(0)

@@ -71,7 +71,7 @@ def test_a_study_of_published_accuracies(tmp_path, monkeypatch):
     study = explorer.train(tmp_path / "recipe.toml", tmp_path / "out")
     assert study.name == "published"
     assert study.space.decisions["k1.1"] == (3,)
-    assert not study.has_weights
+    assert not study.origin.has_weights
     assert set(study.evaluations["source"]) == {"predicted"}
     assert study.generate({"mobile": study.knee("mobile")}).feasible
     card = (study.folder / "README.md").read_text()

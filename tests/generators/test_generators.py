@@ -18,7 +18,7 @@ from explorer.generators.sgnas import SgnasConfig
 from explorer.spaces import SPACES
 from explorer.spaces.operators import mutate, one_hot
 from explorer.testing import check_evaluator, check_generator
-from tests.search.test_search import Synthetic
+from tests.searches.test_search import Synthetic
 
 DEVICES = ("mobile", "cpu", "gpu")
 
@@ -168,7 +168,7 @@ def test_it_is_saved_and_opened(tiny, tmp_path):
         again.generate(limits, np.random.default_rng(0)) == generator.generate(limits, np.random.default_rng(0))
     ).all()
     assert again.parameters == generator.parameters
-    with pytest.raises(InputError, match="not a generator of ours"):
+    with pytest.raises(InputError, match="not a Pareto Explorer generator"):
         open_generator(space, b"nonsense", generator.evaluator, devices)
     with pytest.raises(InputError, match="21"):
         open_generator(SPACES["mobile-32"], generator.model, generator.evaluator, devices)
@@ -273,7 +273,7 @@ def test_what_cannot_be_learned_from_is_refused():
         def cost(self, space, codes):
             return np.full(len(codes), 2.0)
 
-    with pytest.raises(InputError, match="device 'same': networks cost 2 to 2"):
+    with pytest.raises(InputError, match="device 'same': every network costs 2 ms, so cost cannot be a budget"):
         train_generator(space, Synthetic(space), [Same()])
 
 

@@ -7,14 +7,17 @@ from safetensors.torch import load
 from explorer.core.front import kendall_tau
 from explorer.devices import load_device
 from explorer.devices.population import costs_of
-from explorer.generators.known import Known
+from explorer.generators.evaluated import EvaluatedNetworks
 from explorer.generators.layout import layout
 from explorer.generators.one_pass import prior_around
-from explorer.generators.sgnas import ArchitectureGenerator, ExpectedCost, SgnasConfig, SupernetSignal, train_sgnas
+from explorer.generators.settings import SgnasConfig
+from explorer.generators.sgnas import train_sgnas
+from explorer.generators.sgnas_network import ArchitectureGenerator
+from explorer.generators.signals import ExpectedCost, SupernetSignal
 from explorer.spaces import SPACES
 from explorer.spaces.operators import option_counts
 from explorer.supernets import make_supernet
-from tests.search.test_search import Synthetic
+from tests.searches.test_search import Synthetic
 
 
 def test_parameters_and_map_are_the_published_ones():
@@ -86,7 +89,7 @@ def test_the_raw_networks_cost_follows_the_budget(made):
 def test_experts_are_the_best_known_networks_that_fit(rng):
     space = SPACES["unified-32"]
     devices = [load_device("macs_m"), load_device("mobile")]
-    known = Known(space, Synthetic(space), devices)
+    known = EvaluatedNetworks(space, Synthetic(space), devices)
     assert len(known.add(space.sample(300, rng))) == len(known.codes)
     assert len(known.add(known.codes[:5])) == 0
     known.add(space.sample(10, rng))

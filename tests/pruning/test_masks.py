@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from explorer.core.layer import Layer
 from explorer.core.onnx_session import open_session
-from explorer.devices.counts import macs, params
+from explorer.core.operators import Conv, Scatter
 from explorer.pruning import GRANULARITIES, MaskedNetwork, carve, cell_layers, operations_of, without
 from explorer.pruning.cutting import Margins, cut_to, smallest
 from explorer.pruning.gates import step
@@ -92,7 +92,7 @@ def test_at_the_start_nothing_changes(layers):
     model = MaskedNetwork(layers, network, GRANULARITIES).train()
     x = torch.rand(4, 1, layers[0].size, layers[0].size)
     assert torch.equal(plain(x), model(x))
-    assert remaining(model.running, model.masks) == sum(map(params, layers))
+    assert remaining(model.running, model.masks) == sum(x.params() for x in layers)
 
 
 @pytest.mark.parametrize("layers", [_cells(), _mobile()])
@@ -109,8 +109,8 @@ def test_the_carved_network_is_the_masked_one_and_smaller(layers, at, seed):
     _check_layers(carved.layers)
     assert (expected - found).abs().max() <= 1e-5 * max(1.0, float(expected.abs().max()))
     assert carved.params == remaining(model.running, model.masks)
-    assert sum(p.numel() for p in carved.network.parameters()) == sum(map(params, carved.layers))
-    assert sum(map(macs, carved.layers)) <= sum(map(macs, layers))  # masked weights alone save none
+    assert sum(p.numel() for p in carved.network.parameters()) == sum(x.params() for x in carved.layers)
+    assert sum(x.macs() for x in carved.layers) <= sum(x.macs() for x in layers)  # masked weights alone save none
     assert {layer.name for layer in model.running} <= {layer.name for layer in carved.layers}
     assert sum(row["operation"][0] for row in model.left().values()) == len(operations_of(model.running))
 
@@ -158,8 +158,8 @@ def test_a_cell_that_nobody_reads_is_gone():
 def test_scattered_channels_are_timed_and_run():
     from explorer.devices.graph import network_graph
 
-    layer = Layer("scatter", 2, 5, 4, name="s", inputs=("stem",), places=(3, 1))
-    layers = [Layer("conv", 1, 2, 4, 3, name="stem"), layer]
+    layer = Scatter(2, 5, 4, name="s", inputs=("stem",), places=(3, 1))
+    layers = [Conv(1, 2, 4, 3, name="stem"), layer]
     x = torch.rand(2, 1, 4, 4)
     network = build(layers)
     with torch.no_grad():

@@ -132,7 +132,7 @@ def test_a_snapshot_comes_back_and_its_masked_weights_stay_zero(digits, tmp_path
             assert (weight[~mask] == 0).all()
             assert (weight[mask] != 0).any()
     (tmp_path / "b.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(InputError, match="no snapshot of ours"):
+    with pytest.raises(InputError, match="not a pruned network"):
         load_snapshot(tmp_path / "b.safetensors")
 
 

@@ -7,7 +7,7 @@ from explorer.devices import load_device
 from explorer.searches.compare import against, compare, union
 from explorer.searches.decide import best, by_weights, knees, nearest_to, one_more, within
 from explorer.spaces import SPACES
-from tests.search.test_search import Synthetic
+from tests.searches.test_search import Synthetic
 
 
 @pytest.fixture

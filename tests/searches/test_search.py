@@ -129,7 +129,7 @@ def test_patience_ends_a_search_that_stands_still():
 def test_a_damaged_file_is_refused(tmp_path):
     space, file = SPACES["mobile-tiny"], tmp_path / "search.npz"
     file.write_bytes(b"PK\x03\x04 nothing")
-    with pytest.raises(InputError, match="no saved search"):
+    with pytest.raises(InputError, match="not a saved search"):
         search(space, Synthetic(space), [load_device("gpu")], "random", 100, file=file)
 
 

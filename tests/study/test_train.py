@@ -94,7 +94,7 @@ def test_out_folders_are_guarded(quick_study, quick_recipe, tmp_path):
         explorer.train(quick_recipe, tmp_path / "x")
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "mine.txt").write_text("")
-    with pytest.raises(InputError, match="no study to resume"):
+    with pytest.raises(InputError, match="nothing can be resumed in it"):
         explorer.train(quick_recipe, tmp_path / "d", resume=True)
 
 
@@ -146,3 +146,41 @@ def test_own_images_make_a_study(tmp_path, quick_recipe, monkeypatch):
     assert study.evaluate([study.architecture(reported.key)])[0] == pytest.approx(reported.val)
     assert study.manifest.data.classes == ["class 0", "class 1", "class 2"]
     assert study.generate({"cpu": study.knee("cpu")}).feasible
+
+
+UNIFIED = """
+title = "Unified"
+data = "digits"
+space = "unified-32"
+generators = ["sgnas"]
+train_images = 200
+devices = ["mobile", "macs_m"]
+[supernet]
+epochs = 0.3
+batch = 16
+rule = "forced"
+[scores]
+architectures = 20
+val_images = 50
+calibration_images = 32
+front_architectures = 0
+[predictor]
+epochs = 5
+members = 1
+[search]
+evaluations = 100
+[sgnas]
+steps = 3
+judged = 100
+images = 8
+"""
+
+
+def test_a_new_device_is_learned_from_what_the_recipe_learned_from(tmp_path):
+    (tmp_path / "unified.toml").write_text(UNIFIED)
+    study = explorer.train(tmp_path / "unified.toml", tmp_path / "study")
+    assert study.generator("sgnas").about["judge"] == "supernet"
+    device = explorer.load_device("board=gpu")
+    wider = study.with_device(device)
+    assert wider.generator("sgnas").about["judge"] == "supernet"
+    assert wider.generator("sgnas").about["devices"] == ["mobile", "board", "macs_m"]

@@ -124,9 +124,9 @@ def test_bad_checkpoints_are_refused(checkpoint, tmp_path, digits_study):
         assert not (tmp_path / "out").exists()
 
     bad.write_bytes(b"nonsense")
-    refused("no readable checkpoint")
+    refused("cannot be read as a PyTorch checkpoint")
     torch.save({"a": Evil()}, bad)
-    refused("no readable checkpoint")
+    refused("cannot be read as a PyTorch checkpoint")
     torch.save([1, 2], bad)
     refused("no state dict")
     torch.save({k: v for k, v in tensors.items() if "blocks.3" not in k}, bad)

@@ -21,6 +21,7 @@ from explorer.core.errors import InputError, first_line
 from explorer.core.files import data_folder, read_json, sha256
 from explorer.core.layer import Layer
 from explorer.core.onnx_session import open_graph
+from explorer.core.operators import Conv, Linear
 from explorer.data.archives import unpacked
 from explorer.data.datasets import load_dataset
 from explorer.devices import load_device
@@ -49,12 +50,12 @@ TINY = SPACES["mobile-tiny"]
     "conv 8-8 8px k3 s0 relu", "mbconv 8-8 8px m8 k3x999999+5x999998 s1 relu",
 ])  # fmt: skip
 def test_signatures(signature):
-    with pytest.raises(InputError, match="is no layer"):
+    with pytest.raises(InputError, match="is not a layer"):
         Layer.of_signature(signature)
 
 
 def test_a_layer_of_any_name_is_drawn():
-    layers = [Layer("conv", 1, 8, 8, 3, name="evil.x\n"), Layer("linear", 8, 2, 1, name="stage9" * 50)]
+    layers = [Conv(1, 8, 8, 3, name="evil.x\n"), Linear(8, 2, 1, name="stage9" * 50)]
     assert "evil.x" in architecture_svg(layers, np.ones(2) / 2, "mobile")
 
 
@@ -145,7 +146,7 @@ def test_codes_of_budgets():
         ((1.0,), (2.0,), 10**6),
         ((1.0, 2.0), (3.0,), 4),
     ):
-        with pytest.raises(ValueError, match="are no budgets"):
+        with pytest.raises(ValueError, match="a range above 0"):
             BudgetCode(("mobile",), low, high, anchors)
 
 
@@ -365,7 +366,7 @@ def test_checkpoints(tmp_path):
     for bad in ({n: t for n, t in good.items() if n != "step"}, good | {"model.weight": torch.zeros(9)},
                 good | {"step": torch.zeros(4)}, good | {"momentum.x": torch.zeros(3)}):  # fmt: skip
         save_tensors(path, bad)
-        with pytest.raises(InputError, match="no checkpoint of this training"):
+        with pytest.raises(InputError, match="not a checkpoint of this training"):
             load_checkpoint(path, model, optimizer)
 
 
@@ -385,6 +386,6 @@ def test_one_s_own_studies(tmp_path, monkeypatch):
     assert not (studies / "linked").exists()
     (studies / "odd").mkdir()
     (studies / "odd" / "study.json").write_text("[]")
-    with pytest.raises(InputError, match="left as it is"):
+    with pytest.raises(InputError, match="nothing was changed"):
         rename_study("odd", "even")
     assert (studies / "odd").exists()

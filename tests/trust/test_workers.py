@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from explorer.core.errors import InputError
-from explorer.core.parallel import spread
+from explorer.core.parallel import map_in_workers
 from explorer.evaluators import RandomWeights, TrainedAlone, append_scores, read_scores
 from explorer.supernets import TrainConfig
 from explorer.testing import check_evaluator
@@ -31,19 +31,23 @@ def test_results_come_in_order_whoever_computes_them(tmp_path):
     file = tmp_path / "killed"
     file.touch()
     items = list(range(8))
-    assert list(spread(_slowly, items, file)) == list(spread(_slowly, items, file, jobs=2)) == [10 * x for x in items]
+    assert (
+        list(map_in_workers(_slowly, items, file))
+        == list(map_in_workers(_slowly, items, file, jobs=2))
+        == [10 * x for x in items]
+    )
 
 
 def test_a_killed_process_is_said_in_one_line(tmp_path):
     TRIED["workers"] += 1
     with pytest.raises(InputError, match="worker process was killed.*run the same again"):
-        list(spread(_slowly, list(range(8)), tmp_path / "killed", jobs=2))
-    assert list(spread(_slowly, list(range(8)), tmp_path / "killed", jobs=2)) == [10 * x for x in range(8)]
+        list(map_in_workers(_slowly, list(range(8)), tmp_path / "killed", jobs=2))
+    assert list(map_in_workers(_slowly, list(range(8)), tmp_path / "killed", jobs=2)) == [10 * x for x in range(8)]
 
 
 def test_scores_are_the_same_in_processes_and_a_killed_one_loses_none(quick_study, tmp_path):
     codes = quick_study.space.sample(6, np.random.default_rng(3))
-    evaluator = quick_study._evaluator("val")
+    evaluator = quick_study.measured.evaluator("val")
     alone = append_scores(tmp_path / "alone.csv", quick_study.space, codes, evaluator, "sample")
     with joblib.parallel_config(n_jobs=2):
         append_scores(tmp_path / "two.csv", quick_study.space, codes, evaluator, "sample")
@@ -114,5 +118,5 @@ def test_a_dask_cluster_gives_the_same_scores(cluster, quick_study):
 def test_a_killed_dask_worker_loses_nothing(cluster, tmp_path):
     TRIED["workers"] += 1
     with joblib.parallel_config("dask"):
-        assert list(spread(_slowly, list(range(12)), tmp_path / "killed")) == [10 * x for x in range(12)]
+        assert list(map_in_workers(_slowly, list(range(12)), tmp_path / "killed")) == [10 * x for x in range(12)]
     assert (tmp_path / "killed").exists()

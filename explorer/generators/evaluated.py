@@ -12,7 +12,7 @@ from explorer.devices.population import costs_of, overshoot
 from explorer.spaces.operators import unique
 
 
-class Known:
+class EvaluatedNetworks:
     """Everything evaluated so far, as arrays.
 
     Attributes:

@@ -1,0 +1,68 @@
+"""Writing ONNX graphs node by node: what operators use to describe themselves as something that can be timed.
+
+Weights are random, batch norm is folded into the convolutions as every runtime does, so no torch is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+IMAGES = "images"  # the graph's input
+
+
+class GraphWriter:
+    """Collects nodes and weights; every method returns the name of the value that it makes."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+        self._rng = np.random.default_rng(0)
+
+    def add(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """A node of one output."""
+        name = f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
+        return name
+
+    def split(self, x: str, parts: int) -> list[str]:
+        """A value in so many equal pieces along its channels; the names of the pieces."""
+        names = [f"v{len(self.nodes)}.{i}" for i in range(parts)]
+        self.nodes.append(helper.make_node("Split", [x], names, axis=1, num_outputs=parts))
+        return names
+
+    def weight(self, *shape: int) -> str:
+        """Random weights of a shape."""
+        values = self._rng.standard_normal(shape) / np.sqrt(max(1, int(np.prod(shape[1:]))))
+        return self._constant(values.astype(np.float32))
+
+    def integers(self, values: Sequence[int]) -> str:
+        """Constant whole numbers, such as the axes of a slice."""
+        return self._constant(np.array(values, np.int64))
+
+    def zero(self) -> str:
+        """The number 0."""
+        return self._constant(np.zeros(1, np.float32))
+
+    def _constant(self, values: np.ndarray) -> str:
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(values, name))
+        return name
+
+    def conv(self, x: str, cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1,
+             act: str = "none", bias: bool = True, dilation: int = 1) -> str:  # fmt: skip
+        """A convolution with "same" padding, then its activation."""
+        pad = dilation * (kernel // 2)
+        inputs = [x, self.weight(cout, cin // groups, kernel, kernel)] + ([self.weight(cout)] if bias else [])
+        y = self.add("Conv", inputs, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, group=groups,
+                     dilations=[dilation] * 2)  # fmt: skip
+        return self.activate(y, act)
+
+    def activate(self, x: str, act: str) -> str:
+        """The activation "relu" or "hswish"; with "none" the value itself."""
+        operator = {"relu": "Relu", "hswish": "HardSwish", "none": None}[act]
+        return self.add(operator, [x]) if operator else x

@@ -1,0 +1,70 @@
+"""A convolution: activation of the input, convolution, batch norm, activation of the output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from explorer.core.layer import Layer, operator
+from explorer.core.onnx_graph import GraphWriter
+from explorer.core.work import IMAGE, Work
+
+
+@operator
+@dataclass(frozen=True)
+class Conv(Layer):
+    """A square convolution with "same" padding.
+
+    Attributes:
+        bn: followed by batch norm; else it has neither norm nor bias.
+        groups: equal to `cin` means depthwise.
+        dilation: pixels between the taps of the kernel.
+        before: activation of the input.
+    """
+
+    op: ClassVar[str] = "conv"
+    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act", "bn", "groups", "dilation", "before")
+
+    bn: bool = True
+    groups: int = 1
+    dilation: int = 1
+    before: str = "none"
+
+    @property
+    def fitted(self) -> bool:
+        """Whether such a convolution was among the layers that devices are fitted to: a 1x1, or a stem."""
+        return self.groups == 1 and (self.kernel == 1 or self.cin <= IMAGE)
+
+    def macs(self) -> int:
+        """See `Layer.macs`."""
+        return self.kernel**2 * self.cin // self.groups * self.cout * self.size_out**2
+
+    def params(self) -> int:
+        """See `Layer.params`."""
+        return self.kernel**2 * self.cin // self.groups * self.cout + 2 * self.cout * self.bn
+
+    def work(self) -> Work:
+        """See `Layer.work`."""
+        work, area = Work(), self.size**2
+        if self.groups > 1:
+            return work.by_channel(self.cin, self.kernel, self.stride, self.size, self.size_out)
+        if self.kernel > 1 and self.cin > IMAGE:
+            return work.product(self.kernel**2 * self.cin, self.cout, self.size_out**2)
+        if self.size == 1:
+            return work.vector(self.cin, self.cout)
+        if self.kernel == 1:
+            work.product(self.cin, self.cout, area)
+            return work.hswish(self.cout * area) if self.act == "hswish" else work
+        return work.add("stem", 1).add("stem out", self.cout * self.size_out**2)
+
+    def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
+        """See `Layer.write`."""
+        x = graph.activate(sources[0], self.before)
+        return graph.conv(
+            x, self.cin, self.cout, self.kernel, self.stride, self.groups, self.act, self.bn, self.dilation
+        )
+
+    def words(self) -> str:
+        """Such as "conv k1"."""
+        return f"conv k{self.kernel}"

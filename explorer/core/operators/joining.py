@@ -1,0 +1,69 @@
+"""Where branches meet: their sum, or all of them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from explorer.core.layer import Layer, operator
+from explorer.core.onnx_graph import IMAGES, GraphWriter
+from explorer.core.work import Work
+
+
+@dataclass(frozen=True)
+class _Joining(Layer):
+    """What both share.
+
+    Attributes:
+        joins: number of inputs.
+    """
+
+    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act", "joins")
+    many_inputs: ClassVar[bool] = True
+
+    joins: int = 0
+
+    def work(self) -> Work:
+        """See `Layer.work`: one pass over the output for every further input."""
+        return Work().elementwise(self.cout * self.size_out**2, max(1, self.joins - 1))
+
+
+@operator
+@dataclass(frozen=True)
+class Add(_Joining):
+    """The sum of all inputs."""
+
+    op: ClassVar[str] = "add"
+
+    def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
+        """See `Layer.write`."""
+        return graph.add("Sum", sources)
+
+    def sources_alone(self, graph: GraphWriter) -> list[str]:
+        """The image, once per input."""
+        return [IMAGES] * max(1, self.joins)
+
+
+@operator
+@dataclass(frozen=True)
+class Concat(_Joining):
+    """All inputs side by side; `cin` is the sum of their channels."""
+
+    op: ClassVar[str] = "concat"
+
+    def misfit(self, sources: Sequence[Layer]) -> str:
+        """See `Layer.misfit`."""
+        for source in sources:
+            if source.size_out != self.size:
+                return f"{source.name!r} gives {source.size_out} px, not {self.size}"
+        together = sum(source.cout for source in sources)
+        return "" if together == self.cin or not sources else f"its inputs have {together} channels, not {self.cin}"
+
+    def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
+        """See `Layer.write`."""
+        return graph.add("Concat", sources, axis=1)
+
+    def sources_alone(self, graph: GraphWriter) -> list[str]:
+        """The image in pieces."""
+        return graph.split(IMAGES, self.joins)

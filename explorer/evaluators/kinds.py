@@ -1,0 +1,39 @@
+"""The evaluators there are, by name: one table, open to other packages. No torch; a class is loaded when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from explorer.core.protocols import Evaluator
+from explorer.core.registry import Registry
+
+
+@dataclass(frozen=True)
+class EvaluatorKind:
+    """A way to get accuracies.
+
+    Attributes:
+        words: what its accuracies are, in a few words.
+        place: "module:class"; the class has `evaluate(codes) -> (n,)`.
+    """
+
+    words: str
+    place: str
+
+    def load(self) -> type[Evaluator]:
+        """The class."""
+        module, _, name = self.place.partition(":")
+        return cast(type[Evaluator], getattr(import_module(module), name))
+
+
+EVALUATORS: Registry[EvaluatorKind] = Registry("evaluator", "explorer.evaluators", home="explorer.evaluators.kinds")
+for _name, _words, _place in (
+    ("predictor", "predicted, with a calibrated band", "predictor:Predictor"),
+    ("table", "looked up, network by network", "table:Table"),
+    ("shared-weights", "measured on images, with a supernet's weights", "shared_weights:SharedWeights"),
+    ("random-weights", "measured on images, with random weights and a fitted head", "random_weights:RandomWeights"),
+    ("trained-alone", "measured on images, every network trained from scratch", "alone:TrainedAlone"),
+):
+    EVALUATORS.register(_name, EvaluatorKind(_words, f"explorer.evaluators.{_place}"))

@@ -1,0 +1,212 @@
+"""What is known of a study: evaluations, fronts, ranges and predictions; and, measured on demand, accuracy on images.
+
+Nothing here generates or searches; `study` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from explorer.core.architecture import Architecture, as_codes, key_of
+from explorer.core.errors import InputError, unknown
+from explorer.core.front import Candidate, Front, nondominated
+from explorer.devices import LayerDevice, targets_of
+from explorer.devices.population import cheapest
+from explorer.evaluators import Predictor, Scored, Table, read_scores
+from explorer.generators import BudgetGenerator
+from explorer.spaces import Space
+from explorer.study.manifest import EVALUATIONS, PREDICTOR, Manifest
+from explorer.study.measured import Measured
+from explorer.study.origin import Origin
+from explorer.study.searched import knee_of, read_searched
+
+if TYPE_CHECKING:
+    from explorer.data import Images
+    from explorer.supernets import Network, Supernet
+
+
+class Facts:
+    """What is known of a finished study: its evaluations, fronts, ranges, predictions, and what is measured on images.
+
+    Args:
+        folder: of the study.
+        manifest: its parsed `study.json`.
+        devices: name -> device; targets first, then counts.
+        space: configured for its images.
+        trained: generators by name that stand for those in the folder.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, devices: Mapping[str, LayerDevice], space: Space,
+        trained: Mapping[str, BudgetGenerator] | None = None,
+    ) -> None:  # fmt: skip
+        self.folder, self.manifest, self.space = folder, manifest, space
+        self._generators: dict[str, BudgetGenerator] = dict(trained or {})
+        self.devices: dict[str, LayerDevice] = dict(devices)
+        self._ranges: dict[str, tuple[float, float]] = {}
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.manifest.name
+
+    @property
+    def origin(self) -> Origin:
+        """What it comes from, with the words and abilities that follow."""
+        return self.manifest.origin
+
+    @property
+    def targets(self) -> list[str]:
+        """Devices that a slider bounds: those of the origin, then hardware, latencies first."""
+        return [*self.origin.targets, *(device.name for device in targets_of(self.devices.values()))]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, space={self.space.name!r}, devices={list(self.devices)})"
+
+    # what is known ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def predictor(self) -> Predictor | Table:
+        """Accuracy predictor with its band; of a list of networks, what was measured."""
+        if self.origin.enumerated:
+            return Table(self.space, self.scored, self.manifest.data.val)
+        return Predictor.open(self.space, self.folder / PREDICTOR)
+
+    @cached_property
+    def scored(self) -> Scored:
+        """Architectures with measured validation accuracy.
+
+        Raises:
+            InputError: none, or a damaged file.
+        """
+        path = self.folder / EVALUATIONS
+        found = read_scores(path, self.space)
+        if not len(found.codes):
+            raise InputError(f"{str(path)!r} holds no evaluation")
+        return found
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """key, accuracy, source, and one column per device.
+
+        Accuracy is measured on validation images with inherited weights; where the source is "predicted", it is not.
+        """
+        table = {
+            "key": [key_of(self.space, row) for row in self.scored.codes],
+            "accuracy": self.scored.accuracy,
+            "source": self.scored.source,
+        }
+        costs = {name: device.cost(self.space, self.scored.codes) for name, device in self.devices.items()}
+        return pd.DataFrame(table | costs)
+
+    @cached_property
+    def measured_accuracy(self) -> dict[str, float]:
+        """key -> accuracy measured on validation images with inherited weights; empty where all are predicted."""
+        table = self.evaluations
+        rows = table["source"] != "predicted"
+        return dict(zip(table["key"][rows], table["accuracy"][rows].astype(float)))
+
+    def front(self, device: str) -> pd.DataFrame:
+        """Non-dominated evaluated networks on one device, ascending in its cost (accuracy is measured on val)."""
+        self._known([device])
+        table = self.evaluations
+        rows = nondominated(table["accuracy"].to_numpy(), table[[device]].to_numpy())
+        return table.iloc[rows].reset_index(drop=True)
+
+    def searched(self, device: str) -> pd.DataFrame:
+        """The front that a search found by predicted accuracy: key, predicted, measured (NaN where not), the cost.
+
+        Empty where the study has none for this device.
+        """
+        self._known([device])
+        return read_searched(self.folder, device, self.manifest.files)
+
+    def knee(self, device: str) -> float:
+        """The budget behind which accuracy gets expensive: the inner point of the front farthest above its chord."""
+        return knee_of(self.front(device), device)
+
+    def budget_range(self, device: str) -> tuple[float, float]:
+        """(lowest reachable, highest useful) cost; beyond the latter no network measured or searched is more accurate.
+
+        Where the cheapest network is the most accurate one too, the range is 5 % wide, so that there is one.
+        """
+        self._known([device])
+        if device not in self._ranges:
+            target = self.devices[device]
+            low = float(target.cost(self.space, cheapest(self.space, target)[None])[0])
+            ends = [float(front[device].max()) for front in (self.front(device), self.searched(device)) if len(front)]
+            self._ranges[device] = (low, max(1.05 * low, *ends))
+        return self._ranges[device]
+
+    def predict(self, architectures: Sequence[Architecture] | np.ndarray) -> pd.DataFrame:
+        """accuracy, lo, hi (predicted) and one column per device; indexed by key."""
+        codes = self.space.canonical(as_codes(self.space, architectures))
+        accuracy = self.predictor.evaluate(codes)
+        lo, hi = self.predictor.interval(accuracy)
+        costs = {name: device.cost(self.space, codes) for name, device in self.devices.items()}
+        index = pd.Index([key_of(self.space, row) for row in codes], name="key")
+        return pd.DataFrame({"accuracy": accuracy, "lo": lo, "hi": hi} | costs, index=index)
+
+    def architecture(self, key: str) -> Architecture:
+        """Read a key."""
+        return Architecture.from_key(self.space, key)
+
+    def candidate(self, architecture: Architecture, generator: str = "") -> Candidate:
+        """A network with its predicted accuracy and costs, whatever its budget."""
+        row = self.predict([architecture]).iloc[0]
+        costs = {name: float(row[name]) for name in self.devices}
+        return Candidate(
+            architecture, float(row["accuracy"]), (float(row["lo"]), float(row["hi"])), costs, True, generator
+        )
+
+    # measured on images (loads torch) ---------------------------------------------------------------------------
+
+    @cached_property
+    def measured(self) -> Measured:
+        """Its images and weights."""
+        return Measured(self.folder, self.manifest, self.space)
+
+    @property
+    def images(self) -> Images:
+        """See `Measured.images`."""
+        return self.measured.images
+
+    @property
+    def supernet(self) -> Supernet:
+        """See `Measured.supernet`."""
+        return self.measured.supernet
+
+    def network(self, architecture: Architecture) -> Network:
+        """See `Measured.network`."""
+        return self.measured.network(architecture)
+
+    def evaluate(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> np.ndarray:
+        """(n,) accuracy in [0, 1], measured with inherited weights on "val" or "test"; see `Measured.evaluate`."""
+        return self.measured.evaluate(architectures, split)
+
+    def remeasure(self, front: Front, at_most: int = 20, split: str = "val") -> pd.DataFrame:
+        """Networks spread along a front: key, predicted, lo, hi, measured (inherited weights; loads torch), costs."""
+        rows = np.unique(np.linspace(0, len(front) - 1, min(at_most, len(front))).round().astype(int))
+        table = self.predict(front.codes[rows]).reset_index().rename(columns={"accuracy": "predicted"})
+        table.insert(4, "measured", self.evaluate(front.codes[rows], split))
+        return table
+
+    # checks ---------------------------------------------------------------------------------------------------
+
+    def _known(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.devices:
+                raise unknown("target", name, self.devices)
+
+    def _check_budget(self, device: str, value: object) -> None:
+        number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+        if not number or not math.isfinite(float(value)) or float(value) <= 0:  # type: ignore[arg-type]
+            unit = self.devices[device].unit
+            raise InputError(f"budget {device} = {value!r}; expected a number of {unit} above 0")

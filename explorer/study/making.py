@@ -1,0 +1,106 @@
+"""What the three ways of making a study share: a list of stages, and the stages that all of them have.
+
+`train`, `add_device` and `prune` each list their stages, in order. A stage writes whole files and does nothing where
+they stand, so a run that was killed goes on to the same files. `study.json` comes last.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from explorer.core.files import write_json
+from explorer.core.front import Front
+from explorer.core.protocols import Progress
+from explorer.devices import DEVICES, LayerDevice, device_json, has_file, targets_of
+from explorer.evaluators import Predictor, Scored
+from explorer.generators.methods import METHODS
+from explorer.searches import fronts
+from explorer.spaces import Space
+from explorer.study.opening import open_study
+from explorer.study.recipe import Recipe
+from explorer.study.study import Study
+from explorer.study.write import write_searched
+
+Stage = Callable[[], None]
+Judge = Callable[[str], object]  # method -> what it learns from beside the predictor, None where nothing
+
+
+class Making(ABC):
+    """A study in the making.
+
+    Args:
+        out: its folder.
+        space: configured for its images.
+        devices: of the study, targets first.
+        progress: reports steps.
+    """
+
+    def __init__(self, out: Path, space: Space, devices: Sequence[LayerDevice], progress: Progress) -> None:
+        self.out, self.space, self.devices, self.progress = out, space, list(devices), progress
+
+    @abstractmethod
+    def stages(self) -> list[Stage]:
+        """What is done, in order; the last stage writes `study.json`."""
+
+    def run(self) -> None:
+        """Do all of it."""
+        for stage in self.stages():
+            stage()
+
+    def finish(self) -> Study:
+        """Do all of it, and open the study."""
+        self.run()
+        return open_study(self.out)
+
+    @property
+    def targets(self) -> list[LayerDevice]:
+        """Devices that a slider bounds."""
+        return targets_of(self.devices)
+
+    def once(self, name: str, make: Callable[[Path], object]) -> Path:
+        """A file, made where it does not stand yet."""
+        path = self.out / name
+        if not path.exists():
+            make(path)
+        return path
+
+    def write_devices(self) -> None:
+        """A stage: a file for every device that is not calculated."""
+        for device in self.devices:
+            if has_file(device) or device.name not in DEVICES:
+                self.once(f"devices/{device.name}.json", partial(_write_device, device))
+
+    def write_searched_fronts(self, found: Sequence[Front], scored: Scored) -> None:
+        """The searched front of every target."""
+        for front in found[: len(self.targets)]:
+            write_searched(self.out, front, scored)
+
+    def train_generators(
+        self, recipe: Recipe, names: Sequence[str], predictor: Predictor, found: Sequence[Front], judge: Judge
+    ) -> None:
+        """Train and write generators that do not stand yet."""
+        known = np.concatenate([front.codes for front in found])
+        for name in names:
+            path = self.out / f"generator-{name}.onnx"
+            if not (path.exists() and path.with_suffix(".safetensors").exists()):
+                METHODS[name].train(
+                    self.space, predictor, self.devices, recipe.method_settings(name), recipe.seed, self.progress,
+                    known, judge(name),
+                ).save(path)  # fmt: skip
+
+
+def _write_device(device: LayerDevice, path: Path) -> None:
+    write_json(path, device_json(device))
+
+
+def searched_fronts(
+    recipe: Recipe, space: Space, predictor: Predictor, devices: Sequence[LayerDevice], progress: Progress
+) -> list[Front]:
+    """A front per target, and one over all of them, by predicted accuracy: what generators learn from."""
+    targets = targets_of(devices)
+    return fronts(space, predictor, targets, recipe.search.evaluations, recipe.seed, progress)

@@ -1,0 +1,107 @@
+"""What is measured of a study on images: its images, supernet, networks and accuracy. Loads torch on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from explorer.core.architecture import Architecture, as_codes
+from explorer.core.errors import InputError, require_torch, unknown
+from explorer.spaces import Enumerable, Space
+from explorer.study.manifest import SUPERNET, Manifest
+
+if TYPE_CHECKING:
+    from explorer.data import Images
+    from explorer.evaluators import SharedWeights
+    from explorer.supernets import Network, Supernet
+
+
+class Measured:
+    """Images and weights of a study.
+
+    Args:
+        folder: of the study.
+        manifest: its `study.json`.
+        space: configured for its images.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, space: Space) -> None:
+        self.folder, self.manifest, self.space = folder, manifest, space
+
+    @cached_property
+    def images(self) -> Images:
+        """The study's images, split as they were in training.
+
+        Raises:
+            InputError: they are not on this machine, or are other images than those of the training.
+        """
+        name, about = self.manifest.name, self.manifest.data
+        if not self.manifest.origin.has_weights:
+            raise InputError(f"study {name!r} has no images: its accuracies are predicted from published ones")
+        require_torch("loading images")
+        from explorer.data import load_dataset
+
+        images = load_dataset(about.name, self.manifest.seed, about.size)
+        found = [*images.mean, *images.std]  # of all training images
+        if len(images.train) > about.train:  # a recipe may take some of them only
+            images = images.subset(about.train)
+        same = list(images.classes) == about.classes and np.allclose(found, [*about.mean, *about.std], atol=1e-6)
+        if not same or (len(images.train), len(images.val)) != (about.train, about.val):
+            raise InputError(f"the images of {about.name!r} are not those that study {name!r} was trained on")
+        return images
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The trained supernet, in evaluation mode; of a list of networks, all of them.
+
+        Raises:
+            InputError: this study has none, or its file is damaged.
+        """
+        if not self.manifest.origin.has_weights:
+            raise InputError(f"study {self.manifest.name!r} has no trained weights: its accuracies are predicted")
+        require_torch("loading a supernet")
+        from explorer.supernets import make_supernet
+        from explorer.supernets.checkpoint import load_tensors
+
+        path = self.folder / SUPERNET
+        if self._weights() > path.stat().st_size:  # 4 bytes each: no file of all of them is as small
+            raise InputError(f"{str(path)!r} does not fit space {self.space.name!r}: it is too small")
+        supernet = make_supernet(self.space, self.manifest.data.mean, self.manifest.data.std)
+        try:
+            supernet.load_state_dict(load_tensors(path))
+        except RuntimeError as error:
+            raise InputError(f"{str(path)!r} does not fit space {self.space.name!r}") from error
+        return supernet.eval()
+
+    def _weights(self) -> int:
+        """Parameters of the largest network; of a list of networks, of all of them."""
+        rows = np.array([[len(options) - 1 for options in self.space.decisions.values()]])
+        if self.manifest.origin.enumerated and isinstance(self.space, Enumerable):
+            rows = self.space.enumerate()
+        return sum(layer.params() for row in rows for layer in self.space.layers(row))
+
+    def network(self, architecture: Architecture) -> Network:
+        """The plain network of an architecture with inherited weights, its batch norm recalibrated."""
+        return self.evaluator("val").network(architecture)
+
+    def evaluate(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> np.ndarray:
+        """(n,) accuracy in [0, 1], measured with inherited weights on "val" or "test".
+
+        Raises:
+            InputError: another split, an architecture of another space, or images that are not there.
+        """
+        if split not in ("val", "test"):
+            raise unknown("split", split, ("val", "test"))
+        codes = self.space.canonical(as_codes(self.space, architectures))
+        return np.asarray(self.evaluator(split).evaluate(codes))
+
+    def evaluator(self, split: str) -> SharedWeights:
+        """Accuracy with inherited weights on "val" or "test"."""
+        require_torch("measuring accuracy")
+        from explorer.evaluators import SharedWeights
+
+        return SharedWeights(self.supernet, self.images, split, calibration=self.manifest.calibration_images)
