@@ -14,6 +14,7 @@ from explorer.core.errors import InputError, require_torch, unknown
 from explorer.core.files import read_json
 
 if TYPE_CHECKING:
+    from explorer.data import Images
     from explorer.spaces import Space
 
 Where = Annotated[str, typer.Argument(metavar="STUDY|SPACE", help="A study's name or folder, or a space.")]
@@ -126,7 +127,7 @@ def prune(
     answer({"snapshots": rows, "study": str(family.folder)}, as_json, text)
 
 
-def _images(space: Any, data: str | None) -> Any:
+def _images(space: Space, data: str | None) -> Images:
     from explorer.data.datasets import load_dataset
 
     if data is None:

@@ -47,7 +47,7 @@ class Device(Protocol):
     def unit(self) -> str:
         """The unit of its costs: "ms", "M"."""
 
-    def cost(self, space: Any, codes: np.ndarray) -> np.ndarray:
+    def cost(self, space: SearchSpace, codes: np.ndarray) -> np.ndarray:
         """(n, d) int8 -> (n,) float64 in `unit`."""
 
 

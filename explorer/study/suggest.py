@@ -8,7 +8,6 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -63,8 +62,7 @@ def suggest(data: str, minutes: float = 15, seed: int = 0, progress: Progress = 
         raise InputError(f"minutes = {minutes!r}; choose above 0, up to {24 * 60}")
     size = original_size(data)
     space = "mobile-tiny" if size <= SMALL else "mobile-32"
-    known: Any = SPACES[space]
-    images = load_dataset(data, seed, max(known.resolutions))
+    images = load_dataset(data, seed, max(SPACES[space].resolutions))
     n = len(images.train)
     base = TrainConfig(
         epochs=EPOCHS[0], batch=int(np.clip(n // 16, 8, 128)), lr=0.1, rule="uniform", random_subnets=2,
@@ -107,8 +105,7 @@ def _timed(
     space: str, images: Images, config: TrainConfig, scores: ScoreConfig, progress: Progress
 ) -> tuple[float, float, float]:
     """Seconds of a training step, of one evaluation, and of search and generator."""
-    base: Any = SPACES[space]
-    known = base.for_images(images.channels, len(images.classes), images.size)
+    known = SPACES[space].for_images(images.channels, len(images.classes), images.size)
     short = config.model_copy(update={"epochs": STEPS * config.batch / len(images.train)})
     steps = []
     for _ in progress(range(TRIES), TRIES, "timing this machine"):  # the first one compiles

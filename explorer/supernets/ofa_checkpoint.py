@@ -7,6 +7,7 @@ reads torch's own format, with `weights_only=True`: tensors and nothing else.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import torch
 from torch import Tensor
 
 from explorer.core.errors import InputError, first_line
+from explorer.spaces import MobileSpace, Space
 from explorer.supernets.mobile import MobileSupernet
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
-def load_ofa(path: str | Path, space: Any, mean: Any, std: Any) -> MobileSupernet:
+def load_ofa(path: str | Path, space: Space, mean: Sequence[float], std: Sequence[float]) -> MobileSupernet:
     """The supernet of an ImageNet space with the weights of a checkpoint, in evaluation mode.
 
     Args:
@@ -30,6 +32,8 @@ def load_ofa(path: str | Path, space: Any, mean: Any, std: Any) -> MobileSuperne
     Raises:
         InputError: unreadable, or not a checkpoint of this space; names the first tensor that does not fit.
     """
+    if not isinstance(space, MobileSpace):
+        raise InputError(f"space {space.name!r} is not of the mobile family, so no once-for-all checkpoint fits it")
     tensors = {_modern(name): tensor for name, tensor in _read(Path(path)).items()}
     supernet = MobileSupernet(space, mean, std)
     state = supernet.state_dict()
@@ -51,7 +55,7 @@ def load_ofa(path: str | Path, space: Any, mean: Any, std: Any) -> MobileSuperne
     return supernet.eval()
 
 
-def ofa_names(space: Any) -> dict[str, str]:
+def ofa_names(space: MobileSpace) -> dict[str, str]:
     """Our tensor name -> once-for-all's, for every tensor of the space's supernet but the normalisation of images."""
     names = _conv("blocks.stem", "first_conv") | _conv("blocks.final", "final_expand_layer")
     names |= {"blocks.mix.conv.weight": "feature_mix_layer.conv.weight"}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from explorer.core.architecture import Architecture, choices_of
 from explorer.core.layer import Layer
 from explorer.core.operators import Conv, GlobalPool, Linear
+from explorer.spaces.base import Space
 from explorer.supernets.building import initialise, network_of
 from explorer.supernets.elastic import ElasticClassifier, ElasticConv, ElasticPool, FixedModule
 from explorer.supernets.plain import Network, Preprocess
@@ -30,7 +31,7 @@ class Supernet(nn.Module):
         seed: of the weights.
     """
 
-    def __init__(self, space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> None:
+    def __init__(self, space: Space, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> None:
         super().__init__()
         self.space = space
         largest = space.layers([len(options) - 1 for options in space.decisions.values()])

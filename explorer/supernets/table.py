@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
 from explorer.core.architecture import Architecture, choices_of
+from explorer.spaces import TableSpace
 from explorer.supernets.building import build
 from explorer.supernets.plain import Network
 
@@ -23,7 +23,7 @@ class TableNetworks(nn.Module):
         seed: of fresh weights.
     """
 
-    def __init__(self, space: Any, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> None:
+    def __init__(self, space: TableSpace, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> None:
         super().__init__()
         self.space = space
         self.networks = nn.ModuleList([build(layers, mean, std, seed) for layers in space.networks.values()])

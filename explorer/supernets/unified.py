@@ -14,6 +14,7 @@ from explorer.core.layer import Layer
 from explorer.core.operators import MBConv
 from explorer.fast.depthwise import depthwise
 from explorer.fast.pointwise import pointwise
+from explorer.spaces import UnifiedSpace
 from explorer.supernets.elastic import ElasticMBConv, ElasticNorm
 from explorer.supernets.forms import use
 from explorer.supernets.plain import same
@@ -140,6 +141,7 @@ class UnifiedSupernet(Supernet):
             return super().make(layer)
         if not layer.places:
             return ElasticMBConv(layer, (layer.kernel,))
+        assert isinstance(self.space, UnifiedSpace)
         return UnifiedMBConv(layer, self.space.kernels, self.space.subblocks, self.switchable)
 
     def soft(self, images: Tensor, probabilities: Tensor) -> Tensor:
