@@ -155,7 +155,7 @@ class _Population(EvaluatedNetworks):
         self.bits = torch.zeros(0)
 
     def add(self, codes: np.ndarray) -> np.ndarray:
-        """See `EvaluatedNetworks.add`."""
+        """Like `EvaluatedNetworks.add`, but also encode the new architectures."""
         new = super().add(codes)
         if len(new):
             bits = torch.from_numpy(one_hot(self.space, new))

@@ -53,9 +53,7 @@ def write_report(study: StudyView, out: str | Path | None = None, generator: str
         "DATA": _embedded(data),
         "PLOTLY": get_plotlyjs().replace("</script", r"<\/script"),
     }
-    first, *rest = page.split(
-        "%%"
-    )  # text%%NAME%%text%%NAME%%text: one pass, so that inserted content is never expanded
+    first, *rest = page.split("%%")  # text%%NAME%%text: replaced in one pass, so that content is never expanded
     page = first + "".join(words[part] if i % 2 == 0 else part for i, part in enumerate(rest))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -85,9 +85,8 @@ def judge_of(study: Study, recipe: Recipe, method: str) -> object:
     """Rebuild the judge that a method was trained with in addition to the predictor, None if it has none."""
     if method not in judged_methods(recipe, study.space):
         return None
-    fresh = Study(
-        study.folder, study.manifest, study.devices, study.space
-    )  # a copy, because a judge changes the supernet's mode
+    # a copy, because a judge changes the mode of the supernet
+    fresh = Study(study.folder, study.manifest, study.devices, study.space)
     return judge(recipe, method, study.space, study.images, fresh.supernet)
 
 

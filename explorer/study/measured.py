@@ -46,7 +46,7 @@ class Measured:
         from explorer.data import load_dataset
 
         images = load_dataset(about.name, self.manifest.seed, about.size)
-        found = [*images.mean, *images.std]  # of all training images
+        found = [*images.mean, *images.std]  # computed over all training images
         if len(images.train) > about.train:  # a recipe may use only some of them
             images = images.subset(about.train)
         same = list(images.classes) == about.classes and np.allclose(found, [*about.mean, *about.std], atol=1e-6)

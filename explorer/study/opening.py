@@ -47,10 +47,7 @@ def _manifest(folder: Path, source: str) -> Manifest:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__
         raise InputError(f"{source}: format {found!r} is not one that this version reads (it reads {FORMAT})")
     manifest = parse(Manifest, values, source)
-    if folder.parent in (
-        home() / "studies",
-        data_folder("studies"),
-    ):  # studies in there are opened by the folder's name
+    if folder.parent in (home() / "studies", data_folder("studies")):  # there, a folder's name is the study's name
         return manifest.model_copy(update={"name": folder.name})
     return manifest
 
