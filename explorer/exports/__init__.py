@@ -1,7 +1,7 @@
-"""Export: the chosen network as files that run without this package, checked before they are called done.
+"""Export: write a network to files that run without this package, and verify them.
 
-Every file is opened again and run on real test images beside the original network; where an exact format differs,
-nothing is left behind.
+Every written file is opened again and compared with the original network on real test images. If a file of an exact
+format gives different results, the export fails and no file is kept.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ __all__ = ["FORMATS", "ExportBundle", "ExportError", "export", "formats_of"]
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: `write(original, path)`, then `run(path)` opens what was written.
+    """A file format of exported networks.
 
     Attributes:
-        title: for people.
-        suffix: of the file.
-        write, run: see above; `run` is None where there is nothing to run.
-        exact: has to give the original's logits.
-        timed: its latency is measured.
-        possible: whether a study's networks can be written so.
-        untrained: written of a study without weights, unless formats are named.
+        title: name of the format for display.
+        suffix: suffix of the file name.
+        write: `write(original, path)` writes the file.
+        run: `run(path)` opens the file and returns a function that runs it; None if the file cannot be run.
+        exact: whether the file must give the same logits as the original network.
+        timed: whether the file's latency is measured.
+        possible: tells whether a study's networks can be written in this format.
+        untrained: whether this format is among the defaults for a study without weights.
     """
 
     title: str
@@ -76,14 +77,15 @@ FORMATS.register("ofa", Format(
 
 @dataclass(frozen=True)
 class ExportBundle:
-    """What an export wrote.
+    """The result of an export.
 
     Attributes:
-        folder: of all files.
-        files: format -> path; "card" and "readme" beside it.
-        check: {"images", "same_top1", "max_difference"} of the exact formats, the worst of them, and "test_accuracy"
-            where there are test images.
-        formats: format -> what was found: bytes; latency_ms and hardware; same_top1, test_accuracy, drop.
+        folder: folder with all files.
+        files: format -> path, plus "card", "readme" and, for source, "source_weights".
+        check: "images", "same_top1", "max_difference" and, if there are test images, "test_accuracy"; the worst values
+            over the exact formats.
+        formats: format -> measured properties: bytes; latency_ms, spread_ms and hardware; same_top1, max_difference,
+            test_accuracy and drop.
     """
 
     folder: Path
@@ -93,7 +95,7 @@ class ExportBundle:
 
 
 def formats_of(study: Study) -> list[str]:
-    """The formats that a study's networks can be exported to."""
+    """List the formats that a study's networks can be exported to."""
     return [name for name, form in FORMATS.items() if form.possible(study)]
 
 
@@ -101,23 +103,26 @@ def export(
     study: Study, candidate: Candidate, out: str | Path, formats: Sequence[str] | None = None, images: int = 1000,
     weights: str | Path | None = None, fine_tune: int = 0, progress: Progress = silent,
 ) -> ExportBundle:  # fmt: skip
-    """Write a network and its card, checked against the original.
+    """Write a network and its card to a folder, and verify the files against the original network.
 
     Args:
-        study: where weights and images are; one without (published accuracies) gives an untrained network.
-        candidate: what to export.
+        study: the study with weights and images; a study without weights (published accuracies) gives an untrained
+            network.
+        candidate: the network to export.
         out: an empty or new folder.
         formats: "onnx"; "int8" (ONNX, quantised on training images); "torch" (a `.pt2` of torch.export); "source"
-            (plain PyTorch source with weights as safetensors); "ofa" (once-for-all's dict as JSON). ONNX alone unless
-            named; of a study without weights onnx, torch and ofa.
-        images: test images of the check.
-        weights: for a study without weights, a checkpoint of once-for-all's supernet, which is sliced.
-        fine_tune: epochs on the training images before the export; the card has the gain.
-        progress: of the fine-tuning.
+            (plain PyTorch source with weights as safetensors); "ofa" (once-for-all's dict as JSON). The default is
+            ONNX; for a study without weights it is onnx, torch and, if the space has it, ofa.
+        images: number of test images for the check.
+        weights: for a study without weights, path of a checkpoint of once-for-all's supernet, from which the network's
+            weights are sliced.
+        fine_tune: epochs of fine-tuning on the training images before the export; the card shows the gain.
+        progress: reports the fine-tuning.
 
     Raises:
-        InputError: unknown format, `out` not empty, a checkpoint that does not fit.
+        InputError: unknown format, `out` is not empty, or a checkpoint that does not fit.
         ExportError: the check failed; nothing was written.
+        MissingExtra: torch is not installed.
     """
     possible = formats_of(study)
     usual = ["onnx"] if study.origin.has_weights else [name for name in possible if FORMATS[name].untrained]
@@ -144,7 +149,7 @@ def export(
 
 
 def _file(original: Original, name: str, suffix: str) -> str:
-    """A file's name; a Python module's is one that can be imported."""
+    """Return the file name of a format; the name of Python source is made importable."""
     stem = original.stem.replace("-", "_").replace(".", "_") if name == "source" else original.stem
     return stem + suffix
 
@@ -166,7 +171,7 @@ def _written(original: Original, form: Format, path: Path) -> dict[str, Any]:
 
 
 def _check(original: Original, exact: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """The worst of the exact formats."""
+    """Combine the checks of the exact formats to their worst values."""
     check: dict[str, float] = {"images": len(original.images)}
     if exact:
         check["same_top1"] = min(f["same_top1"] for f in exact.values())

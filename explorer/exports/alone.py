@@ -1,4 +1,4 @@
-"""A network trained from scratch, alone: no supernet, no study. What `explorer train-network` does."""
+"""Training a single network from scratch, without supernet or study (`explorer train-network`)."""
 
 from __future__ import annotations
 
@@ -31,23 +31,25 @@ def train_alone(
     architecture: Architecture, images: Images, out: str | Path, config: TrainConfig | None = None, seed: int = 0,
     checked: int = 1000, progress: Progress = silent,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train one network and write it as ONNX (checked on test images) and safetensors, with a card as JSON.
+    """Train one network from scratch and write it as ONNX (checked on test images) and safetensors, with a JSON card.
 
     Args:
-        architecture: of any space; it is configured for the images where it can be.
-        images: from `load_dataset`; trained on `train`, reported on `val` and, once, on `test`.
+        architecture: an architecture of any space; the space is configured for the images if possible.
+        images: the result of `load_dataset`; the network is trained on `train`, and its accuracy is measured on `val`
+            and, once, on `test`.
         out: an empty or new folder.
-        config: a `TrainConfig`; its sampling rule is not used.
-        seed: of weights and batches.
-        checked: test images that the written file is compared on.
+        config: training settings; the sampling rule is not used.
+        seed: random seed of weights and batches.
+        checked: number of test images on which the written file is compared with the network.
         progress: reports steps.
 
     Returns:
-        What the card says: architecture, accuracies, costs, schedule, check, and the files.
+        The content of the card: architecture, accuracies, costs, schedule, check, and the paths of the files.
 
     Raises:
         InputError: `out` is not empty.
-        ExportError: the written file is not the network; nothing is left behind.
+        ExportError: the written file gives different results from the network; no file is kept.
+        MissingExtra: torch is not installed.
     """
     require_torch("training a network")
     from safetensors.torch import save_file

@@ -1,4 +1,4 @@
-"""The card of an exported network, as data and as Markdown."""
+"""The card of an exported network, as a dictionary and as Markdown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from explorer.exports.original import Original
 from explorer.study import fingerprint
 
-WORTH_SAYING = 0.5  # points that int8 may lose before the card says why
+WORTH_SAYING = 0.5  # accuracy loss of int8, in percentage points, above which the card explains it
 WHY_INT8 = (
     "More than 0.5 points are lost: eight bits give every activation tensor one scale, and depthwise convolutions of "
     "few channels have outputs of very different ranges. Fine-tune before the export, or take a wider network."
@@ -15,12 +15,12 @@ WHY_INT8 = (
 
 
 def facts_of(original: Original, check: dict[str, float], formats: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The card as data.
+    """Collect the content of the card.
 
     Args:
-        original: what was exported.
-        check: of the exact formats.
-        formats: per format what was found: bytes, latency_ms and hardware, accuracy.
+        original: the exported network.
+        check: the check of the exact formats.
+        formats: format -> measured properties: bytes, latency_ms, hardware, test_accuracy and so on.
     """
     study, candidate, data = original.study, original.candidate, original.study.manifest.data
     return {
@@ -39,7 +39,7 @@ def facts_of(original: Original, check: dict[str, float], formats: dict[str, dic
 
 
 def readme(facts: dict[str, Any]) -> str:
-    """The card as Markdown."""
+    """Format the content of the card as Markdown."""
     costs = "\n".join(f"| {n} | {c['value']:.4g} {c['unit']} | {c['provenance']} |" for n, c in facts["costs"].items())
     classes = facts["classes"]
     shown = ", ".join(classes) if len(classes) <= 100 else f"{len(classes)} classes"

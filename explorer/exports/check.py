@@ -1,4 +1,4 @@
-"""Is the exported network the original one? Both run on the same images."""
+"""Checking an exported network: it and the original network are run on the same images and compared."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ Run = Callable[["Tensor"], np.ndarray]  # (n, c, h, w) float32 in [0, 1] -> (n, 
 
 
 class ExportError(RuntimeError):
-    """The exported network is not the original one."""
+    """The exported network gives different results from the original one."""
 
 
 def compared(exported: Run, network: nn.Module, x: Tensor, labels: Tensor | None) -> dict[str, float]:
-    """Run an exported and the original network on the same images.
+    """Compare an exported network with the original one on the same images.
 
     Args:
-        exported: what was written, opened again.
-        network: what it was made from.
-        x: (n, c, h, w) float32 in [0, 1].
-        labels: (n,), None where there are none.
+        exported: runs the exported network from the written file.
+        network: the original network.
+        x: (n, c, h, w) float32 images in [0, 1].
+        labels: (n,) class indices, or None.
 
     Returns:
-        same_top1, max_difference; with labels also test_accuracy and drop (points lost against the original).
+        same_top1 (share of images with the same top-1 class) and max_difference (of logits); with labels also
+        test_accuracy of the exported network and drop (percentage points below the original's accuracy).
     """
     import torch
 
@@ -48,10 +49,14 @@ def compared(exported: Run, network: nn.Module, x: Tensor, labels: Tensor | None
 
 
 def refuse_other(found: dict[str, float], images: int) -> None:
-    """Refuse what is not the original network.
+    """Raise an error if the exported network differs from the original one.
+
+    Args:
+        found: the result of `compared`.
+        images: number of images, for the message.
 
     Raises:
-        ExportError: another top-1 on any image, or logits that differ by more than 1e-4.
+        ExportError: the top-1 class differs on any image, or logits differ by more than 1e-4.
     """
     if found["same_top1"] < 1 or found["max_difference"] > TOLERANCE:
         raise ExportError(

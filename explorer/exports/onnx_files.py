@@ -1,4 +1,4 @@
-"""ONNX in float32 and in int8; both take images in [0, 1] at the study's native size, n of them."""
+"""Export to ONNX in float32 and in int8; both take a batch of n images in [0, 1] at the study's image size."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from explorer.study import fingerprint
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-CALIBRATION, CHOICE, PIECE = 512, 1000, 64  # training images, validation images, images of one pass
-COPIES = 8  # at most, of a network's file
+# training images for calibration, validation images for choosing the method, images per calibration batch
+CALIBRATION, CHOICE, PIECE = 512, 1000, 64
+COPIES = 8  # maximum number of copies of a network's file that exist at the same time
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "HardSwish", "ReduceMean", "GlobalAveragePool", "Flatten")
 
 
 def write_onnx(original: Original, path: Path) -> None:
-    """`images (n, c, h, w) -> logits (n, classes)`, n dynamic, metadata inside."""
+    """Write a float32 ONNX file, `images (n, c, h, w) -> logits (n, classes)`, with dynamic n and with metadata."""
     study, data = original.study, original.study.manifest.data
     facts = {
         "study": study.name, "study_fingerprint": fingerprint(study), "architecture": original.candidate.key,
@@ -39,12 +40,12 @@ def write_onnx(original: Original, path: Path) -> None:
 
 
 def onnx_bytes(network: nn.Module, channels: int, size: int, facts: dict[str, str]) -> bytes:
-    """A network in evaluation mode as a checked ONNX file.
+    """Convert a network to the bytes of an ONNX file that has passed the ONNX checker.
 
     Args:
-        network: takes images in [0, 1].
-        channels, size: of the images.
-        facts: metadata.
+        network: a network in evaluation mode that takes images in [0, 1].
+        channels, size: number of channels and side length of the images.
+        facts: metadata to store in the file.
     """
     import onnx
     import torch
@@ -66,13 +67,13 @@ def onnx_bytes(network: nn.Module, channels: int, size: int, facts: dict[str, st
 
 
 def write_int8(original: Original, path: Path) -> None:
-    """The same with int8 weights (per channel) and activations, in the QDQ form that runtimes fuse.
+    """Write an ONNX file with int8 weights (per channel) and activations, in the QDQ format that runtimes fuse.
 
-    Ranges of activations come from training images, by their extremes and by a percentile; of the two, the one that is
-    more accurate on validation images is kept.
+    The ranges of activations are calibrated on training images by two methods, min-max and percentile; the result that
+    is more accurate on validation images is kept.
 
     Raises:
-        InputError: the study has no images to calibrate on, or the disk no room.
+        InputError: the study has no images to calibrate on, or there is not enough disk space.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -91,7 +92,7 @@ def write_int8(original: Original, path: Path) -> None:
     reader: Any = _Calibration
     tried: list[tuple[float, bytes]] = []
     for method in (CalibrationMethod.MinMax, CalibrationMethod.Percentile):
-        with redirect_stdout(StringIO()):  # it tells its progress there
+        with redirect_stdout(StringIO()):  # it prints its progress
             quantize_static(
                 str(work), str(path), reader(to_float(study.images.train.images[:CALIBRATION]).numpy()),
                 quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QInt8,
@@ -104,7 +105,7 @@ def write_int8(original: Original, path: Path) -> None:
 
 
 def _room(file: Path) -> None:
-    """Quantising writes several copies of a file, and reads them without looking whether they are whole."""
+    """Check the free disk space: quantising writes several copies of a file and does not detect truncated ones."""
     needed, free = COPIES * file.stat().st_size, shutil.disk_usage(file.parent).free
     if free < needed:
         raise InputError(
@@ -113,19 +114,19 @@ def _room(file: Path) -> None:
 
 
 class _Calibration:
-    """Training images in pieces, as onnxruntime wants them."""
+    """Training images in batches, with the interface of onnxruntime's calibration data readers."""
 
     def __init__(self, images: np.ndarray) -> None:
         self._pieces = iter([images[i : i + PIECE] for i in range(0, len(images), PIECE)])
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next piece, None at the end."""
+        """Return the next batch, None at the end."""
         piece = next(self._pieces, None)
         return None if piece is None else {"images": piece}
 
 
 def run_onnx(path: Path) -> Run:
-    """The written file, opened again."""
+    """Open a written ONNX file for running."""
     from explorer.core.onnx_session import open_session
 
     session = open_session(str(path))

@@ -1,4 +1,4 @@
-"""The network that an export is made from and checked against: where its weights come from, and on which images."""
+"""The original network of an export: its weights, their origin, and the images on which exported files are checked."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ class Original:
     """A network to be exported.
 
     Attributes:
-        study, candidate: whose it is.
-        network: plain, in evaluation mode.
-        weights: says where its weights come from; `prefix` says so in file names.
-        images: (n, c, h, w) float32 in [0, 1] of the check: test images; without any, smooth random patterns.
-        labels: (n,), None where there are none.
-        tuning: accuracy on validation images before and after fine-tuning, where there was any.
+        study, candidate: the study and the candidate that the network belongs to.
+        network: the plain network in evaluation mode.
+        weights: description of where the weights come from.
+        images: (n, c, h, w) float32 in [0, 1] for the check: test images or, if there are none, smooth random patterns.
+        labels: (n,) class indices, None for random patterns.
+        prefix: prefix of file names that tells where the weights come from, such as "tuned-".
+        tuning: epochs of fine-tuning, and accuracy on validation images before and after; empty without fine-tuning.
     """
 
     study: Study
@@ -48,11 +49,11 @@ class Original:
 
     @property
     def stem(self) -> str:
-        """Of file names."""
+        """Common stem of the file names."""
         return f"{self.prefix}{self.study.name}-{self.candidate.key}"
 
     def fused(self) -> nn.Module:
-        """A copy with batch norm folded into the convolutions."""
+        """Return a copy of the network with batch norm folded into the convolutions."""
         from explorer.evaluators.shared_weights import fused
 
         return fused(copy.deepcopy(self.network).eval())
@@ -62,18 +63,19 @@ def original_of(
     study: Study, candidate: Candidate, weights: str | Path | None = None, images: int = 1000, fine_tune: int = 0,
     progress: Progress = silent,
 ) -> Original:  # fmt: skip
-    """The network of a candidate.
+    """Build the network of a candidate for export, with its weights and the images for the check.
 
     Args:
-        study: where weights and images are.
-        candidate: what to export.
-        weights: for a study without weights, a checkpoint of once-for-all's supernet.
-        images: test images of the check.
-        fine_tune: epochs on the training images.
-        progress: of the fine-tuning.
+        study: the study with weights and images.
+        candidate: the network to export.
+        weights: for a study without weights, path of a checkpoint of once-for-all's supernet.
+        images: number of test images for the check.
+        fine_tune: epochs of fine-tuning on the training images, 0 to 100.
+        progress: reports the fine-tuning.
 
     Raises:
-        InputError: a checkpoint that does not fit, or fine-tuning without images.
+        InputError: a checkpoint that does not fit or is not needed, `fine_tune` out of range, or fine-tuning without
+            images.
     """
     x, labels = _check_images(study, images)
 
@@ -107,7 +109,7 @@ def original_of(
 
 
 def _settle(network: nn.Module, x: Tensor) -> None:
-    """Give the batch norms of a network the statistics of some images: random weights alone let signals vanish."""
+    """Set the batch norm statistics of a network from some images: otherwise activations vanish with random weights."""
     import torch
 
     norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]

@@ -1,4 +1,4 @@
-"""Files for PyTorch: a program of torch.export, and plain source with weights beside it."""
+"""Export to PyTorch: a torch.export program, and plain source code with a weights file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def load(weights: str | Path = Path(__file__).with_suffix(".safetensors")) -> Ne
 
 
 def write_program(original: Original, path: Path) -> None:
-    """A `.pt2` of torch.export: plain operators, no class of this package."""
+    """Write a `.pt2` program of torch.export, which has plain operators and no classes of this package."""
     import torch
 
     data = original.study.manifest.data
@@ -67,17 +67,17 @@ def write_program(original: Original, path: Path) -> None:
 
 
 def run_program(path: Path) -> Run:
-    """The written program, opened again."""
+    """Open a written program for running."""
     import torch
 
     return _run(torch.export.load(path).module())
 
 
 def write_source(original: Original, path: Path) -> None:
-    """Plain PyTorch that needs nothing of this package, and the weights beside it as safetensors.
+    """Write plain PyTorch source that does not need this package, and a safetensors file with the weights.
 
     Raises:
-        InputError: an operator of another package whose module is not a class or function with a source of its own.
+        InputError: the module of an operator from another package is a lambda, whose source cannot be copied.
     """
     from safetensors.torch import save
 
@@ -95,13 +95,13 @@ def write_source(original: Original, path: Path) -> None:
 
 
 def _facts_of(layer: Layer) -> dict[str, Any]:
-    """What a module reads of its layer; of a block also its depthwise convolutions."""
+    """Collect the fields of a layer that its module reads; for an MBConv also its depthwise convolutions."""
     facts = {"op": layer.op} | asdict(layer)
     return facts | ({"depthwise": layer.depthwise} if isinstance(layer, MBConv) else {})
 
 
 def _modules(layers: Sequence[Layer]) -> str:
-    """The source of `supernets.plain` less its head, and of modules that other packages registered."""
+    """Return the source of `supernets.plain` without its imports, and of modules registered by other packages."""
     from explorer.supernets import plain
 
     _, _, body = inspect.getsource(plain).partition("from torch import Tensor, nn\n")
@@ -116,7 +116,7 @@ def _modules(layers: Sequence[Layer]) -> str:
 
 
 def run_source(path: Path) -> Run:
-    """The written source, imported from its file."""
+    """Import written source for running."""
     spec = importlib.util.spec_from_file_location("exported_network", path)
     assert spec is not None
     assert spec.loader is not None

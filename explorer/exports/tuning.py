@@ -1,7 +1,8 @@
-"""Fine-tuning of one network: half of what it is taught are labels, half is what the study's best networks say.
+"""Fine-tuning one network with knowledge distillation from the study's best networks.
 
-What several networks say together of an image tells alike classes apart and doubts doubtful labels (Hinton, Vinyals and
-Dean 2015: small networks learn more from it than from labels alone). They are asked once, before the training.
+The targets are half the labels and half the mean prediction of the teachers, the networks with the highest accuracy.
+Their mean prediction shows which classes are similar and softens doubtful labels (Hinton, Vinyals and Dean 2015: small
+networks learn more from it than from labels alone). It is computed once, before the training.
 """
 
 from __future__ import annotations
@@ -18,26 +19,27 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 TEACHERS = 8
-SHARE = 0.5  # of their say
-LR = 0.1  # of the highest step; a third to a half of what trained the supernet
-LONG = 20  # epochs from which on squares of the images are blanked: shorter trainings do not see enough of them
-SQUARE = 2 / 7  # of an image's side
+SHARE = 0.5  # weight of the teachers' mean prediction in the targets
+LR = 0.1  # highest learning rate; a third to a half of that of the supernet training
+LONG = 20  # epochs from which cutout is used: with fewer epochs, too little of each image would be seen
+SQUARE = 2 / 7  # side of the cutout square as a share of the image's side
 
 
 def fine_tuned(
     study: Study, network: nn.Module, epochs: int, progress: Progress = silent, seed: int | None = None
 ) -> tuple[nn.Module, dict[str, float]]:
-    """The network after some epochs on the training images, and what they changed.
+    """Fine-tune a network on the training images.
 
     Args:
-        study: with weights; its recipe says batch, augmentation and weight decay.
-        network: plain, with inherited weights; trained in place.
+        study: a study with weights; its recipe gives batch size, augmentation and weight decay.
+        network: a plain network with inherited weights; it is trained in place.
         epochs: passes over the training images.
-        progress: reports the teachers, then steps.
-        seed: of batches and augmentation; the study's unless given.
+        progress: reports the teachers, then training steps.
+        seed: random seed of batches and augmentation, by default the study's.
 
     Returns:
-        The network in evaluation mode; epochs, and accuracy on validation images before and after.
+        The network in evaluation mode, and a dictionary with epochs, val_before and val_after (accuracy on validation
+        images in [0, 1]).
     """
     from explorer.evaluators.shared_weights import accuracy
     from explorer.supernets import train_network
@@ -51,7 +53,7 @@ def fine_tuned(
 
 
 def schedule(study: Study, epochs: int) -> TrainConfig:
-    """The `TrainConfig` of a fine-tuning: the supernet's, but for the learning rate and, in a long one, the squares."""
+    """Return the training settings: the supernet's, except for learning rate, label smoothing and, if long, cutout."""
     trained = read_toml(study.folder / "recipe.toml").get("supernet", {})
     same = {k: trained[k] for k in ("flip", "shift", "cutout", "batch", "weight_decay") if k in trained}
     square = {"cutout": round(SQUARE * study.manifest.data.size)} if epochs >= LONG else {}
@@ -59,12 +61,15 @@ def schedule(study: Study, epochs: int) -> TrainConfig:
 
 
 def soft_labels(study: Study, mirrored: bool, progress: Progress = silent) -> Tensor:
-    """(n, classes) float32 probabilities of the training images: half their label, half the teachers' mean.
+    """Compute the target probabilities of the training images: half the label, half the teachers' mean prediction.
 
     Args:
-        study: the networks with the highest measured validation accuracy are the teachers.
-        mirrored: they see every image in a mirror, too.
+        study: the study whose networks with the highest measured validation accuracy are the teachers.
+        mirrored: whether the teachers' predictions are also averaged over the mirrored images.
         progress: reports teachers.
+
+    Returns:
+        (n, classes) float32.
     """
     import torch
     import torch.nn.functional as F

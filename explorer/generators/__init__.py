@@ -1,4 +1,4 @@
-"""Generators: budgets in, architectures out. Training needs torch; using one does not."""
+"""Generators: budgets in, architectures out. Training a generator needs torch; running it does not."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.selection import Selection, select
 from explorer.generators.settings import MethodSettings
 
-LEAST = 100  # evaluations
+LEAST = 100  # smallest accepted number of evaluations
 
 
 def train_generator(
@@ -27,17 +27,18 @@ def train_generator(
 
     Args:
         space: the search space.
-        evaluator: gives accuracy.
-        devices: the costs it is conditioned on, all at once or any subset.
-        method: a name in `METHODS`: "expert" (ours), "pnag" or "sgnas" (published).
-        seed: of everything.
-        evaluations: about so many architectures are evaluated, at least 100.
-        config: the method's settings, instead of those that go with `evaluations`.
-        progress: reports steps.
+        evaluator: gives the accuracy of architectures.
+        devices: the devices whose costs can be budgets; a request may bound all of them or any subset.
+        method: a name in `METHODS`: "expert" (this package's own), "pnag" or "sgnas" (published methods).
+        seed: random seed of the whole training.
+        evaluations: approximate number of architectures to evaluate, at least 100.
+        config: the method's settings; by default they are derived from `evaluations`.
+        progress: reports training steps.
 
     Raises:
-        InputError: unknown method, no device, one whose costs are all the same, too few evaluations.
-        MissingExtra: without torch.
+        InputError: unknown method, no device, a device on which all costs are equal or not positive, or too few
+            evaluations.
+        MissingExtra: torch is not installed.
     """
     chosen = METHODS[method]
     if not devices:

@@ -1,8 +1,8 @@
-"""Budgets as numbers that a generator reads: positions between anchors on a log scale.
+"""Encoding of budgets as generator inputs: positions between anchors on a log scale.
 
-For every device K anchors are spread evenly over the logarithm of its range. A budget between two anchors is a mixture
-of both, so any budget has a code; with several devices a last entry says "free" (PNAG, Guo et al. 2022: linear
-interpolation of budget embeddings).
+For every device, K anchors are spaced evenly over the logarithm of its cost range. A budget between two anchors is
+encoded as a mixture of both, so any budget has a code. With several devices, an extra last entry per device marks it as
+unconstrained (PNAG, Guo et al. 2022: linear interpolation of budget embeddings).
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ANCHORS = 1000  # at most, per device
+ANCHORS = 1000  # maximum number of anchors per device
 
 
 @dataclass(frozen=True)
 class BudgetCode:
-    """How limits become codes.
+    """The encoding of limits as budget codes.
 
     Attributes:
-        devices: names, one column of limits each.
-        low, high: (m,) range of every device's costs, in its unit.
-        anchors: K per device.
+        devices: device names, one per column of the limits.
+        low, high: (m,) ends of each device's cost range, in the device's unit.
+        anchors: number of anchors K per device.
     """
 
     devices: tuple[str, ...]
@@ -30,10 +30,10 @@ class BudgetCode:
     anchors: int
 
     def __post_init__(self) -> None:
-        """Check the ranges.
+        """Check the cost ranges and the number of anchors.
 
         Raises:
-            ValueError: no device, an empty range, or too few or too many anchors.
+            ValueError: no device, an empty or non-positive range, or too few or too many anchors.
         """
         ranges = len(self.devices) == len(self.low) == len(self.high) > 0 and all(
             0 < low < high < np.inf for low, high in zip(self.low, self.high)
@@ -46,13 +46,13 @@ class BudgetCode:
 
     @property
     def width(self) -> int:
-        """Numbers per request: K for one device, K + 1 per device for several."""
+        """Length of a request's code: K for a single device, K + 1 per device for several."""
         return len(self.devices) * (self.anchors + (len(self.devices) > 1))
 
     def __call__(self, limits: np.ndarray) -> np.ndarray:
-        """(n, m) limits, NaN where free -> (n, width) float32.
+        """Encode limits: (n, m), NaN where unconstrained -> (n, width) float32.
 
-        With one device a free budget reads as the highest.
+        With a single device, an unconstrained budget is encoded like the highest one.
         """
         limits = np.asarray(limits, float)
         n, m = limits.shape
@@ -76,15 +76,15 @@ class BudgetCode:
         return code.reshape(n, self.width)
 
     def sample(self, n: int, costs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(n, m) random limits for training, every one of them reachable.
+        """Sample (n, m) random limits for training, all of them reachable.
 
-        Half of the requests bound one device, anywhere on its log scale; the others bound a random subset jointly,
-        0-30 % above the costs of a random architecture.
+        Half of the requests (all of them if there is only one device) bound one device, log-uniform over its range. The
+        others bound a random subset of devices jointly, 0-30 % above the costs of a random architecture.
 
         Args:
             n: number of requests.
             costs: (N, m) costs of known architectures.
-            rng: source of randomness.
+            rng: random number generator.
         """
         m = len(self.devices)
         limits = np.full((n, m), np.nan)

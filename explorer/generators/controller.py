@@ -1,4 +1,4 @@
-"""PNAG's generator without torch: an LSTM rolled out over the decisions, for any number of budgets at once."""
+"""PNAG's generator at run time: an LSTM unrolled over the decisions, for any number of budgets at once. No torch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from explorer.generators.runtime import BudgetGenerator, Starts
 from explorer.spaces.operators import written
 
-TEMPERATURE = 1.5  # of the more varied half of the draws
+TEMPERATURE = 1.5  # sampling temperature of the more diverse half of the draws
 
 
 class ControllerGenerator(BudgetGenerator):
-    """Writes a network decision by decision; its graph is one step (`controller_graph`)."""
+    """A generator that builds an architecture decision by decision; its graph is one step (see `controller_graph`)."""
 
     def _setup(self, about: dict[str, Any]) -> int:
         self._genes, self._kinds, self._counts = about["genes"], about["kinds"], about["options"]
@@ -23,7 +23,7 @@ class ControllerGenerator(BudgetGenerator):
         return len(self._genes)
 
     def _starts(self, limits: np.ndarray, samples: int, rng: np.random.Generator) -> Starts:
-        """Half of the draws ask a margin below the limits; the others, more varied, for the limits themselves."""
+        """Plan half of the draws at the limits less the margin, and the other, more diverse half at the limits."""
         n, left = len(limits), samples - 1
         shares = [(self.margin, left - left // 2, 1.0)] + ([(0.0, left // 2, TEMPERATURE)] if left > 1 else [])
         request = np.repeat(np.arange(n), len(shares))
@@ -32,11 +32,11 @@ class ControllerGenerator(BudgetGenerator):
         return Starts(request, limits[request] * (1 - margins)[:, None], greedy, counts, heat)
 
     def _roll(self, starts: Starts, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Write architectures token by token; draws with one history are one row.
+        """Sample architectures token by token; all draws with the same choices so far share one row.
 
-        A row's draws are split over the options by a multinomial, which is the same as drawing them one by one. So the
-        work grows with the number of distinct histories, not with the number of draws. A row passes over the tokens
-        that its earlier choices made inactive.
+        A multinomial splits a row's draws over the options, which is equivalent to drawing them one by one. So the
+        work grows with the number of distinct partial architectures, not with the number of draws. A row skips the
+        tokens that its earlier choices made inactive.
         """
         code, n = self.code(starts.asked), len(starts.request)
         state, chosen = np.zeros((n, self._hidden), np.float32), np.zeros((n, len(self.space.decisions)), np.int8)
@@ -63,15 +63,15 @@ class ControllerGenerator(BudgetGenerator):
 
 @dataclass
 class _Rows:
-    """Histories on the way, one per row.
+    """Partial architectures during sampling, one per row.
 
     Attributes:
-        start: (n,) where the row began: its budget and temperature.
-        previous: (n,) the last choice, as the graph reads it.
-        h, c: (n, H) state of the cell.
+        start: (n,) index of the start, which gives the row its budget and temperature.
+        previous: (n,) the last choice, encoded as the graph's input `previous`.
+        h, c: (n, H) state of the LSTM cell.
         chosen: (n, d) int8 choices so far.
-        counts: (n,) draws that share this history.
-        greedy: (n,) bool: this history is the most probable one.
+        counts: (n,) number of draws that share these choices.
+        greedy: (n,) bool: these are the most probable choices of a start that includes the greedy draw.
     """
 
     start: np.ndarray

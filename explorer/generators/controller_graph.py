@@ -1,8 +1,9 @@
-"""One step of the controller as an ONNX graph.
+"""One step of the PNAG controller as an ONNX graph.
 
-`code (r, C), request (n,), previous (n,), h (n, H), c (n, H) -> logits (n, O), h, c`. Row i writes for the budget code
-`code[request[i]]`, so many rows share one product. `previous` is 0 at the start, then 1 + the position of the chosen
-option in the list of all kinds' options. Embeddings and input matrix are multiplied once here.
+`code (r, C), request (n,), previous (n,), h (n, H), c (n, H) -> logits (n, O), h_next, c_next`. Row i is conditioned on
+the budget code `code[request[i]]`, so that rows with the same budget share one matrix product. `previous` is 0 in the
+first step, then 1 + the position of the chosen option in the concatenated options of all kinds. The embeddings are
+multiplied with the LSTM's input matrix once, when the graph is built.
 """
 
 from collections.abc import Mapping
@@ -14,10 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def controller_graph(state: Mapping[str, Any]) -> onnx.ModelProto:
-    """The graph.
+    """Build the ONNX graph of one controller step.
 
     Args:
-        state: the controller's state dict.
+        state: the state dict of the trained `Controller`.
     """
     w = {name: np.asarray(tensor, np.float32) for name, tensor in state.items()}
     bias = w["cell.bias_ih"] + w["cell.bias_hh"]

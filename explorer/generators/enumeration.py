@@ -1,4 +1,4 @@
-"""The generator of a space that can be listed: every network is looked at, the best that fits is returned. No torch."""
+"""The generator for enumerable search spaces: it checks every network and returns the best that fits. No torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ NAME = "enumeration"
 
 
 class Enumeration:
-    """Budgets in, networks out, without anything learned.
+    """A generator without training: it selects from all networks of an enumerable space.
 
     Args:
-        space: has `enumerate()`.
-        evaluator: ranks its networks.
-        devices: one column of limits each.
+        space: an enumerable search space (it has `enumerate()`).
+        evaluator: gives the accuracy by which networks are ranked.
+        devices: one per column of the limits.
+
+    Raises:
+        InputError: the space cannot be enumerated.
     """
 
     method, margin, parameters = NAME, 0.0, 0
@@ -32,11 +35,11 @@ class Enumeration:
         self.codes = space.enumerate()
 
     def generate(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> np.ndarray:
-        """(n, m) limits, NaN where free -> (n, d) int8."""
+        """Return the best architecture for each request: (n, m) limits, NaN where unconstrained -> (n, d) int8."""
         return self.select(limits, rng, samples).codes
 
     def select(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> Selection:
-        """The same with costs, accuracy and feasibility."""
+        """Like `generate`, but also return costs, accuracy and feasibility."""
         limits = np.atleast_2d(np.asarray(limits, float))
         request = np.repeat(np.arange(len(limits)), len(self.codes))
         draws = np.tile(self.codes, (len(limits), 1))

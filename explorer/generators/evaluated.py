@@ -1,4 +1,4 @@
-"""Architectures whose accuracy is known, and the best of them for a request: what a generator can imitate. No torch."""
+"""Evaluated architectures and the best of them for each request, which a generator can imitate. No torch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from explorer.spaces.operators import unique
 
 
 class EvaluatedNetworks:
-    """Everything evaluated so far, as arrays.
+    """All architectures evaluated so far, as arrays.
 
     Attributes:
-        codes: (n, d) int8, distinct.
-        accuracy: (n,).
+        codes: (n, d) int8, distinct architectures.
+        accuracy: (n,) accuracy given by the evaluator.
         costs: (n, m), one column per device.
     """
 
@@ -25,11 +25,11 @@ class EvaluatedNetworks:
         self.space, self.evaluator, self.devices = space, evaluator, devices
         self.codes = np.zeros((0, len(space.decisions)), np.int8)
         self.accuracy, self.costs = np.zeros(0), np.zeros((0, len(devices)))
-        self._best = np.zeros(0, int)  # rows that no other beats in accuracy and every cost
+        self._best = np.zeros(0, int)  # rows that are not dominated in accuracy and costs
         self._compared = 0
 
     def add(self, codes: np.ndarray) -> np.ndarray:
-        """Evaluate what is new of (n, d) canonical architectures; returns it."""
+        """Evaluate those of (n, d) canonical architectures that are new, and return the new ones."""
         seen = {row.tobytes() for row in self.codes}
         new = np.array([row for row in unique(codes) if row.tobytes() not in seen], np.int8)
         new = new.reshape(-1, self.codes.shape[1])
@@ -40,7 +40,11 @@ class EvaluatedNetworks:
         return new
 
     def experts(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n, d) the most accurate architecture within each of (n, m) limits, and (n,) whether there is one."""
+        """Find the most accurate known architecture within each of (n, m) limits.
+
+        Returns:
+            (n, d) int8 architectures, and (n,) bool: whether any known architecture meets the limits.
+        """
         if len(self.codes) > 1.1 * self._compared:
             rows = np.concatenate([self._best, np.arange(self._compared, len(self.codes))])
             self._best = rows[nondominated(self.accuracy[rows], self.costs[rows])]

@@ -1,10 +1,11 @@
-"""`expert`: a generator of our own, taught by the best networks that a search keeps for its budgets (needs torch).
+"""`expert`: this package's own generator, trained to imitate the best known network for each budget (needs torch).
 
-Expert iteration (Anthony, Tian and Barber 2017; cross-entropy method): a fixed set of budgets, single and joint, each
-with the best network known for it. Every round proposes mutations of the experts, crossings with experts of similar
-budgets and the generator's own networks, gives each budget the best of what it and its neighbours were offered, and
-takes a few steps of cross-entropy from budgets to experts. The network is a plain one, a softmax per decision: one pass
-answers any number of budgets.
+Expert iteration (Anthony, Tian and Barber 2017; cross-entropy method). There is a fixed set of budgets, on one device
+or on several, and an "expert" for each: the best network known for it. Each round proposes one candidate per budget (in
+turn mutations of the experts, crossovers with experts of similar budgets, and samples of the generator), updates each
+budget's expert with the best of its own and its neighbours' candidates, and takes a few cross-entropy steps that teach
+the generator to predict the expert from the budget. The generator is a plain MLP with one softmax per decision, so one
+forward pass answers any number of budgets.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from explorer.spaces.operators import active, cross, mutate, option_counts
 
 
 class Experts:
-    """Fixed budgets, and the best network known for each.
+    """Fixed budgets and the best known network (the expert) for each.
 
     Args:
-        space, evaluator, devices: anybody's.
-        limits: (n, m), NaN where free.
-        code: of the limits; similar codes are neighbours.
-        neighbours: so many of them.
+        space, evaluator, devices: any objects that implement the protocols in `core.protocols`.
+        limits: (n, m) budgets, NaN where unconstrained.
+        code: (n, C) budget codes of the limits; budgets with similar codes are neighbours.
+        neighbours: number of neighbours that each budget shares candidates with.
     """
 
     def __init__(
@@ -50,7 +51,10 @@ class Experts:
         self.evaluations = 0
 
     def improve(self, codes: np.ndarray) -> None:
-        """One offer per budget, (n, d): it goes to that budget and to those that have it among their neighbours."""
+        """Update the experts with (n, d) candidates, one per budget.
+
+        Each budget considers its own candidate and those of its neighbours.
+        """
         accuracy, costs = self._score(codes)
         for source in [np.arange(len(codes)), *self.shared.T]:
             better = (accuracy[source] > self.accuracy) & (overshoot(costs[source], self.limits) <= 1)
@@ -58,7 +62,7 @@ class Experts:
             self.accuracy[better] = accuracy[source[better]]
 
     def consider(self, codes: np.ndarray, block: int = 256) -> None:
-        """Offer every row to every budget."""
+        """Update the experts with any number of candidates, each considered for every budget."""
         accuracy, costs = self._score(codes)
         for start in range(0, len(self.limits), block):
             rows = slice(start, start + block)
@@ -76,7 +80,7 @@ class Experts:
 
 
 def _nearest_rows(code: np.ndarray, k: int, block: int = 512) -> np.ndarray:
-    """(n, C) -> (n, k): the most similar other rows."""
+    """Find the k nearest other rows of each row, nearest first: (n, C) -> (n, k)."""
     square = (code**2).sum(1)
     found = []
     for start in range(0, len(code), block):
@@ -90,7 +94,7 @@ def _nearest_rows(code: np.ndarray, k: int, block: int = 512) -> np.ndarray:
 
 
 class Network(nn.Sequential):
-    """Budget code -> one logit per option."""
+    """MLP from a budget code to one logit per option."""
 
     def __init__(self, code: int, options: int, width: int, depth: int) -> None:
         layers: list[nn.Module] = []
@@ -121,7 +125,7 @@ class _Trainer:
         self.optimizer = torch.optim.Adam(self.network.parameters(), config.lr)
 
     def proposals(self, kind: int) -> np.ndarray:
-        """(n, d): one network per budget."""
+        """Propose one network per budget, (n, d); `kind`: 0 mutates, 1 crosses over, 2 samples the generator."""
         e = self.experts
         if kind == 0:
             return mutate(self.space, e.codes, self.config.mutation, self.rng)
@@ -131,7 +135,7 @@ class _Trainer:
         return self.draw(e.limits * (1 - 0.03 * self.rng.random(e.limits.shape)), 1.0)
 
     def draw(self, limits: np.ndarray, heat: float) -> np.ndarray:
-        """(n, d): sampled at a temperature; 0 takes the most probable options."""
+        """Sample one network per limit, (n, d), at temperature `heat`; 0 takes the most probable options."""
         with torch.no_grad():
             logits = self.network(torch.from_numpy(self.code(limits))).numpy()
         if heat:
@@ -140,7 +144,10 @@ class _Trainer:
         return self.space.canonical(np.column_stack([part.argmax(1) for part in parts]).astype(np.int8))
 
     def imitate(self) -> float:
-        """One step of cross-entropy from budgets, a little looser than the experts', to the experts."""
+        """Take one cross-entropy step towards the experts, and return the loss.
+
+        The limits of each expert's budget are first loosened by a random share of up to `slack`.
+        """
         e, c = self.experts, self.config
         rows = self.rng.integers(0, len(e.codes), c.batch)
         rows = rows[e.accuracy[rows] >= 0]
@@ -170,7 +177,7 @@ class _Trainer:
         return {"loss": float(np.mean(losses[-100:])), "evaluations": self.experts.evaluations}
 
     def find_margin(self) -> tuple[float, float]:
-        """See `smallest_margin`, on budgets like those of the training."""
+        """Apply `smallest_margin` to budgets sampled as in training."""
         limits = self.code.sample(2000, self.costs, np.random.default_rng(1))
         return smallest_margin(
             self.space, self.devices, limits, lambda asked: self.draw(asked, 0.0), self.config.feasible,
@@ -182,14 +189,14 @@ def train_expert(
     space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: ExpertConfig | None = None,
     seed: int = 0, progress: Progress = silent, known: np.ndarray | None = None,
 ) -> BudgetGenerator:  # fmt: skip
-    """Train experts and generator together.
+    """Improve the experts and train the generator on them, in alternation.
 
     Args:
-        space, evaluator, devices: anybody's.
+        space, evaluator, devices: any objects that implement the protocols in `core.protocols`.
         config: see `ExpertConfig`.
-        seed: of everything.
+        seed: random seed of the whole training.
         progress: reports rounds.
-        known: (n, d) networks that a search found: the first experts.
+        known: (n, d) networks found by a search; they are among the candidates for the first experts.
     """
     config = config or ExpertConfig()
     with torch.random.fork_rng(devices=[]):

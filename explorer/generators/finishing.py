@@ -1,4 +1,8 @@
-"""What ends every method's training: the margin that its raw networks need, and one file (needs torch)."""
+"""The last steps of every method's training: choose the margin and write the generator file (needs torch).
+
+A generator asks its network for slightly less than the limit, by the margin, so that most raw networks (the most
+probable ones, without selection) meet their budget.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +26,17 @@ def smallest_margin(
     space: SearchSpace, devices: Sequence[Device], limits: np.ndarray, raw: Callable[[np.ndarray], np.ndarray],
     feasible: float, margins: np.ndarray,
 ) -> tuple[float, float]:  # fmt: skip
-    """The first margin at which enough raw networks fit, and that share.
+    """Find the smallest margin at which enough raw networks meet their budget.
 
     Args:
-        space, devices: price the networks.
-        limits: (n, m) random budgets, NaN where free.
+        space, devices: used to compute the costs of the networks.
+        limits: (n, m) random budgets, NaN where unconstrained.
         raw: limits -> (n, d), the networks of one deterministic pass.
-        feasible: share that is enough.
-        margins: to try, ascending; the last one is taken where none is enough.
+        feasible: required share of networks within their budget.
+        margins: margins to try, ascending; the last one is used if none reaches `feasible`.
+
+    Returns:
+        The margin, and the share of networks within their budget at this margin.
     """
     share = margin = 0.0
     for margin in margins:
@@ -44,15 +51,15 @@ def finished(
     space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], method: str, network: nn.Module,
     graph: onnx.ModelProto, code: BudgetCode, about: Mapping[str, Any],
 ) -> BudgetGenerator:  # fmt: skip
-    """The trained generator, with all that its file says of itself.
+    """Build the trained generator from its ONNX graph, weights and metadata.
 
     Args:
-        space, evaluator, devices: what it was trained with.
-        method: its name.
-        network: its weights.
-        graph: what runs.
-        code: of the budgets.
-        about: margin, raw_feasible, seed and what its kind needs.
+        space, evaluator, devices: those that the generator was trained with.
+        method: name of the method.
+        network: the trained network, whose weights are kept for further training.
+        graph: the ONNX graph that the generator runs.
+        code: the budget code.
+        about: more metadata: margin, raw_feasible, seed and what this kind of generator needs.
     """
     everything = {
         "method": method, "devices": code.devices, "low": code.low, "high": code.high, "anchors": code.anchors,

@@ -1,7 +1,7 @@
-"""A space's decisions as a map of rows and columns: what a convolutional generator reads and writes.
+"""A space's decisions laid out as a 2-D map, which a convolutional generator reads and writes.
 
-One row per block or slot, one column per option of its decisions; a decision with fewer options than others of its
-kind leaves its first cells empty. For SGNAS's space this is the published map of 19 x 24.
+There is one row per block or slot and one column per option of its decisions. A decision with fewer options than others
+of its kind leaves its first cells empty. For SGNAS's space this is the published map of 19 x 24.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 from explorer.core.protocols import SearchSpace
 from explorer.spaces.base import Decision, records_of
 
-LAST = 10**6  # a row number behind all places
+LAST = 10**6  # sorts after the row of every place
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where every option lies.
+    """The position of every option in the map.
 
     Attributes:
         rows, columns: size of the map.
-        cells: (D,) flat position of every option, decisions in gene order.
-        options: options per decision.
+        cells: (D,) flat index of every option, decisions in gene order.
+        options: number of options per decision.
     """
 
     rows: int
@@ -32,7 +32,7 @@ class Layout:
     options: tuple[int, ...]
 
     def one_hot(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> (n, 1, rows, columns) float32."""
+        """Encode architectures as one-hot maps: (n, d) int8 -> (n, 1, rows, columns) float32."""
         offsets = np.cumsum([0, *self.options[:-1]])
         maps = np.zeros((len(codes), self.rows * self.columns), np.float32)
         np.put_along_axis(maps, self.cells[offsets + codes], 1.0, axis=1)
@@ -40,8 +40,11 @@ class Layout:
 
 
 def layout(space: SearchSpace) -> Layout:
-    """The map of a space: a row per place, a column group per kind of decision and part; what has no place has a row of
-    its own, behind the others."""
+    """Lay out the decisions of a space.
+
+    There is one row per place and one group of columns per kind and part of decision. A decision without a place gets a
+    row of its own, after the others.
+    """
     records = records_of(space)
     deepest = max((len(record.place) for record in records), default=0)
     widest: dict[str, int] = {}  # options of the widest decision of every kind
@@ -64,7 +67,7 @@ def layout(space: SearchSpace) -> Layout:
 
 
 def _row(record: Decision, gene: int, deepest: int) -> tuple[int, ...]:
-    """A stage's own decision stands in the row of its first slot."""
+    """Return the sort key of a decision's row; a decision of a whole stage shares the row of the stage's first slot."""
     if not record.place:
         return (LAST, gene)
     return record.place + (1,) * (deepest - len(record.place))

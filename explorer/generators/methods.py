@@ -1,6 +1,6 @@
-"""What can be trained, by name: a method is its settings, what runs its file, and where its training is.
+"""The table of generator methods: each has its settings, a runtime class and the location of its training function.
 
-This table knows no torch; a method's training is imported when it is called.
+This table does not import torch; a method's training code is imported when it is called.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from explorer.generators.settings import ExpertConfig, MethodSettings, PnagConfi
 
 @dataclass(frozen=True)
 class Method:
-    """A way to train a generator.
+    """A method of training a generator.
 
     Attributes:
-        settings: its settings; a recipe has a section of them under the method's name.
-        runtime: opens and asks the file that a training wrote.
-        training: "module:function" of (space, evaluator, devices, config, seed, progress, known) -> generator; with a
-            judge also `signal`.
-        judge: "module:class" of what learns through a supernet that runs soft networks, made of (supernet, images,
-            labels, images a step, seed); "" for a method that learns from the evaluator alone. Its settings then have
-            `held_out` and `images`.
+        settings: class of the method's settings; a recipe has a section with them under the method's name.
+        runtime: class that opens and runs a trained generator file.
+        training: "module:function" of the training function, called with (space, evaluator, devices, config, seed,
+            progress, known) and, if the method has a judge, `signal`; it returns a generator.
+        judge: "module:class" of a training signal that comes from a supernet which runs soft networks, constructed with
+            (supernet, images, labels, images per step, seed); "" for a method that learns from the evaluator alone.
+            The settings of a method with a judge have the fields `held_out` and `images`.
     """
 
     settings: type[MethodSettings]
@@ -46,12 +46,12 @@ class Method:
         """Train a generator.
 
         Args:
-            space, evaluator, devices: anybody's.
-            config: of type `settings`.
-            seed: of everything random.
-            progress: reports steps.
-            known: (n, d) networks that a search found.
-            judge: made by `judge_of`, of a method that has one.
+            space, evaluator, devices: any objects that implement the protocols in `core.protocols`.
+            config: an instance of `settings`.
+            seed: random seed of the whole training.
+            progress: reports training steps.
+            known: (n, d) networks found by a search, to learn from.
+            judge: the result of `judge_of`, for a method that has a judge.
         """
         more = {} if judge is None else {"signal": judge}
         generator: BudgetGenerator = _found(self.training)(
@@ -60,7 +60,7 @@ class Method:
         return generator
 
     def judge_of(self, *about: object) -> object:
-        """What this method learns from beside the evaluator; see `judge`."""
+        """Construct the training signal that this method uses in addition to the evaluator; see `judge`."""
         return _found(self.judge)(*about)
 
 
@@ -75,4 +75,4 @@ METHODS.register("pnag", Method(PnagConfig, ControllerGenerator, "explorer.gener
 METHODS.register("sgnas", Method(
     SgnasConfig, PriorGenerator, "explorer.generators.sgnas:train_sgnas", "explorer.generators.signals:SupernetSignal"
 ))  # fmt: skip
-SHIPPED = ("expert", "pnag", "sgnas")  # a recipe always has their sections, whichever it trains
+SHIPPED = ("expert", "pnag", "sgnas")  # a recipe always has sections for these, whichever it trains

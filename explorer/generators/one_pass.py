@@ -1,7 +1,8 @@
-"""Generators that answer in one pass: a softmax per decision, for any number of budgets at once. No torch.
+"""Generators that answer in one forward pass: a softmax per decision, for any number of budgets at once. No torch.
 
-A draw follows the most probable options for limits a little below those asked, each device shaken by its own amount: so
-draws are whole networks that the generator means, not mixtures of several. The rest sample each decision.
+Most draws are the most probable network for limits slightly below the requested ones, with a random perturbation per
+device. Such a draw is one coherent network; sampling every decision independently would mix several. The remaining
+draws do sample every decision.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from explorer.generators.layout import layout
 from explorer.generators.runtime import BudgetGenerator, Starts
 from explorer.spaces.operators import option_counts
 
-LADDER = (-0.02, 0.08)  # limits are lowered by such shares beyond the margin, draw by draw
-SHAKE = 0.03  # and each device's by up to half of this more or less
+LADDER = (-0.02, 0.08)  # the draws lower the limits by these shares, from first to last, in addition to the margin
+SHAKE = 0.03  # width of the random perturbation of each device's limit, relative
 TEMPERATURE = 1.0
 
 
 class OnePassGenerator(BudgetGenerator):
-    """Its graph is `code (n, C) -> logits (n, D)`, one logit per option, decisions in gene order."""
+    """A generator whose graph is `code (n, C) -> logits (n, D)`: one logit per option, decisions in gene order."""
 
-    sampled = 0.25  # share of the draws that sample decisions
+    sampled = 0.25  # share of the draws that sample every decision
 
     def _setup(self, about: dict[str, Any]) -> int:
         self._options = [int(o) for o in about["options"]]
@@ -52,7 +53,7 @@ class OnePassGenerator(BudgetGenerator):
                       np.full(n * shaken, TEMPERATURE))  # fmt: skip
 
     def _logits(self, starts: Starts, rng: np.random.Generator) -> np.ndarray:
-        """(s, D) of every start."""
+        """Compute the (s, D) logits of all starts."""
         logits: Any = self._session.run(None, {"code": self.code(starts.asked)})[0]
         return np.asarray(logits)
 
@@ -71,10 +72,10 @@ class OnePassGenerator(BudgetGenerator):
 
 
 class PriorGenerator(OnePassGenerator):
-    """SGNAS's: its graph also reads a prior network, `prior (n, 1, rows, columns)`.
+    """SGNAS's generator, whose graph also reads a prior network, `prior (n, 1, rows, columns)`.
 
-    The first start of a request takes the mean of the priors around its cost, the others any of the pool; a pass
-    through its convolutions is dear, so more of the draws sample decisions.
+    The first start of a request uses the mean of the priors near its budget, the others a random prior of the pool. A
+    pass through the convolutions is expensive, so more of the draws sample every decision.
     """
 
     sampled = 0.87
@@ -98,15 +99,17 @@ class PriorGenerator(OnePassGenerator):
 
 
 def prior_around(maps: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """A mean of the pool's maps, those whose cost is near the limit weighing most: it moves smoothly with the limit.
+    """Average the maps of the prior pool, with the largest weight on those whose cost is close to the limit.
+
+    The result changes smoothly with the limit.
 
     Args:
-        maps: (P, 1, rows, columns) one network each.
-        costs: (P, m), a column per device.
-        limits: (n, m), NaN where free.
+        maps: (P, 1, rows, columns), one prior network each.
+        costs: (P, m) costs of the priors, one column per device.
+        limits: (n, m), NaN where unconstrained.
 
     Returns:
-        (n, 1, rows, columns).
+        (n, 1, rows, columns) float32.
     """
     tightest = np.nan_to_num(costs[None] / limits[:, None], nan=0.0).max(2)
     off = np.log(np.maximum(tightest, 1e-9)) ** 2

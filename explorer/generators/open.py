@@ -1,4 +1,4 @@
-"""A generator's file, whatever its kind."""
+"""Opening a generator file of any method."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def open_generator(
     space: SearchSpace, model: str | Path | bytes, evaluator: Evaluator, devices: Sequence[Device],
     weights: bytes | None = None,
 ) -> BudgetGenerator:  # fmt: skip
-    """Open a generator.
+    """Open a trained generator.
 
     Args:
-        space: the search space it was trained for.
-        model: an ONNX file or its bytes.
-        evaluator: ranks draws.
-        devices: the devices that limits have columns for.
-        weights: tensors of the trained network, where they are known.
+        space: the search space that the generator was trained for.
+        model: path of the ONNX file, or its bytes.
+        evaluator: ranks the draws.
+        devices: one per column of the limits; they include those that the generator was conditioned on.
+        weights: the trained network's tensors as safetensors bytes, if they are available.
 
     Raises:
-        InputError: not a generator of this space, or conditioned on other devices.
+        InputError: not a generator for this space, or one conditioned on other devices.
     """
     data = model if isinstance(model, bytes) else Path(model).read_bytes()
     try:

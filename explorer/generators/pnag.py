@@ -1,10 +1,13 @@
-"""PNAG: an LSTM that writes an architecture for a budget, taught by a Pareto-dominance evaluator (needs torch).
+"""PNAG: an LSTM that generates an architecture for a budget, trained with a Pareto-dominance evaluator (needs torch).
 
-Guo et al. 2022 ("Pareto-aware neural architecture generation" and its public code). Kept: the controller, the pairwise
-evaluator and its labels, policy gradient with entropy. Repaired: any budget works (codes interpolate between anchors),
-one generator takes several devices at once, the budget is an input of every step (as the first input alone it is
-forgotten, and the policy with it), requests come in batches with a baseline, inactive genes are not written and earn no
-credit, ties are no pair, and the schedule is as long as the training.
+Guo et al. 2022 ("Pareto-aware neural architecture generation" and its public code).
+
+Kept from the paper: the controller, the pairwise evaluator and its labels, and the policy gradient with entropy bonus.
+
+Changed: any budget works (codes interpolate between anchors); one generator takes several devices at once; the budget
+is an input of every step (given as the first input only, it is forgotten and the policy ignores it); requests come in
+batches with a baseline; inactive genes are not generated and get no gradient; ties are left out of the pairwise loss;
+and the learning-rate schedule is as long as the training.
 """
 
 from __future__ import annotations
@@ -28,18 +31,18 @@ from explorer.generators.settings import PnagConfig
 from explorer.spaces.base import records_of
 from explorer.spaces.operators import active, one_hot, option_counts, written
 
-# (n, tokens) choices so far, zeros behind them -> (n, tokens) bool: which of them matter
+# (n, tokens) choices so far, followed by zeros -> (n, tokens) bool: which tokens are active
 Activity = Callable[[np.ndarray], np.ndarray]
 
 
 class Controller(nn.Module):
-    """Budget embedding -> LSTM cell -> one decision per step.
+    """The policy: an LSTM cell that reads the budget embedding and makes one decision per step.
 
     Args:
-        kinds: kind of every token; tokens of one kind share head and embedding.
+        kinds: kind of every token (decision); tokens of one kind share the output head and the embedding.
         options: number of options of every kind.
-        code: width of the budget code; its embedding is linear in it.
-        hidden: width of the cell.
+        code: width C of the budget code; the budget embedding is linear in the code.
+        hidden: width of the LSTM cell.
     """
 
     def __init__(self, kinds: Sequence[int], options: Sequence[int], code: int, hidden: int = 64) -> None:
@@ -56,10 +59,19 @@ class Controller(nn.Module):
     def forward(
         self, code: Tensor, noise: Tensor, activity: Activity, forced: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, C) codes and (n, tokens, o) Gumbel noise -> choices, their log-probabilities, entropies: all (n, tokens).
+        """Choose an option for every token.
 
-        Zero noise gives the most probable choices; `forced` (n, tokens) takes the given ones instead. A token that is
-        inactive, given the choices before it, is passed over: it is 0 in all three and leaves no trace in the cell.
+        A token that earlier choices made inactive is skipped: it is 0 in all three results and does not change the
+        state of the cell.
+
+        Args:
+            code: (n, C) budget codes.
+            noise: (n, tokens, o) Gumbel noise; zeros give the most probable choices.
+            activity: tells which tokens are active.
+            forced: (n, tokens) choices to take instead of sampled ones.
+
+        Returns:
+            Choices, their log-probabilities, and entropies, each (n, tokens).
         """
         budget = x = code @ self.budget
         h = c = torch.zeros(len(code), self.cell.hidden_size)
@@ -74,14 +86,17 @@ class Controller(nn.Module):
             chosen[:, token] = choice * on
             logp.append(log_p.gather(1, choice[:, None])[:, 0] * on)
             entropy.append(-(log_p.exp() * log_p).sum(1) * on)
-            # a product, not an index: adding up an index's gradient has no fixed order on several threads
+            # a matrix product instead of indexing: the gradient of indexing is summed in no fixed order across threads
             fed = budget + F.one_hot(choice, self.options[kind]).to(x.dtype) @ self.choices[kind]
             x = torch.where(on[:, None], fed, x)
         return chosen, torch.stack(logp, 1), torch.stack(entropy, 1)
 
 
 class DominanceEvaluator(nn.Sequential):
-    """R(architecture | budget): one-hot and budget code -> 512 -> 512 -> 1; only its order means anything."""
+    """The ranking network R(architecture | budget): one-hot and budget code -> 512 -> 512 -> 1.
+
+    Only the order of its scores is meaningful.
+    """
 
     def __init__(self, bits: int, code: int, width: int = 512) -> None:
         super().__init__(
@@ -90,13 +105,14 @@ class DominanceEvaluator(nn.Sequential):
 
 
 def dominance(accuracy: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Pairwise labels under budgets: +1 where i ranks above j, -1 below, 0 for ties.
+    """Compute pairwise labels under budgets: +1 where architecture i ranks above j, -1 below, 0 for ties.
 
-    Both within the budget: the higher accuracy wins; otherwise the lower cost (several devices: the lower overshoot).
+    If both are within the budget, the higher accuracy wins; otherwise the lower cost (with several devices, the lower
+    overshoot).
 
     Args:
-        accuracy: (g, b).
-        costs: (g, b, m).
+        accuracy: (g, b) accuracies of b architectures in each of g groups.
+        costs: (g, b, m), one column per device.
         limits: (g, m), one budget per group.
 
     Returns:
@@ -111,8 +127,10 @@ def dominance(accuracy: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np
 
 
 def tokens_of(space: SearchSpace) -> tuple[list[int], list[int], list[int]]:
-    """Order of decisions and their kinds: from the image to the classes; in the mobile family per stage its depth, then
-    expansion and kernel slot by slot. What has no place comes last.
+    """Order the decisions of a space as tokens, from the network's input to its output, and find their kinds.
+
+    In the mobile family each stage has first its depth, then expansion and kernel slot by slot. Decisions without a
+    place (such as the resolution) come last.
 
     Returns:
         genes (token -> gene), kinds (token -> kind), options (kind -> number of options).
@@ -130,14 +148,14 @@ def tokens_of(space: SearchSpace) -> tuple[list[int], list[int], list[int]]:
 
 
 class _Population(EvaluatedNetworks):
-    """Everything evaluated so far, with the one-hot that the evaluator reads."""
+    """All architectures evaluated so far, with the one-hot encoding that the dominance evaluator reads."""
 
     def __init__(self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device]) -> None:
         super().__init__(space, evaluator, devices)
         self.bits = torch.zeros(0)
 
     def add(self, codes: np.ndarray) -> np.ndarray:
-        """See `EvaluatedNetworks.add`."""
+        """Like `EvaluatedNetworks.add`, but also encode the new architectures."""
         new = super().add(codes)
         if len(new):
             bits = torch.from_numpy(one_hot(self.space, new))
@@ -168,11 +186,15 @@ class _Trainer:
         self.optimizer = torch.optim.Adam(self.controller.parameters(), config.lr)
 
     def rank(self, code: np.ndarray, bits: Tensor) -> Tensor:
-        """Scores of architectures under budgets: (n, C) and (n, D) -> (n,)."""
+        """Score architectures under budgets: codes (n, C) and one-hot (n, D) -> (n,)."""
         return self.ranker(torch.cat([bits, torch.from_numpy(code)], 1))[:, 0]
 
     def rank_step(self, groups: int = 16, size: int = 48) -> float:
-        """One step of the pairwise loss: every group is a budget with its own batch; returns Kendall's tau on it."""
+        """Take one step of the pairwise ranking loss on `groups` budgets with `size` architectures each.
+
+        Returns:
+            Kendall's tau on this batch.
+        """
         p = self.population
         limits = self.code.sample(groups, p.costs, self.rng)
         rows = self.rng.integers(0, len(p.codes), (groups, size))
@@ -188,17 +210,21 @@ class _Trainer:
         return float((torch.sign(difference.detach()) * label).sum() / label.abs().sum().clamp(min=1))
 
     def codes(self, chosen: np.ndarray) -> np.ndarray:
-        """(n, tokens) choices -> (n, d) int8 in gene order."""
+        """Reorder choices from token order to gene order: (n, tokens) -> (n, d) int8."""
         codes = np.zeros(chosen.shape, np.int8)
         codes[:, self.genes] = chosen
         return codes
 
     def activity(self, chosen: np.ndarray) -> np.ndarray:
-        """See `Activity`; a space that cannot tell early has every token written."""
+        """Tell which tokens are active, see `Activity`; all are if the space cannot tell from partial choices."""
         return written(self.space, self.codes(chosen))[:, self.genes]
 
     def emit(self, code: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, Tensor, Tensor]:
-        """Codes in gene order, with log-probability and entropy of active genes summed: (n, d), (n,), (n,)."""
+        """Sample architectures from the policy.
+
+        Returns:
+            (n, d) canonical architectures, and (n,) log-probabilities and (n,) entropies, summed over active genes.
+        """
         chosen, logp, entropy = self.controller(torch.from_numpy(code), torch.from_numpy(noise), self.activity)
         raw = self.codes(chosen.numpy())
         on = torch.from_numpy(active(self.space, raw)[:, self.genes]).float()
@@ -208,11 +234,11 @@ class _Trainer:
         return self.rng.gumbel(size=(n, len(self.genes), self.options)).astype(np.float32)
 
     def policy_step(self, share: float) -> np.ndarray:
-        """One step of REINFORCE; returns the draws.
+        """Take one REINFORCE step and return the draws.
 
-        A draw's reward is how many draws of its request it dominates, less how many dominate it: the evaluator orders
-        those inside the budget, true costs the others, so that the evaluator's errors at the edge of a budget teach
-        nothing. Its mean over a request is zero: the baseline is built in.
+        A draw's reward grows with the number of draws of its request that it dominates, less the number that dominate
+        it. The evaluator orders draws within the budget and true costs order the others, so that the evaluator's errors
+        near the edge of a budget are not learned. The mean over a request is zero, so the baseline is built in.
         """
         c = self.config
         limits = self.code.sample(c.requests, self.population.costs, self.rng)
@@ -228,7 +254,7 @@ class _Trainer:
         return codes
 
     def advantage(self, code: np.ndarray, codes: np.ndarray, limits: np.ndarray) -> np.ndarray:
-        """(requests, draws) reward less its mean over the request."""
+        """Compute (requests, draws) advantages: the reward less its mean over the request."""
         c = self.config
         costs = costs_of(self.space, self.population.devices, codes).reshape(c.requests, c.draws, -1)
         if c.reward != "dominance":
@@ -239,7 +265,7 @@ class _Trainer:
         return dominance(order, costs, limits).mean(2)
 
     def imitation(self, limits: np.ndarray) -> Tensor:
-        """Cross-entropy of the controller to the best architecture known for each request, inactive genes left out."""
+        """Compute the cross-entropy to the best architecture known for each request, over active genes."""
         codes, known = self.population.experts(limits)
         tokens = torch.from_numpy(codes[:, self.genes].astype(np.int64))
         noise = torch.zeros(len(codes), len(self.genes), int(self.options))
@@ -266,18 +292,18 @@ class _Trainer:
                 tau.append(self.rank_step())
                 schedules[1].step()
             left = c.evaluations - len(self.population.codes)
-            if i % 5 == 0 and left > 0:  # what the policy proposes now is what the evaluator must tell apart
+            if i % 5 == 0 and left > 0:  # the evaluator must be accurate where the policy samples now
                 self.population.add(codes[: min(left, max(1, 5 * c.evaluations // (2 * c.iterations)))])
         return {"evaluator_tau": float(np.mean(tau[-200:])), "evaluations": len(self.population.codes)}
 
     def raw(self, limits: np.ndarray) -> np.ndarray:
-        """(n, d): the most probable networks."""
+        """Return the most probable network for each request, (n, d)."""
         zero = np.zeros((len(limits), len(self.genes), self.options), np.float32)
         with torch.no_grad():
             return self.emit(self.code(limits), zero)[0]
 
     def find_margin(self) -> tuple[float, float]:
-        """See `smallest_margin`, on budgets like those of the training."""
+        """Apply `smallest_margin` to budgets sampled as in training."""
         p, limits = self.population, self.code.sample(2000, self.population.costs, np.random.default_rng(1))
         margins = np.arange(0, 0.31, 0.01)
         return smallest_margin(self.space, p.devices, limits, self.raw, self.config.feasible, margins)
@@ -287,14 +313,14 @@ def train_pnag(
     space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: PnagConfig | None = None,
     seed: int = 0, progress: Progress = silent, known: np.ndarray | None = None,
 ) -> BudgetGenerator:  # fmt: skip
-    """Train the evaluator, then the controller, then write both into one generator.
+    """Train the dominance evaluator and then the controller, and build a generator from the controller.
 
     Args:
-        space, evaluator, devices: anybody's.
+        space, evaluator, devices: any objects that implement the protocols in `core.protocols`.
         config: see `PnagConfig`.
-        seed: of everything.
+        seed: random seed of the whole training.
         progress: reports steps.
-        known: (n, d) architectures that a search found, to be learned from like those that the policy proposes.
+        known: (n, d) architectures found by a search, used for training like those that the policy proposes.
     """
     config = config or PnagConfig()
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""Several generators on the same budgets: which gives the more accurate networks, and what else differs."""
+"""Comparison of several generators on the same budgets: accuracy, hypervolume, budget violations and speed."""
 
 import time
 from collections.abc import Sequence
@@ -16,9 +16,10 @@ BUDGETS, DRAWS = 300, 16
 
 
 def held_out_budgets(space: SearchSpace, devices: Sequence[Device], n: int = BUDGETS, seed: int = 303) -> np.ndarray:
-    """(n, m) limits on targets: half bound one target, half all of them, up to 30 % above a random network.
+    """Sample (n, m) limits on target devices that generators were not trained on.
 
-    A study without targets is bounded by its counts.
+    Half of the requests bound one target, the other half all targets, each 0-30 % above the cost of a random network.
+    If no device is a target, counts (such as MACs) are bounded instead.
     """
     rng = np.random.default_rng(seed)
     targets = [i for i, device in enumerate(devices) if is_target(device)] or list(range(len(devices)))
@@ -33,7 +34,11 @@ def held_out_budgets(space: SearchSpace, devices: Sequence[Device], n: int = BUD
 def by_accuracy(
     space: SearchSpace, generators: Sequence[BudgetGenerator], devices: Sequence[Device]
 ) -> list[tuple[BudgetGenerator, float]]:
-    """Generators with the mean predicted accuracy of their networks, best first."""
+    """Rank generators by the mean predicted accuracy of their networks on held-out budgets, best first.
+
+    Returns:
+        (generator, mean accuracy) pairs.
+    """
     limits = held_out_budgets(space, devices)
     means = [float(g.select(limits, np.random.default_rng(0), DRAWS).accuracy.mean()) for g in generators]
     order = np.argsort([-m for m in means], kind="stable")
@@ -43,19 +48,19 @@ def by_accuracy(
 def side_by_side(
     generators: Sequence[BudgetGenerator], device: str, budgets: np.ndarray, draws: int, corner: Sequence[float]
 ) -> pd.DataFrame:
-    """Generators of one study on the same budgets of one device, all in one pass; a row each.
+    """Compare generators of one study on the same budgets of one device.
 
     Args:
-        generators: of one space, with the same devices.
-        device: the one that is bounded.
-        budgets: (n,) in its unit.
-        draws: per budget.
-        corner: (error, cost) of the hypervolume.
+        generators: generators of one space, with the same devices.
+        device: name of the device that the budgets bound.
+        budgets: (n,) in the device's unit.
+        draws: draws per budget.
+        corner: (error, cost) reference point of the hypervolume.
 
     Returns:
-        generator, parameters, raw_met (share of raw networks within their budget), met, raw_error (mean relative
-        distance of the raw cost to what was asked for), tau (Kendall's, of both), accuracy (predicted, mean),
-        hypervolume, and ms per network.
+        One row per generator: generator, parameters, raw_met (share of raw networks within their budget), met (the same
+        after selection), raw_error (mean relative distance of the raw network's cost to the budget less the margin),
+        tau (Kendall's tau of these two), accuracy (mean, predicted), hypervolume, and ms per network.
     """
     rows = []
     for generator in generators:
@@ -63,7 +68,7 @@ def side_by_side(
         column, space = names.index(device), generator.space
         limits = np.full((len(budgets), len(names)), np.nan)
         limits[:, column] = budgets
-        generator.select(limits[:2], np.random.default_rng(0), draws)  # what is made once is made here
+        generator.select(limits[:2], np.random.default_rng(0), draws)  # warm-up: caches are filled before timing
         start = time.perf_counter()
         kept = generator.select(limits, np.random.default_rng(0), draws)
         seconds = time.perf_counter() - start

@@ -1,8 +1,8 @@
-"""What a policy is paid for under a budget: dominance (PNAG), and the scalar rewards it is compared with. No torch.
+"""Scalar rewards of a policy under a budget, for comparison with PNAG's dominance reward. No torch.
 
 MnasNet (Tan et al. 2019) multiplies accuracy by (cost / budget)^-0.07; TuNAS (Bender et al. 2020) subtracts 0.07 times
-|cost / budget - 1|. Both pull a network's cost to the budget from either side; several devices count by the one that is
-over its budget most. Exponents as PNAG's code has them for its comparison.
+|cost / budget - 1|. Both are meant to bring the cost close to the budget from either side. With several devices, the
+largest cost / budget counts. The constants are those that PNAG's code uses for its comparison.
 """
 
 from typing import Literal
@@ -16,16 +16,16 @@ STRENGTH = 0.07
 
 
 def scalar_reward(kind: Reward, accuracy: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """How good draws are for their request, standardised over its draws, as accuracies differ by little.
+    """Compute the reward of each draw, standardised over the draws of its request, because accuracies differ little.
 
     Args:
         kind: "mnasnet" or "tunas".
-        accuracy: (g, b).
-        costs: (g, b, m).
-        limits: (g, m), one budget per group; at least one device is bounded.
+        accuracy: (g, b) accuracies of b draws for each of g requests.
+        costs: (g, b, m), one column per device.
+        limits: (g, m), one budget per request; at least one device is bounded.
 
     Returns:
-        (g, b), mean 0 over every group, and standard deviation 1 where draws differ.
+        (g, b) rewards with mean 0 over the draws of a request and, if they differ, standard deviation 1.
     """
     ratio = overshoot(costs, limits[:, None, :])
     if kind == "mnasnet":

@@ -1,7 +1,7 @@
 """Generators at run time: limits in, networks out, for any number of budgets. No torch.
 
-This file turns limits into codes, lets a kind of generator draw (`controller`, `one_pass`), and lets `selection` keep
-the best draw that fits.
+`BudgetGenerator` encodes the limits, lets a subclass (`controller`, `one_pass`) draw architectures, and lets
+`selection` keep the best draw that meets the limits.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from explorer.core.protocols import Device, Evaluator, SearchSpace
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.selection import Selection, select
 
-BLOCK = 128  # requests at once: what they need stays in the processor's cache
+BLOCK = 128  # requests per block: their data fit in the CPU cache
 
 
 @dataclass
 class Starts:
-    """What is asked of the network: several starts per request, requests ascending.
+    """The inputs of the generator network: one or more starts per request, sorted by request.
+
+    A start is one conditioning of the network, from which any number of draws are sampled.
 
     Attributes:
-        request: (s,) row of the limits.
-        asked: (s, m) limits that the network is given.
+        request: (s,) index of the row of limits that the start belongs to.
+        asked: (s, m) limits that are given to the network.
         greedy: (s,) bool: the most probable network is one of the draws.
-        counts: (s,) draws besides it.
-        heat: (s,) temperature of those.
+        counts: (s,) number of draws in addition to the greedy one.
+        heat: (s,) sampling temperature of these draws.
     """
 
     request: np.ndarray
@@ -45,17 +47,17 @@ class Starts:
 
 
 class BudgetGenerator(ABC):
-    """Budgets in, architectures out; what is common to all kinds.
+    """Base class of trained generators: budgets in, architectures out.
 
     Args:
         space: the search space.
-        model: bytes of the ONNX graph; its metadata hold the method, the budget code and what the kind needs.
-        evaluator: ranks draws.
-        devices: the devices that limits have columns for; the first ones are those it was conditioned on.
-        weights: tensors of the trained network, for whoever wants to go on training.
+        model: bytes of the ONNX graph; its metadata hold the method, the budget code and what the subclass needs.
+        evaluator: ranks the draws.
+        devices: one per column of the limits; they include those that the generator was conditioned on.
+        weights: the trained network's tensors as safetensors bytes, for further training.
 
     Raises:
-        InputError: not a generator of this space.
+        InputError: not a generator for this space, or one conditioned on other devices.
     """
 
     def __init__(
@@ -93,29 +95,33 @@ class BudgetGenerator(ABC):
 
     @abstractmethod
     def _setup(self, about: dict[str, Any]) -> int:
-        """Read what this kind needs from the metadata; returns the number of decisions."""
+        """Read what this class needs from the metadata, and return the number of decisions."""
 
     @abstractmethod
     def _starts(self, limits: np.ndarray, samples: int, rng: np.random.Generator) -> Starts:
-        """(n, m) limits of the conditioned devices -> what is asked for `samples` draws of each."""
+        """Plan `samples` draws for each of (n, m) limits of the devices that the generator was conditioned on."""
 
     @abstractmethod
     def _roll(self, starts: Starts, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """(u,) the start of every draw, and (u, d) int8 its choices, not yet canonical."""
+        """Draw architectures.
+
+        Returns:
+            (u,) index of the start of every draw, and (u, d) int8 choices, not yet canonical.
+        """
 
     def save(self, path: str | Path) -> None:
-        """Write the graph as one ONNX file, and the weights beside it where they are known."""
+        """Write the graph as an ONNX file and, if available, the weights next to it as `.safetensors`."""
         write_bytes(path, self.model)
         if self.weights is not None:
             write_bytes(Path(path).with_suffix(".safetensors"), self.weights)
 
     def generate(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> np.ndarray:
-        """One architecture per request.
+        """Generate one architecture per request.
 
         Args:
-            limits: (n, m), one column per device in `devices`, NaN where free.
-            rng: source of the draws.
-            samples: draws per request; 1 is the raw network of one deterministic pass, unselected.
+            limits: (n, m), one column per device in `devices`, NaN where unconstrained.
+            rng: random number generator of the draws.
+            samples: draws per request; 1 returns the raw network of one deterministic pass, without selection.
 
         Returns:
             (n, d) int8, canonical.
@@ -125,16 +131,19 @@ class BudgetGenerator(ABC):
         return self.select(limits, rng, samples).codes
 
     def select(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> Selection:
-        """The same with costs, accuracy and feasibility."""
+        """Like `generate` with selection, but also return costs, accuracy and feasibility."""
         limits = np.asarray(limits, float)
         return select(self.space, self.devices, self.evaluator, limits, *self.draw(limits, rng, samples))
 
     def draw(self, limits: np.ndarray, rng: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
-        """Distinct draws and the request each belongs to: (u, d) int8 canonical, (u,) ascending.
+        """Draw architectures for each request, before selection.
 
-        The first draw of a request is the most probable network, asked a margin below the limits so that it fits.
-        Where a limit concerns a device that the generator was not conditioned on, draws spread over the whole range
-        of the first conditioned device instead.
+        The first draw of a request is the most probable network for the limits less the margin, so that it is likely to
+        meet them. If a limit is on a device that the generator was not conditioned on, the draws are spread over the
+        whole range of the first conditioned device instead.
+
+        Returns:
+            (u, d) int8 canonical architectures, and (u,) the request each belongs to, ascending.
         """
         limits = np.atleast_2d(np.asarray(limits, float))
         codes, request = [np.zeros((0, len(self.space.decisions)), np.int8)], [np.zeros(0, np.int64)]
@@ -156,7 +165,10 @@ class BudgetGenerator(ABC):
         return self.space.canonical(codes[order]), request[order]
 
     def _ladder(self, starts: Starts, limits: np.ndarray, foreign: np.ndarray, samples: int) -> Starts:
-        """For requests with a foreign limit, greedy starts all over the range of the first conditioned device."""
+        """Replace the starts of `foreign` requests by greedy starts over the range of the first conditioned device.
+
+        Foreign requests are those with a limit on a device that the generator was not conditioned on.
+        """
         rungs = np.exp(np.linspace(np.log(self.code.high[0]), np.log(self.code.low[0]), samples))
         rows = np.repeat(np.flatnonzero(foreign), samples)
         ladder = limits[rows]

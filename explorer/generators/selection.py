@@ -1,7 +1,7 @@
-"""The budget promise: of the draws of one pass, the best that fits is kept; true costs decide, always.
+"""Budget enforcement: among the draws for a request, keep the most accurate one that meets its limits.
 
-Candidates are the draws and the space's cheapest network. When nothing fits, the nearest reachable network is
-returned and marked as such. numpy only.
+The limits are always checked against the costs that the devices compute, never against a generator's estimate. If no
+draw fits, the network with the smallest overshoot is returned instead and marked as a fallback. numpy only.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from explorer.devices.population import costs_of, nearest, overshoot
 
 @dataclass(frozen=True)
 class Selection:
-    """What was kept for n requests.
+    """The selected network for each of n requests.
 
     Attributes:
-        codes: (n, d) int8.
-        accuracy: (n,) predicted.
-        costs: (n, m).
-        feasible: (n,) bool: meets every limit.
-        fallback: (n,) bool: no draw fitted, the cheapest network was taken.
+        codes: (n, d) int8 architectures.
+        accuracy: (n,) accuracy given by the evaluator.
+        costs: (n, m), one column per device.
+        feasible: (n,) bool: the network meets every limit.
+        fallback: (n,) bool: no draw met the limits, so the nearest reachable network was taken.
     """
 
     codes: np.ndarray
@@ -39,14 +39,14 @@ def select(
     space: SearchSpace, devices: Sequence[Device], evaluator: Evaluator, limits: np.ndarray, draws: np.ndarray,
     request: np.ndarray,
 ) -> Selection:  # fmt: skip
-    """Keep the best draw that fits.
+    """Select the most accurate draw that meets the limits, for each request.
 
     Args:
-        space, devices: price the draws; one column of `limits` per device.
-        evaluator: ranks those that fit.
-        limits: (n, m), NaN where free.
+        space, devices: used to compute the costs of the draws; there is one column of `limits` per device.
+        evaluator: ranks the draws that meet the limits.
+        limits: (n, m), NaN where unconstrained.
         draws: (u, d) int8, canonical.
-        request: (u,) row of `limits` that each draw belongs to; every row has at least one.
+        request: (u,) index of the row of `limits` that each draw belongs to; every row has at least one draw.
     """
     n = len(limits)
     if n == 0:
@@ -71,7 +71,7 @@ def select(
 
 
 def unique_rows(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rows of an int8 array, and where each row went."""
+    """Find the distinct rows of an int8 array, and the index of each original row among them."""
     rows: Any = np.ascontiguousarray(codes)
     packed = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
     _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Settings of the generator methods, alone, so that a recipe is read without torch."""
+"""Settings of the generator methods, separate from the training code so that a recipe can be read without torch."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ class MethodSettings(Settings):
 
     @classmethod
     def of(cls, evaluations: int) -> Self:
-        """Settings that evaluate about so many networks; unless told otherwise the usual ones."""
+        """Return settings that evaluate about `evaluations` networks; the base class returns the defaults."""
         return cls()
 
 
 class ExpertConfig(MethodSettings):
-    """How experts are improved and imitated.
+    """Settings of the `expert` method: how experts are improved and imitated.
 
     Attributes:
-        anchors: of the budget code, per device.
-        pool: random networks among which the first experts are found.
-        budgets: fixed budgets, each with its own expert.
-        rounds: of improving and imitating.
-        mutation: per decision.
-        neighbours: budgets that share what they are offered.
-        steps: gradient steps per round, each of `batch` budgets; three times as many in the last fifth of the rounds.
-        slack: an expert also answers for limits up to this share above its own.
-        feasible: share of raw networks inside their budget to aim at.
+        anchors: anchors of the budget code, per device.
+        pool: number of random networks among which the first experts are found.
+        budgets: number of fixed budgets, each with its own expert.
+        rounds: number of rounds of improving and imitating the experts.
+        mutation: mutation probability per decision.
+        neighbours: number of similar budgets that each budget shares candidates with.
+        steps: gradient steps per round; three times as many in the last fifth of the rounds.
+        batch: budgets per gradient step.
+        width, depth: size of the MLP: units per hidden layer, and number of hidden layers.
+        lr: highest learning rate of the one-cycle schedule.
+        slack: an expert is also the training target for limits up to this share above its own.
+        feasible: target share of raw networks within their budget; the margin is chosen to reach it.
     """
 
     anchors: int = Field(16, ge=2, le=1000)
@@ -51,7 +54,10 @@ class ExpertConfig(MethodSettings):
 
     @classmethod
     def of(cls, evaluations: int) -> ExpertConfig:
-        """Settings that evaluate about so many networks: fewer budgets and rounds, as many gradient steps."""
+        """Return settings that evaluate about `evaluations` networks.
+
+        Fewer evaluations mean fewer budgets and rounds, but about as many gradient steps.
+        """
         pool = int(np.clip(evaluations // 5, 16, 4000))
         budgets = int(np.clip(evaluations // 50, 16, 4096))
         rounds = max(1, (evaluations - pool) // budgets)
@@ -59,18 +65,21 @@ class ExpertConfig(MethodSettings):
 
 
 class PnagConfig(MethodSettings):
-    """How the evaluator and the controller are trained.
+    """Settings of the `pnag` method: how the dominance evaluator and the controller are trained.
 
     Attributes:
-        anchors: budgets with an embedding of their own, per device.
-        evaluations: architectures that the accuracy comes from, half random, half proposed by the policy.
-        ranker_steps: gradient steps of the evaluator before the policy starts; then two per iteration.
-        iterations: policy-gradient steps, each of `requests` budgets with `draws` architectures.
-        entropy: weight of the entropy bonus at the start; it falls to a hundredth.
-        imitation: weight of learning from the best architecture known for a request, beside the policy gradient;
+        evaluations: number of architectures to evaluate, half of them random, half proposed by the policy.
+        anchors: number of budgets with an embedding of their own, per device.
+        ranker_steps: gradient steps of the dominance evaluator before the policy starts; then two per iteration.
+        ranker_lr: learning rate of the dominance evaluator.
+        iterations: policy-gradient steps, each on `requests` budgets with `draws` architectures per budget.
+        lr: learning rate of the controller.
+        entropy: initial weight of the entropy bonus; it falls linearly to a hundredth of that.
+        imitation: weight of imitating the best architecture known for a request, in addition to the policy gradient;
             0 is the published method.
-        reward: of a draw: "dominance" over the other draws of its request (the method), or for comparison the scalar
-            rewards of MnasNet and TuNAS, for which every draw is evaluated.
+        reward: reward of a draw: "dominance" over the other draws of its request (the published method) or, for
+            comparison, the scalar rewards of MnasNet and TuNAS, which evaluate every draw.
+        feasible: target share of raw networks within their budget; the margin is chosen to reach it.
     """
 
     evaluations: int = Field(20_000, ge=2, le=1_000_000_000)
@@ -88,26 +97,30 @@ class PnagConfig(MethodSettings):
 
     @classmethod
     def of(cls, evaluations: int) -> PnagConfig:
-        """Settings that evaluate so many networks."""
+        """Return settings that evaluate `evaluations` networks."""
         return cls(evaluations=evaluations)
 
 
 class SgnasConfig(MethodSettings):
-    """How the generator is trained (Adam, betas 0.5 and 0.999).
+    """Settings of the `sgnas` method: how the generator is trained (Adam, betas 0.5 and 0.999).
 
     Attributes:
-        anchors: of the budget code, per device; 10 gives the published number of parameters for one device.
-        steps: of `batch` budgets each; a supernet judges one of them, a fitted judge all.
-        hardware: weight of the hardware loss, on squared relative distance (the published 3e-4 at 360 M MACs is 39).
-        imitation: weight of learning from the best architecture known for a budget, per decision; 0 is the published
+        anchors: anchors of the budget code, per device; 10 gives the published number of parameters for one device.
+        steps: gradient steps.
+        batch: budgets per step; a supernet judges one of them, a fitted judge all of them.
+        lr: initial learning rate (cosine schedule).
+        hardware: weight of the hardware loss, the squared relative distance to the budget (the published 3e-4 at
+            360 M MACs corresponds to 39).
+        imitation: weight of imitating the best architecture known for a budget, per decision; 0 is the published
             method.
-        rise: how much heavier that loss gets towards the end, so that costs settle on their budgets.
-        temperature: of the Gumbel-softmax, from first to last, geometrically.
-        judged: networks that a judge is fitted to, where no supernet judges.
-        priors: networks in the pool; 1 is the published one.
-        feasible: share of raw networks inside their budget to aim at.
-        held_out: share of the training images that the supernet leaves to the generator.
-        images: of a step, through a supernet.
+        rise: growth of the hardware loss: its weight ends at 1 + rise times `hardware`, so that costs settle on their
+            budgets.
+        temperature: first and last temperature of the Gumbel-softmax; it falls geometrically.
+        judged: number of evaluated networks that the judge is fitted to, if no supernet is the judge.
+        priors: number of networks in the pool of priors; the published method has 1.
+        feasible: target share of raw networks within their budget; the margin is chosen to reach it.
+        held_out: share of the training images that the supernet is not trained on and the generator learns from.
+        images: images per step, if a supernet is the judge.
     """
 
     anchors: int = Field(10, ge=2, le=1000)
@@ -126,5 +139,5 @@ class SgnasConfig(MethodSettings):
 
     @classmethod
     def of(cls, evaluations: int) -> SgnasConfig:
-        """Settings whose judge is fitted to so many networks."""
+        """Return settings whose judge is fitted to `evaluations` networks."""
         return cls(judged=int(np.clip(evaluations, 100, 1_000_000)))

@@ -1,12 +1,14 @@
-"""SGNAS: a convolutional generator trained by gradient through a frozen judge (needs torch).
+"""SGNAS: a convolutional generator trained by gradient descent through a frozen accuracy judge (needs torch).
 
-Huang and Chu 2021 ("Searching by generating: flexible and efficient one-shot NAS with architecture generator"). Kept:
-the map of layers x choices, a budget and a prior branch, Gumbel-softmax with a falling temperature, cross-entropy on
-held-out training images plus a hardware loss through the expected cost. Repaired and widened: a pool of priors, any
-device's cost (not MACs alone), several budgets at once, a hardware loss on the network that would be returned, so that
-its cost follows the budget, and cross-entropy to the best networks known for the budgets, where the judge's gradient is
-too faint to tell similar networks apart. A space without a differentiable supernet is judged by a network fitted to its
-evaluator.
+Huang and Chu 2021 ("Searching by generating: flexible and efficient one-shot NAS with architecture generator").
+
+Kept from the paper: the map of layers x choices, a budget branch and a prior branch, Gumbel-softmax with a falling
+temperature, and cross-entropy on held-out training images plus a hardware loss on the expected cost.
+
+Changed or added: a pool of priors; costs on any device, not only MACs; several budgets at once; the hardware loss is
+computed on the network that would be returned, so that its cost follows the budget; and cross-entropy to the best known
+networks for the budgets, because the judge's gradient is too weak to tell similar networks apart. For a space without a
+differentiable supernet, the judge is a network fitted to the evaluator.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ from explorer.generators.sgnas_network import ArchitectureGenerator, generator_g
 from explorer.generators.signals import ExpectedCost, FittedSignal, Signal
 from explorer.spaces.operators import active, option_counts
 
-DEAD = 0.002  # relative distance to a budget that costs nothing
-AROUND = 0.9  # share of the steps that start from the priors around the budget; the others from any of the pool
+DEAD = 0.002  # relative distance to the budget below which the hardware loss is 0
+AROUND = 0.9  # share of the steps that use the mean of the priors near the budget; the others use random priors
 
 
 class _Trainer:
@@ -63,13 +65,13 @@ class _Trainer:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, config.steps)
 
     def logits(self, limits: np.ndarray, prior: np.ndarray) -> list[Tensor]:
-        """(n, m) limits and (n, 1, rows, columns) maps -> one (n, options) tensor per decision."""
+        """Compute one (n, options) tensor of logits per decision, from (n, m) limits and (n, 1, rows, columns) maps."""
         flat = self.network(torch.from_numpy(self.code(limits)), torch.from_numpy(prior))
         flat = flat[:, torch.from_numpy(self.map.cells)]
         return list(flat.split(self.counts.tolist(), 1))
 
     def step(self, i: int) -> float:
-        """One gradient step; returns the loss."""
+        """Take gradient step `i` and return the judge's loss."""
         c = self.config
         share = i / max(1, c.steps - 1)
         heat = c.temperature[0] ** (1 - share) * c.temperature[1] ** share
@@ -82,20 +84,20 @@ class _Trainer:
         return float(loss.detach())
 
     def prior(self, limits: np.ndarray) -> np.ndarray:
-        """(n, 1, rows, columns): what the step starts from."""
+        """Choose the prior maps of a step, (n, 1, rows, columns)."""
         if self.rng.random() < AROUND:
             return prior_around(self.prior_maps, self.prior_costs, limits)
         return self.prior_maps[self.rng.integers(0, len(self.priors), len(limits))]
 
     def steering(self, logits: Sequence[Tensor], limits: np.ndarray, weight: float) -> Tensor:
-        """Hardware loss, so many times, and imitation."""
+        """Compute the hardware loss, multiplied by `weight`, plus the imitation loss."""
         loss = self.config.hardware * weight * self.hardware_loss(logits, limits)
         if len(self.known.codes):
             loss = loss + self.config.imitation * self.imitation_loss(logits, limits)
         return loss
 
     def update(self, loss: Tensor) -> None:
-        """Follow the gradient."""
+        """Update the network by one optimizer step, with gradient clipping."""
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -103,9 +105,10 @@ class _Trainer:
         self.schedule.step()
 
     def hardware_loss(self, logits: Sequence[Tensor], limits: np.ndarray) -> Tensor:
-        """Squared relative distance of the tightest device, 1.2 times where it is over; on the most probable network.
+        """Compute the squared relative distance between the most probable network's cost and its budget.
 
-        The forward pass takes the most probable options, the gradient that of their softmax (straight through).
+        The device with the largest cost / limit counts; a cost above its limit weighs 1.2 times as much. The forward
+        pass uses the most probable options, the backward pass the gradient of their softmax (straight-through).
         """
         hard = []
         for part in logits:
@@ -121,7 +124,7 @@ class _Trainer:
         return (weight * off**2).mean()
 
     def imitation_loss(self, logits: Sequence[Tensor], limits: np.ndarray) -> Tensor:
-        """Mean cross-entropy per decision to the best architecture known for each request, inactive genes left out."""
+        """Compute the mean cross-entropy per active decision to the best architecture known for each request."""
         codes, there = self.known.experts(limits)
         on = torch.from_numpy(active(self.space, codes) & there[:, None]).float()
         target = torch.from_numpy(codes.astype(np.int64))
@@ -129,13 +132,13 @@ class _Trainer:
         return (torch.stack(each, 1) * on).sum() / on.sum().clamp(min=1)
 
     def raw(self, limits: np.ndarray) -> np.ndarray:
-        """(n, d): the most probable networks."""
+        """Return the most probable network for each request, (n, d)."""
         with torch.no_grad():
             parts = self.logits(limits, prior_around(self.prior_maps, self.prior_costs, limits))
         return self.space.canonical(np.column_stack([part.argmax(1).numpy() for part in parts]).astype(np.int8))
 
     def find_margin(self) -> tuple[float, float]:
-        """See `smallest_margin`, on budgets like those of the training."""
+        """Apply `smallest_margin` to budgets sampled as in training."""
         limits = self.code.sample(1000, self.costs, np.random.default_rng(1))
         margins = np.arange(0, 0.16, 0.005)
         return smallest_margin(self.space, self.devices, limits, self.raw, self.config.feasible, margins)
@@ -145,15 +148,15 @@ def train_sgnas(
     space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: SgnasConfig | None = None,
     seed: int = 0, progress: Progress = silent, known: np.ndarray | None = None, signal: Signal | None = None,
 ) -> BudgetGenerator:  # fmt: skip
-    """Train the generator.
+    """Train an SGNAS generator.
 
     Args:
-        space, evaluator, devices: anybody's.
+        space, evaluator, devices: any objects that implement the protocols in `core.protocols`.
         config: see `SgnasConfig`.
-        seed: of everything.
+        seed: random seed of the whole training.
         progress: reports steps.
-        known: (n, d) architectures that a search found, to be imitated; without them the judge teaches alone.
-        signal: a `SupernetSignal`; without one a network is fitted to the evaluator.
+        known: (n, d) architectures found by a search, to be imitated; without them there is no imitation loss.
+        signal: a `SupernetSignal`; by default a `FittedSignal` is fitted to the evaluator.
     """
     config = config or SgnasConfig()
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""SGNAS's generator network and its graph (needs torch)."""
+"""SGNAS's generator network and its ONNX graph (needs torch)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from explorer.generators.layout import Layout
 
 
 class ArchitectureGenerator(nn.Module):
-    """Budget code and prior map -> logits map; all convolutions 3x3 with 32 channels, a bias in the last one only.
+    """Convolutional network from a budget code and a prior map to a map of logits.
 
-    67,969 parameters where the budget code has 10 numbers.
+    All convolutions are 3x3 with 32 channels; only the last one has a bias. There are 67,969 parameters if the budget
+    code has 10 entries.
     """
 
     def __init__(self, code: int, channels: int = 32) -> None:
@@ -35,7 +36,7 @@ class ArchitectureGenerator(nn.Module):
                 nn.init.kaiming_normal_(m.weight)
 
     def forward(self, code: Tensor, prior: Tensor) -> Tensor:
-        """(n, C) and (n, 1, rows, columns) -> (n, rows * columns)."""
+        """Compute logits: codes (n, C) and priors (n, 1, rows, columns) -> (n, rows * columns)."""
         x = code[:, :, None, None].expand(-1, -1, *prior.shape[2:])
         for layer in self.budget:
             x = F.relu(layer(x))
@@ -50,7 +51,13 @@ class ArchitectureGenerator(nn.Module):
 
 
 def generator_graph(network: ArchitectureGenerator, where: Layout, code: int) -> onnx.ModelProto:
-    """`code (n, C), prior (n, 1, rows, columns) -> logits (n, D)`."""
+    """Convert the network to an ONNX graph, `code (n, C), prior (n, 1, rows, columns) -> logits (n, D)`.
+
+    Args:
+        network: the trained network.
+        where: the positions of the options in the map.
+        code: width C of the budget code.
+    """
     nodes: list[onnx.NodeProto] = []
     weights: list[onnx.TensorProto] = []
 

@@ -1,6 +1,7 @@
-"""What SGNAS's generator learns from: expected costs, and a judge of soft networks (needs torch).
+"""The training signals of SGNAS's generator: expected costs, and an accuracy judge of soft networks (needs torch).
 
-A judge is a supernet that runs a mixture of all choices, or a small network fitted to an evaluator.
+A soft network has a probability for every option. The judge is either a supernet that runs a mixture of all options, or
+a small network fitted to an evaluator.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from explorer.devices import LayerDevice
 from explorer.spaces.base import Compilable
 from explorer.spaces.operators import option_counts
 
-# (D,) probabilities of all options in gene order, step -> a loss whose gradient says which options are accurate
+# (D,) or (n, D) probabilities of all options in gene order, step -> a loss that is lower for more accurate options
 Signal = Callable[[Tensor, int], Tensor]
 
 
 class ExpectedCost:
-    """A device's cost under probabilities, with gradients: exact where the cost is a sum over compiled parts.
+    """The expected cost of a soft network on a device, differentiable in the probabilities.
 
-    A device that is no such sum is fitted by one weight per option (least squares on 4,000 networks), for gradients.
+    It is exact if the device's cost is a sum over compiled parts. For any other device it is approximated by one weight
+    per option (least squares on 4,000 networks).
     """
 
     def __init__(self, space: SearchSpace, device: Device) -> None:
@@ -44,7 +46,7 @@ class ExpectedCost:
         self.parts = [((g,), torch.from_numpy(table).float()) for g, table in enumerate(tables)]
 
     def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """One (n, options) tensor per decision -> (n,)."""
+        """Compute (n,) expected costs from one (n, options) tensor of probabilities per decision."""
         n = len(probabilities[0])
         total = torch.zeros(n)
         for genes, table in self.parts:
@@ -57,13 +59,13 @@ class ExpectedCost:
 
 
 class SupernetSignal:
-    """Cross-entropy of a soft network on held-out training images; the supernet's weights stay as they are.
+    """Cross-entropy of a soft network on held-out training images; the supernet's weights stay frozen.
 
     Args:
-        supernet: of the unified family; norms use the batch.
-        images, labels: uint8 (n, c, h, w) and (n,), not trained on.
+        supernet: a supernet of the unified family; its batch norm uses batch statistics.
+        images, labels: uint8 (n, c, h, w) and (n,), which the supernet was not trained on.
         batch: images per step.
-        seed: of the order.
+        seed: random seed of the image order.
     """
 
     def __init__(self, supernet: Any, images: Tensor, labels: Tensor, batch: int, seed: int) -> None:
@@ -75,12 +77,12 @@ class SupernetSignal:
         self.empty = torch.from_numpy(first)
 
     def __call__(self, probabilities: Tensor, step: int) -> Tensor:
-        """(D,) -> the loss on the step's images."""
+        """Compute the loss of (D,) probabilities on the images of this step."""
         per_epoch = max(1, len(self.images) // self.batch)
         order = np.random.default_rng((self.seed, 31, step // per_epoch)).permutation(len(self.images))
         rows = order[(step % per_epoch) * self.batch :][: self.batch]
         parts, at = [], 0
-        for empty in self.empty.flatten().tolist():  # a sub-block that is never skipped has one option less
+        for empty in self.empty.flatten().tolist():  # a sub-block that cannot be skipped has one option fewer
             width = self.shape[2] - empty
             parts.append(F.pad(probabilities[at : at + width], (int(empty), 0)))
             at += width
@@ -89,9 +91,10 @@ class SupernetSignal:
 
 
 class FittedSignal:
-    """What an evaluator says, as a small network fitted to it: a loss in standard deviations of accuracy.
+    """A differentiable approximation of an evaluator: a small network fitted to its accuracies.
 
-    It reads raw options, so what does not matter is noise that it learns to pass over.
+    The loss is in standard deviations of the accuracy. The network reads all options, including those of inactive
+    genes, which it learns to ignore.
     """
 
     def __init__(self, space: SearchSpace, evaluator: Evaluator, seed: int, networks: int = 20_000) -> None:
@@ -116,5 +119,5 @@ class FittedSignal:
         self.net = net.requires_grad_(False)
 
     def __call__(self, probabilities: Tensor, step: int) -> Tensor:
-        """(n, D) -> minus the mean standardised accuracy."""
+        """Compute the negative mean standardised accuracy of (n, D) probabilities."""
         return -self.net(probabilities).mean()

@@ -1,4 +1,4 @@
-"""Pictures: plain data first, figures second."""
+"""Plots: functions that collect plain data, and functions that turn it into Plotly figures or SVG."""
 
 from explorer.plots.architecture import architecture_svg, describe
 from explorer.plots.devices import agreement_figure, costs_figure, rank_table, verdict

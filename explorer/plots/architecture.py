@@ -1,4 +1,4 @@
-"""A network drawn block by block, as SVG, and the same in words."""
+"""A network drawn block by block as SVG, and described in text."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from explorer.core.layer import Layer
 
 STAGE_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#0072B2", "#D55E00")
-MANY = 20  # blocks of a stage; more are counted
+MANY = 20  # a stage with more blocks is described by the number of each kind of block
 WIDTH, GAP, TOP, HEIGHT = 50, 8, 34, 96
 
 
 def describe(layers: Sequence[Layer]) -> str:
-    """One line per stage: kernel and expansion of every block, or how many there are of each.
+    """Describe a network with one line per stage: kernel and expansion of every block, or how many there are of each.
 
     >>> from explorer.spaces import SPACES
     >>> describe(SPACES["mobile-tiny"].layers([0] * 10)).splitlines()[0]
@@ -32,20 +32,22 @@ def describe(layers: Sequence[Layer]) -> str:
 
 
 def _short(blocks: Sequence[str]) -> list[str]:
-    """Blocks one by one; where there are many, as in cells, how many of each, most first."""
+    """List the blocks; if there are many, as in cells, count each kind instead, most frequent first."""
     if len(blocks) <= MANY:
         return list(blocks)
     return [f"{count} x {words}" for words, count in Counter(blocks).most_common()]
 
 
 def architecture_svg(layers: Sequence[Layer], shares: np.ndarray, device: str) -> str:
-    """An SVG of the blocks from image to classes; height is the number of channels (its square root),
-    the line above is the output (channels @ size), the bar below is the share of cost.
+    """Draw a network as SVG, block by block from input to output.
+
+    A block's height shows its number of channels (square-root scale), the label above it the output shape
+    (channels @ size), and the bar below it the block's share of the cost.
 
     Args:
-        layers: from `space.layers`.
-        shares: (len(layers),) of the cost on `device`.
-        device: named in the caption.
+        layers: the result of `space.layers`.
+        shares: (len(layers),) share of each layer in the cost on `device`.
+        device: device name for the caption.
     """
     tallest = max(layer.widest for layer in layers)
     pieces, x = [], GAP
@@ -65,7 +67,10 @@ def architecture_svg(layers: Sequence[Layer], shares: np.ndarray, device: str) -
 
 
 def difference_svg(a: Sequence[Layer], b: Sequence[Layer], names: tuple[str, str]) -> str:
-    """Two networks one above the other, aligned by block; blocks that differ are outlined, missing ones are dashed."""
+    """Draw two networks as SVG, one above the other and aligned by block.
+
+    Blocks that differ have a thick outline, missing ones a dashed outline.
+    """
     order = _aligned(a, b)
     by_name = [{layer.name: layer for layer in layers} for layers in (a, b)]
     tallest = max(layer.widest for layer in (*a, *b))
@@ -90,12 +95,12 @@ def difference_svg(a: Sequence[Layer], b: Sequence[Layer], names: tuple[str, str
 
 
 def _size(layer: Layer) -> str:
-    """Output: channels at height and width, such as "40 @ 14"."""
+    """Format the output shape as channels @ size, such as "40 @ 14"."""
     return f"{layer.cout} @ {layer.size_out}"
 
 
 def _aligned(a: Sequence[Layer], b: Sequence[Layer]) -> list[str]:
-    """Names of the layers of both, each list's order kept."""
+    """Merge the layer names of both networks, keeping the order of each."""
     order = [layer.name for layer in a]
     at = 0
     for layer in b:

@@ -1,4 +1,4 @@
-"""Devices compared: predicted with measured latency, one device's ranking with another's."""
+"""Comparison of devices: predicted against measured latency, and the ranking on one device against another."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from explorer.plots.front import BLUE, CONFIG, GREEN, GREY, ORANGE, figure_layou
 
 
 def verdict(predicted: np.ndarray, measured: np.ndarray) -> str:
-    """One sentence: do predictions agree with measurements, in rank and in value?
+    """Summarise in one sentence how well predicted latencies agree with measured ones, in rank and in value.
 
     Args:
-        predicted, measured: (n,) ms.
+        predicted, measured: (n,) latencies in ms.
     """
     error = error_of(predicted, measured)
     factor = float(np.median(measured / predicted))
@@ -37,7 +37,7 @@ def verdict(predicted: np.ndarray, measured: np.ndarray) -> str:
 
 
 def agreement_figure(device: str, hardware: str, predicted: np.ndarray, measured: np.ndarray) -> go.Figure:
-    """Predicted (x) against measured (y) in ms, with the line of perfect agreement."""
+    """Plot predicted (x) against measured (y) latency in ms, with the line of perfect agreement."""
     ends = [float(min(predicted.min(), measured.min())), float(max(predicted.max(), measured.max()))]
     traces = [
         go.Scatter(
@@ -51,14 +51,14 @@ def agreement_figure(device: str, hardware: str, predicted: np.ndarray, measured
 
 
 def rank_table(space: SearchSpace, codes: np.ndarray, devices: Sequence[Device]) -> pd.DataFrame:
-    """Kendall's tau of every two devices on the same architectures: 1 where they rank them alike."""
+    """Compute Kendall's tau between all pairs of devices on the same architectures (1: identical ranking)."""
     costs = [device.cost(space, codes) for device in devices]
     names = [device.name for device in devices]
     return pd.DataFrame([[round(kendall_tau(a, b), 2) for b in costs] for a in costs], index=names, columns=names)
 
 
 def costs_figure(space: SearchSpace, codes: np.ndarray, x: Device, devices: Sequence[Device]) -> go.Figure:
-    """Up to three devices' costs over those of another, each relative to its own mean."""
+    """Plot the costs on up to three devices, each relative to its mean, against the cost on device `x`."""
     against = x.cost(space, codes)
     traces = []
     for device, colour, symbol in zip(devices, (BLUE, ORANGE, GREEN), ("circle", "x", "diamond")):

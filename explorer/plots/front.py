@@ -1,7 +1,7 @@
-"""The Pareto chart: plain data first, then a Plotly figure.
+"""The Pareto chart: its plain data, and the Plotly figure.
 
-Its traces are `TRACES`, always in this order. Moving a budget changes `budget` and `generated` only; the others change
-when another device, front or network is looked at.
+The chart's traces are `TRACES`, always in this order. Moving a budget changes only `budget` and `generated`; the other
+traces change when another device, front or network is selected.
 """
 
 from __future__ import annotations
@@ -21,18 +21,25 @@ from explorer.core.front import Candidate, Front
 from explorer.devices import quantity_of
 from explorer.plots.study_view import StudyView
 
-# Okabe and Ito's colours, told apart by colour-blind readers too
+# colour-blind-safe palette by Okabe and Ito
 GREY, BLUE, ORANGE, GREEN, PINK = "#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
 TRACES = ("evaluated", "front", "searched", "generated front", "budget", "pinned", "picked", "measured", "generated")
-THEME = "EXPLORER_THEME"  # of the page: "light" or "dark"
-MANY = 1000  # points from which WebGL draws the cloud
-DRAWN = 2000  # points of the cloud that are drawn: without a GPU, every redrawing pays for each of them
+THEME = "EXPLORER_THEME"  # environment variable with the page's theme: "light" or "dark"
+MANY = 1000  # with more points than this, the evaluated networks are drawn by WebGL
+DRAWN = 2000  # evaluated networks drawn at most: without a GPU, the time of every redraw grows with their number
 
 
 @dataclass(frozen=True)
 class Points:
-    """Networks in the chart: cost and accuracy (per cent), keys, and (n, k) costs of the devices named on hovering."""
+    """Networks in the chart.
+
+    Attributes:
+        cost: (n,) cost on the x axis, in the device's unit.
+        accuracy: (n,) accuracy in per cent.
+        keys: n architecture keys.
+        costs: (n, k) costs on the k devices that the hover text lists.
+    """
 
     cost: np.ndarray
     accuracy: np.ndarray
@@ -41,11 +48,11 @@ class Points:
 
     @classmethod
     def none(cls) -> Points:
-        """No network."""
+        """Return an empty set of points."""
         return cls(np.zeros(0), np.zeros(0), [], np.zeros((0, 1)))
 
     def thinned(self, most: int) -> Points:
-        """At most so many: of those that would cover one another, the most accurate, on as fine a grid as it takes."""
+        """Reduce to at most `most` points: the most accurate one per cell of the finest grid that gives so few."""
         if len(self.cost) <= most:
             return self
         best = np.argsort(-self.accuracy, kind="stable")
@@ -58,21 +65,23 @@ class Points:
         return Points(self.cost[kept], self.accuracy[kept], [self.keys[i] for i in kept], self.costs[kept])
 
     def data(self) -> dict[str, Any]:
-        """Of a trace."""
+        """Return the points as keyword arguments of a Plotly trace."""
         return {"x": self.cost, "y": self.accuracy, "text": self.keys, "customdata": self.costs}
 
 
 @dataclass(frozen=True)
 class FrontInfo:
-    """What the chart of one device shows; accuracies in per cent.
+    """The static content of the chart of one device; accuracies in per cent.
 
     Attributes:
-        device, unit, quantity: of the x axis.
-        hovered: devices and units whose costs a hover card gives.
-        evaluated: every evaluated network; front: those that no other beats; searched: the searched front, predicted.
-        provenance: of the device's numbers.
-        of_accuracy: "measured" or "predicted": what the evaluated networks' accuracies are.
-        of_generated: the same of generated ones.
+        device, unit, quantity: device name, unit and quantity of the x axis.
+        hovered: (device, unit) pairs whose costs the hover text lists.
+        evaluated: all evaluated networks.
+        front: the non-dominated evaluated networks.
+        searched: the front found by a search, with predicted accuracy.
+        provenance: where the device's costs come from.
+        of_accuracy: "measured" or "predicted": how the evaluated networks' accuracies were obtained.
+        of_generated: "measured" or "predicted": the same for generated networks.
     """
 
     device: str
@@ -88,12 +97,12 @@ class FrontInfo:
 
     @cached_property
     def drawn(self) -> Points:
-        """Of the evaluated networks, those that the chart draws."""
+        """The evaluated networks that the chart draws."""
         return self.evaluated.thinned(DRAWN)
 
     @property
     def y_range(self) -> tuple[float, float]:
-        """Of the y axis: the bulk of the networks with some air."""
+        """Range of the y axis: from the first percentile of the accuracies to the highest, with some padding."""
         low = float(np.percentile(self.evaluated.accuracy, 1))
         high = float(max(self.evaluated.accuracy.max(), self.front.accuracy.max()))
         air = 0.08 * max(high - low, 0.1)
@@ -102,16 +111,16 @@ class FrontInfo:
 
 @dataclass(frozen=True)
 class Marks:
-    """What moves in the chart.
+    """The interactive content of the chart.
 
     Attributes:
-        generated: the network for the budget, with its band.
+        generated: the network generated for the budget, drawn with its prediction interval.
         budget: limit per device.
-        picked: a network chosen by hand.
-        pinned: networks to compare.
-        measured: key -> measured accuracy in [0, 1], of those that are marked.
-        generated_front: the generator's networks for budgets over the range, None where hidden.
-        searched: the searched front is shown.
+        picked: a network selected by the user.
+        pinned: networks pinned for comparison.
+        measured: key -> measured accuracy in [0, 1]; drawn for the networks above.
+        generated_front: the generator's networks for budgets over the whole range, None to hide them.
+        searched: whether the searched front is shown.
     """
 
     generated: Candidate | None = None
@@ -124,7 +133,7 @@ class Marks:
 
 
 def front_info(study: StudyView, device: str) -> FrontInfo:
-    """Collect what the chart of a study's device shows."""
+    """Collect the static content of a study's chart for one device."""
     table, front, searched = study.evaluations, study.front(device), study.searched(device)
     names = list(dict.fromkeys([*study.targets, device]))
     columns, best = table[names].to_numpy(), 100 * front["accuracy"].to_numpy()
@@ -140,13 +149,13 @@ def front_info(study: StudyView, device: str) -> FrontInfo:
 
 
 def front_points(front: Front) -> Points:
-    """A `Front` of one device as points."""
+    """Convert a `Front` of one device to points."""
     keys = [candidate.key for candidate in front]
     return Points(front.costs[:, 0], 100 * front.accuracy, keys, front.costs)
 
 
 def axis_title(info: FrontInfo) -> str:
-    """Quantity, unit and provenance of the x axis."""
+    """Format the x axis title: device, quantity, unit and provenance."""
     known = len(info.evaluated.cost)
     drawn = len(info.drawn.cost)
     note = "" if drawn == known else f"; {drawn:,} of {known:,} networks are drawn, the others lie behind them"
@@ -154,12 +163,12 @@ def axis_title(info: FrontInfo) -> str:
 
 
 def budget_line(info: FrontInfo, budget: float | None) -> tuple[list[float], list[float]]:
-    """x and y of the budget's line; empty where the device is not bounded."""
+    """Compute x and y of the budget line; both are empty if the device is unconstrained."""
     return ([], []) if budget is None else ([budget, budget], list(info.y_range))
 
 
 def generated_point(info: FrontInfo, candidate: Candidate | None) -> dict[str, Any]:
-    """x, y, key and error bar of the generated network."""
+    """Compute x, y, key and error bar of the generated network."""
     if candidate is None:
         return {"x": [], "y": [], "text": [], "error_y": {"array": [], "arrayminus": []}}
     lo, hi = candidate.interval
@@ -170,7 +179,7 @@ def generated_point(info: FrontInfo, candidate: Candidate | None) -> dict[str, A
 
 
 def marked(info: FrontInfo, marks: Marks) -> dict[str, dict[str, Any]]:
-    """Trace name -> what moves in it."""
+    """Compute the properties of the interactive traces: trace name -> changed properties."""
     x, y = budget_line(info, marks.budget.get(info.device))
     looked_at = [c for c in (marks.picked, marks.generated, *marks.pinned) if c is not None and c.key in marks.measured]
     known = {c.key: c for c in looked_at}
@@ -196,7 +205,7 @@ def _candidates(info: FrontInfo, candidates: Sequence[Candidate]) -> dict[str, A
 
 
 def traces(info: FrontInfo, marks: Marks) -> list[Any]:
-    """The chart's traces of one device, in the order of `TRACES`."""
+    """Build the chart's traces for one device, in the order of `TRACES`."""
     moving = marked(info, marks)
     costs = "<br>".join(f"{n} %{{customdata[{i}]:.4g}} {u}" for i, (n, u) in enumerate(info.hovered))
     at = f"%{{y:.2f}} %, %{{x:.4g}} {info.unit}"
@@ -250,7 +259,7 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
 
 
 def front_figure(info: FrontInfo, marks: Marks | None = None, log: bool = False) -> go.Figure:
-    """The complete chart; wrap it in a `FigureWidget` last, and change that in callbacks only."""
+    """Build the complete chart; wrap it in a `FigureWidget` last, and change only that widget in callbacks."""
     layout = figure_layout(axis_title(info), "accuracy [%]").update(
         yaxis_range=list(info.y_range), xaxis_type="log" if log else "linear"
     )
@@ -258,7 +267,10 @@ def front_figure(info: FrontInfo, marks: Marks | None = None, log: bool = False)
 
 
 def fronts_figure(infos: Sequence[FrontInfo], marks: Sequence[Marks], log: bool = False) -> go.Figure:
-    """All devices side by side over one accuracy axis; the traces of each in the order of `TRACES`."""
+    """Build the charts of several devices side by side with a shared accuracy axis.
+
+    The traces of each device are in the order of `TRACES`.
+    """
     figure = make_subplots(1, len(infos), shared_yaxes=True, horizontal_spacing=0.03)
     for column, (info, moving) in enumerate(zip(infos, marks), 1):
         for trace in traces(info, moving):
@@ -274,7 +286,7 @@ def fronts_figure(infos: Sequence[FrontInfo], marks: Sequence[Marks], log: bool 
 
 
 def figure_layout(x: str, y: str) -> go.Layout:
-    """What all charts share; dark where the page is."""
+    """Return the layout that all charts share, with axis titles `x` and `y`; dark if the page's theme is dark."""
     dark = os.environ.get(THEME) == "dark"
     return go.Layout(
         template="plotly_dark" if dark else "plotly_white",

@@ -1,4 +1,4 @@
-"""Seconds a network against rank correlation: what a score costs and what it is worth."""
+"""Plot of accuracy scores by cost and quality: seconds per network against rank correlation with the true accuracy."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import plotly.graph_objects as go
 
 from explorer.plots.front import figure_layout
 
-CHEAPEST = 1e-3  # seconds: where counts stand, which take none
+CHEAPEST = 1e-3  # seconds: position of scores that take no time, such as counts, on the log axis
 
 
 def ladder_figure(table: pd.DataFrame, title: str = "") -> go.Figure:
-    """Per score, Kendall's tau with the truth: over all networks with its interval, and inside thirds of equal cost.
+    """Plot each score's Kendall's tau with the true accuracy against its seconds per network.
+
+    There are two points per score: tau over all networks, with its interval, and the mean tau within terciles of cost.
 
     Args:
-        table: of `evaluators.ladder`.
-        title: such as the name of the space.
+        table: the result of `evaluators.ladder`.
+        title: figure title, such as the name of the space.
     """
     figure = go.Figure(layout=figure_layout("seconds a network", "Kendall's tau with accuracy"))
     seconds = table["seconds"].clip(lower=CHEAPEST)

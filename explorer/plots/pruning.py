@@ -1,4 +1,7 @@
-"""Pictures of a pruned family: what is left over the rounds, and what went from every cell. Plain data first."""
+"""Data and plots of a pruned family: what remains after each round of the search, and in each cell of a network.
+
+The granularities are operations, filters and weights.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,23 @@ GRANULARITIES = ("operation", "filter", "weight")
 
 
 def pruning_rounds(family: StudyView) -> pd.DataFrame:
-    """A row per round: round, stage, size (share of the parameters) and what is left of every granularity."""
+    """Read the rounds of the search.
+
+    Returns:
+        One row per round: round, stage, size (remaining share of the parameters) and the remaining share of operations,
+        filters and weights.
+    """
     rounds = read_json(family.folder / "pruning.json")["rounds"]
     return pd.DataFrame([{k: r[k] for k in ("round", "stage", "size")} | r["remaining"] for r in rounds])
 
 
 def pruning_cells(family: StudyView) -> pd.DataFrame:
-    """A row per network and cell: the share of every granularity that is left there (of filters and weights, in what
-    still runs)."""
+    """Read what remains in every cell of every network.
+
+    Returns:
+        One row per network and cell with the remaining share of operations, filters and weights; the shares of filters
+        and weights refer to the operations that remain.
+    """
     networks = read_json(family.folder / "pruning.json")["networks"]
     return pd.DataFrame([
         {"network": network["network"], "cell": cell} | {g: _share(left[g]) for g in GRANULARITIES}
@@ -33,7 +45,7 @@ def _share(row: list[int]) -> float:
 
 
 def rounds_figure(rounds: pd.DataFrame) -> go.Figure:
-    """One line per granularity over the rounds, and the size."""
+    """Plot the remaining share of each granularity, and the size, over the rounds."""
     figure = go.Figure(layout=figure_layout("round", "share that is left"))
     for name in ("size", *GRANULARITIES):
         line = {"dash": "dot", "color": "#666"} if name == "size" else {}
@@ -45,7 +57,7 @@ def rounds_figure(rounds: pd.DataFrame) -> go.Figure:
 
 
 def cells_figure(cells: pd.DataFrame, network: str) -> go.Figure:
-    """Bars for one network: what is left of every granularity, cell by cell."""
+    """Plot the remaining share of each granularity in every cell of one network, as bars."""
     rows = cells[cells["network"] == network]
     figure = go.Figure(layout=figure_layout("cell", f"share that is left in the network of {network}"))
     for name in GRANULARITIES:

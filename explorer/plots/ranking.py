@@ -1,4 +1,4 @@
-"""A picture of what a score says of networks whose accuracy is known."""
+"""Scatter plot of a score against known accuracies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from explorer.plots.front import figure_layout
 
 
 def rank_figure(score: np.ndarray, truth: np.ndarray, cost: np.ndarray, name: str, unit: str = "M MACs") -> go.Figure:
-    """A dot per network, coloured by its cost; the title has Kendall's tau.
+    """Plot a score against accuracy, one point per network coloured by cost; the title shows Kendall's tau.
 
     Args:
-        score: (n,) such as the accuracy of random weights.
-        truth: (n,) accuracy.
-        cost: (n,) in `unit`.
-        name: of the score.
+        score: (n,) scores, such as the accuracy with random weights.
+        truth: (n,) known accuracy in [0, 1].
+        cost: (n,) costs in `unit`.
+        name: name of the score, for the x axis.
+        unit: unit of the cost, for the colour bar.
     """
     figure = go.Figure(layout=figure_layout(name, "accuracy"))
     figure.add_scatter(

@@ -1,6 +1,7 @@
-"""One self-contained HTML of a study, to mail to a colleague: chart, slider and drawings, no server, no network.
+"""A study's report as one self-contained HTML file with chart, slider and drawings; it needs no server or internet.
 
-Budgets are answered beforehand, spread over every target's range; the page's script only looks them up.
+The networks for `BUDGETS` budgets over every target's range are generated in advance; the page's script only looks
+them up.
 """
 
 from __future__ import annotations
@@ -25,18 +26,19 @@ TEMPLATE = Path(__file__).with_name("report.html")
 
 
 def write_report(study: StudyView, out: str | Path | None = None, generator: str | None = None) -> Path:
-    """Write the report of a study.
+    """Write the HTML report of a study.
 
     Args:
         study: a `Study`.
-        out: a file, `STUDY-report.html` unless given; a folder gets one of that name.
-        generator: by name, the study's first unless given.
+        out: file to write, or a folder in which `NAME-report.html` is written (NAME is the study's name); by default
+            the current folder.
+        generator: name of the generator, by default the study's first.
 
     Returns:
-        The file.
+        Path of the written file.
 
     Raises:
-        InputError: an unknown generator, or a file that cannot be written.
+        InputError: unknown generator, or the file cannot be written.
     """
     path = Path(out or ".")
     if is_folder(path):
@@ -51,7 +53,7 @@ def write_report(study: StudyView, out: str | Path | None = None, generator: str
         "DATA": _embedded(data),
         "PLOTLY": get_plotlyjs().replace("</script", r"<\/script"),
     }
-    first, *rest = page.split("%%")  # %%NAME%%text%%NAME%%text: one pass, so that no content is taken for a name
+    first, *rest = page.split("%%")  # text%%NAME%%text: replaced in one pass, so that content is never expanded
     page = first + "".join(words[part] if i % 2 == 0 else part for i, part in enumerate(rest))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +64,11 @@ def write_report(study: StudyView, out: str | Path | None = None, generator: str
 
 
 def report_data(study: StudyView, generator: str | None = None) -> dict[str, Any]:
-    """What the page's script reads: per target a figure and the answers to `BUDGETS` budgets; drawings by key."""
+    """Collect the data that the page's script reads.
+
+    Per target there are a figure and the generated networks for `BUDGETS` budgets; descriptions, costs and drawings of
+    networks are stored once, by architecture key.
+    """
     name = study.generator(generator).method
     targets: dict[str, Any] = {}
     networks: dict[str, Any] = {}
@@ -121,5 +127,5 @@ def _card(study: StudyView) -> str:
 
 
 def _embedded(data: dict[str, Any]) -> str:
-    """JSON that cannot end the script element that it stands in."""
+    """Serialise to JSON that cannot close the HTML script element that contains it."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""Searches compared: fronts in one chart, hypervolumes over seeds."""
+"""Comparison of searches: their fronts in one chart, and their hypervolumes over seeds."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SYMBOLS = ("circle", "square", "diamond", "x", "triangle-up", "cross")
 
 
 def front_lines(fronts: Mapping[str, Front], device: str) -> go.Figure:
-    """Accuracy [%] over one device's cost, one stepped line per front.
+    """Plot accuracy [%] against the cost on one device, with one stepped line per front.
 
     Raises:
-        InputError: a front has no such device.
+        InputError: a front has no costs on this device.
     """
     traces = []
     for (name, front), colour, symbol in zip(fronts.items(), COLOURS, SYMBOLS):
@@ -36,10 +36,10 @@ def front_lines(fronts: Mapping[str, Front], device: str) -> go.Figure:
 
 
 def hypervolume_bars(runs: pd.DataFrame) -> go.Figure:
-    """Share of the best front known, one point per run, one column per algorithm.
+    """Plot each run's hypervolume as a share of the best one known, with one column of points per algorithm.
 
     Args:
-        runs: as `explorer.searches.compare.compare` gives it.
+        runs: the result of `explorer.searches.compare.compare`.
     """
     traces = [
         go.Scatter(

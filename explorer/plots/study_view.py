@@ -1,4 +1,4 @@
-"""As much of a study as pictures read; `explorer.study.Study` has it."""
+"""The part of a study that plots use, as a protocol; `explorer.study.Study` implements it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class StudyView(Protocol):
-    """What is drawn of a study."""
+    """The members of a study that plots read."""
 
     space: Space
     folder: Path
@@ -24,38 +24,38 @@ class StudyView(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the study."""
 
     @property
     def origin(self) -> Any:
-        """What it comes from, with its words."""
+        """Where the study's networks and accuracies come from, see `explorer.study.Origin`."""
 
     @property
     def targets(self) -> list[str]:
-        """Devices with a slider."""
+        """Names of the devices whose costs can be budgets."""
 
     @property
     def evaluations(self) -> pd.DataFrame:
-        """Evaluated networks."""
+        """Evaluated networks: key, accuracy, source, and one cost column per device."""
 
     @property
     def measured_accuracy(self) -> Mapping[str, float]:
-        """key -> measured accuracy."""
+        """Architecture key -> measured accuracy in [0, 1]."""
 
     def front(self, device: str) -> pd.DataFrame:
-        """Non-dominated evaluated networks."""
+        """Return the non-dominated evaluated networks on one device."""
 
     def searched(self, device: str) -> pd.DataFrame:
-        """The searched front."""
+        """Return the front that a search found on one device, by predicted accuracy."""
 
     def knee(self, device: str) -> float:
-        """The budget behind which accuracy gets expensive."""
+        """Return the knee of the front: the budget above which more accuracy becomes expensive."""
 
     def budget_range(self, device: str) -> tuple[float, float]:
-        """(lowest reachable, highest useful) cost."""
+        """Return the (lowest reachable, highest useful) cost on one device."""
 
     def generator(self, name: str | None = None) -> Any:
-        """A generator by name."""
+        """Return a generator by name, by default the first."""
 
     def generate_many(self, limits: pd.DataFrame, generator: str | None = None) -> Sequence[Candidate]:
-        """One network per row of budgets."""
+        """Generate one network per row of budgets."""

@@ -1,4 +1,4 @@
-"""A study: one folder with everything that was trained; how it is opened, asked, made and widened."""
+"""Studies: opening, querying, making and extending them. A study is one folder with everything that was trained."""
 
 from explorer.study.opening import find_study, open_study, study_names
 from explorer.study.origin import Origin

@@ -1,4 +1,4 @@
-"""A study with one more device: every network is priced on it, and the generators are trained again, nothing else."""
+"""Adding a device to a study: all costs on it are computed and the generators retrained; the rest is unchanged."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ from explorer.study.recipe import Recipe
 from explorer.study.study import Study
 from explorer.study.write import write_searched, write_study
 
-SEARCHED = 60_000  # evaluations of the front that an added device gets
+SEARCHED = 60_000  # evaluations of the search for the new device's front
 
 
 def with_device(study: Study, device: Device, retrain: bool = True, progress: Progress = silent) -> Study:
-    """A study with one more device: its own slider, its own costs, and the generators trained again (minutes).
+    """Return a study in memory with one more device; its generators are retrained, which takes minutes.
 
     Args:
-        study: stays as it is.
-        device: anybody's; a name that the study does not have.
-        retrain: False keeps the generators as they are (an instant); selection then enforces the new device.
+        study: the study to extend; it is not changed.
+        device: any object that implements `core.protocols.Device`, with a name that the study does not have.
+        retrain: False keeps the generators as they are, which is instant; limits on the new device are then met by
+            selection alone.
         progress: reports steps.
 
     Raises:
-        InputError: the name is taken, the device cannot price this space, or, to retrain a generator that learns
-            through the supernet, the images of the study are not on this machine.
-        MissingExtra: to be retrained, without torch.
+        InputError: the name is taken, the device has no costs for this space, or a generator that learns through the
+            supernet is to be retrained and the study's images are not available.
+        MissingExtra: torch is needed for retraining and is not installed.
     """
     devices = _with(study, device)
-    if not retrain or study.origin.enumerated:  # networks of a list are looked up
+    if not retrain or study.origin.enumerated:  # an enumerated space has no trained generator
         return Study(study.folder, study.manifest, devices, study.space)
     require_torch("training a generator (retrain=False keeps the present one)")
     assert isinstance(study.predictor, Predictor)
@@ -61,7 +62,7 @@ def with_device(study: Study, device: Device, retrain: bool = True, progress: Pr
 
 
 def _with(study: Study, device: Device) -> dict[str, LayerDevice]:
-    """All devices: targets first, the new one the last of its quantity."""
+    """Return all devices, targets first; the new one is the last of its quantity."""
     if device.name in study.devices:
         raise InputError(f"device {device.name!r} is already in study {study.name!r}; choose another name")
     checked_device_name(device.name)
@@ -70,10 +71,10 @@ def _with(study: Study, device: Device) -> dict[str, LayerDevice]:
 
 
 def recipe_of(study: Study) -> Recipe:
-    """The recipe that a study was trained by, with the study's own seed.
+    """Load the recipe that a study was trained with, using the study's seed.
 
     Raises:
-        InputError: it is not there, or not one that this version reads.
+        InputError: the recipe file is missing, or this version cannot read it.
     """
     path = study.folder / "recipe.toml"
     recipe = parse(Recipe, read_toml(path), str(path))
@@ -81,25 +82,26 @@ def recipe_of(study: Study) -> Recipe:
 
 
 def judge_of(study: Study, recipe: Recipe, method: str) -> object:
-    """What a method of the study learned from beside the predictor: the same as in its training."""
+    """Rebuild the judge that a method was trained with in addition to the predictor, None if it has none."""
     if method not in judged_methods(recipe, study.space):
         return None
-    fresh = Study(study.folder, study.manifest, study.devices, study.space)  # a judge changes the supernet's mode
+    # a copy, because a judge changes the mode of the supernet
+    fresh = Study(study.folder, study.manifest, study.devices, study.space)
     return judge(recipe, method, study.space, study.images, fresh.supernet)
 
 
 def add_device(study: Study, device: LayerDevice, out: str | Path, progress: Progress = silent) -> Study:
-    """A study with one more device as a folder of its own: recosts every network, trains the generators again.
+    """Write a study with one more device to a new folder: all costs are computed and the generators retrained.
 
     Args:
-        study: stays as it is.
-        device: a device with a file format (a block table or a layer model).
+        study: the study to extend; it is not changed.
+        device: a device that can be written to a file (a block table or a layer model).
         out: an empty or new folder.
         progress: reports steps.
 
     Raises:
-        InputError: `out` is not empty, the networks of the study are a list, the name is taken, or the device cannot
-            price the space.
+        InputError: `out` is not empty, the study is a family of pruned networks, the name is taken, or the device has
+            no file format or no costs for the space.
     """
     if study.origin.enumerated:
         raise InputError(
@@ -107,17 +109,17 @@ def add_device(study: Study, device: LayerDevice, out: str | Path, progress: Pro
             "and prune that one"
         )
     out = empty_folder(out)
-    device_json(device)  # it has a file format, or is refused
+    device_json(device)  # raises if the device has no file format
     devices = list(_with(study, device).values())
     with tempfile.TemporaryDirectory(prefix="explorer-device-") as scratch:
-        work = Path(scratch) / "study"  # the scratch folder itself is nobody else's to read
+        work = Path(scratch) / "study"  # a subfolder, because the scratch folder itself is readable by its owner only
         Widening(study, device, work, devices, progress).run()
         hand_over(work, out)
     return open_study(out)
 
 
 class Widening(Making):
-    """A study with one more device in the making."""
+    """The construction of a study with one more device, in stages."""
 
     def __init__(
         self, study: Study, device: LayerDevice, out: Path, devices: list[LayerDevice], progress: Progress
@@ -128,11 +130,11 @@ class Widening(Making):
         self.recipe = recipe_of(study)
 
     def stages(self) -> list[Stage]:
-        """Everything that does not depend on devices is copied."""
+        """List the stages; everything that does not depend on devices is copied."""
         return [self.copy, self.write_devices, self.generators, self.write_front, self.write]
 
     def copy(self) -> None:
-        """A stage: the files that stay."""
+        """Stage: copy the files that do not change."""
         for name in self.study.manifest.files:
             if not name.startswith(("generator-", "front-", "README")):
                 (self.out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -140,24 +142,24 @@ class Widening(Making):
 
     @cached_property
     def found(self) -> list[Front]:
-        """The searched fronts of all targets, for the generators."""
+        """The searched fronts, from which the generators learn."""
         return searched_fronts(self.recipe, self.space, self.predictor, self.devices, self.progress)
 
     def generators(self) -> None:
-        """A stage: every generator of the study, by the recipe's settings and judge."""
+        """Stage: train every generator of the study with the recipe's settings and the same judge."""
         names = self.study.generators
         judge = lambda name: judge_of(self.study, self.recipe, name)  # noqa: E731
         self.train_generators(self.recipe, names, self.predictor, self.found, judge)
 
     def write_front(self) -> None:
-        """A stage: the searched front of the new device."""
+        """Stage: search and write the front of the new device, if it is a target."""
         if is_target(self.device):
             wider = Study(self.study.folder, self.study.manifest, {d.name: d for d in self.devices}, self.space)
             front = wider.search(devices=[self.device.name], evaluations=SEARCHED)
             write_searched(self.out, front, self.study.scored)
 
     def write(self) -> None:
-        """The last stage."""
+        """Stage: write the fronts, card and manifest."""
         old, name = self.study.manifest, self.device.name
         about = About(**{field: getattr(old, field) for field in About.model_fields} | {
             "name": f"{self.study.name[: 63 - len(name)]}-{name}", "title": f"{old.title[: 190 - len(name)]} + {name}"

@@ -1,4 +1,4 @@
-"""The card of a study: what it was made from, how good its numbers are, and where they end."""
+"""The card (README) of a study: what it was made from, how accurate its numbers are, and their limits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def study_card(
     manifest: Manifest, devices: Sequence[LayerDevice], scored: Scored, predictor: Predictor,
     generators: Sequence[tuple[BudgetGenerator, float]], outside: Sequence[str],
 ) -> str:  # fmt: skip
-    """Markdown.
+    """Write the card of a study as Markdown.
 
     Args:
-        manifest: of the study.
-        devices, scored, predictor: of the study.
-        generators: each with its mean predicted accuracy on held-out budgets, best first.
-        outside: lines on devices that extrapolate.
+        manifest: the study's manifest.
+        devices, scored, predictor: the study's devices, evaluations and predictor.
+        generators: generators with their mean predicted accuracy on held-out budgets, best first.
+        outside: one line per device that extrapolates beyond the data it was fitted to.
     """
     quality = predictor.quality
     accuracy = _published(manifest, scored) if not manifest.reported else _measured(manifest, scored)
@@ -71,12 +71,12 @@ network is checked against the true cost. The first one is the default: held-out
 
 
 def family_card(manifest: Manifest, devices: Sequence[LayerDevice], family: Sequence[Snapshot]) -> str:
-    """Markdown of a pruned family.
+    """Write the card of a pruned family as Markdown.
 
     Args:
-        manifest: of the study.
-        devices: of the study.
-        family: its `Snapshot`s, largest first.
+        manifest: the study's manifest.
+        devices: the study's devices.
+        family: the networks as `Snapshot`s, largest first.
     """
     data = manifest.data
     tested = {r.role: r for r in manifest.reported}

@@ -1,6 +1,6 @@
-"""What is known of a study: evaluations, fronts, ranges and predictions; and, measured on demand, accuracy on images.
+"""The data of a study: evaluations, fronts, budget ranges, predictions and, measured on demand, accuracy on images.
 
-Nothing here generates or searches; `study` does.
+Generating and searching networks is in `study`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 class Facts:
-    """What is known of a finished study: its evaluations, fronts, ranges, predictions, and what is measured on images.
+    """The data of a finished study: evaluations, fronts, budget ranges, predictions, and accuracy measured on images.
 
     Args:
-        folder: of the study.
-        manifest: its parsed `study.json`.
+        folder: folder of the study.
+        manifest: the parsed `study.json`.
         devices: name -> device; targets first, then counts.
-        space: configured for its images.
-        trained: generators by name that stand for those in the folder.
+        space: search space, configured for the study's images.
+        trained: generators by name that are used instead of those in the folder.
     """
 
     def __init__(
@@ -54,37 +54,37 @@ class Facts:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the study."""
         return self.manifest.name
 
     @property
     def origin(self) -> Origin:
-        """What it comes from, with the words and abilities that follow."""
+        """Where the study's networks and accuracies come from."""
         return self.manifest.origin
 
     @property
     def targets(self) -> list[str]:
-        """Devices that a slider bounds: those of the origin, then hardware, latencies first."""
+        """Names of the devices whose costs can be budgets: counts of the origin, then hardware, latencies first."""
         return [*self.origin.targets, *(device.name for device in targets_of(self.devices.values()))]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, space={self.space.name!r}, devices={list(self.devices)})"
 
-    # what is known ------------------------------------------------------------------------------------------
+    # recorded and predicted ---------------------------------------------------------------------------------
 
     @cached_property
     def predictor(self) -> Predictor | Table:
-        """Accuracy predictor with its band; of a list of networks, what was measured."""
+        """The accuracy predictor with its interval; for a list of networks, the table of measured accuracies."""
         if self.origin.enumerated:
             return Table(self.space, self.scored, self.manifest.data.val)
         return Predictor.open(self.space, self.folder / PREDICTOR)
 
     @cached_property
     def scored(self) -> Scored:
-        """Architectures with measured validation accuracy.
+        """The evaluated architectures with their accuracy and its source.
 
         Raises:
-            InputError: none, or a damaged file.
+            InputError: there are none, or the file is damaged.
         """
         path = self.folder / EVALUATIONS
         found = read_scores(path, self.space)
@@ -94,9 +94,9 @@ class Facts:
 
     @cached_property
     def evaluations(self) -> pd.DataFrame:
-        """key, accuracy, source, and one column per device.
+        """The evaluated networks: columns key, accuracy, source, and one cost column per device.
 
-        Accuracy is measured on validation images with inherited weights; where the source is "predicted", it is not.
+        Accuracy is measured on validation images with inherited weights, unless the source is "predicted".
         """
         table = {
             "key": [key_of(self.space, row) for row in self.scored.codes],
@@ -108,34 +108,36 @@ class Facts:
 
     @cached_property
     def measured_accuracy(self) -> dict[str, float]:
-        """key -> accuracy measured on validation images with inherited weights; empty where all are predicted."""
+        """Key -> accuracy measured on validation images with inherited weights; empty if all are predicted."""
         table = self.evaluations
         rows = table["source"] != "predicted"
         return dict(zip(table["key"][rows], table["accuracy"][rows].astype(float)))
 
     def front(self, device: str) -> pd.DataFrame:
-        """Non-dominated evaluated networks on one device, ascending in its cost (accuracy is measured on val)."""
+        """Return the non-dominated evaluated networks on one device, in ascending order of its cost."""
         self._known([device])
         table = self.evaluations
         rows = nondominated(table["accuracy"].to_numpy(), table[[device]].to_numpy())
         return table.iloc[rows].reset_index(drop=True)
 
     def searched(self, device: str) -> pd.DataFrame:
-        """The front that a search found by predicted accuracy: key, predicted, measured (NaN where not), the cost.
+        """Return the front that a search found on one device by predicted accuracy; empty if the study has none.
 
-        Empty where the study has none for this device.
+        Returns:
+            Columns key, predicted, measured (NaN if the network was not measured), and the cost on the device.
         """
         self._known([device])
         return read_searched(self.folder, device, self.manifest.files)
 
     def knee(self, device: str) -> float:
-        """The budget behind which accuracy gets expensive: the inner point of the front farthest above its chord."""
+        """Return the knee of the front, the budget above which more accuracy becomes expensive; see `knee_of`."""
         return knee_of(self.front(device), device)
 
     def budget_range(self, device: str) -> tuple[float, float]:
-        """(lowest reachable, highest useful) cost; beyond the latter no network measured or searched is more accurate.
+        """Return the (lowest reachable, highest useful) cost on one device.
 
-        Where the cheapest network is the most accurate one too, the range is 5 % wide, so that there is one.
+        Above the highest useful cost, no evaluated or searched network is more accurate. If the cheapest network is
+        also the most accurate one, the range is widened to 5 % so that it is not empty.
         """
         self._known([device])
         if device not in self._ranges:
@@ -146,7 +148,11 @@ class Facts:
         return self._ranges[device]
 
     def predict(self, architectures: Sequence[Architecture] | np.ndarray) -> pd.DataFrame:
-        """accuracy, lo, hi (predicted) and one column per device; indexed by key."""
+        """Predict the accuracy of architectures and compute their costs.
+
+        Returns:
+            Columns accuracy, lo, hi (the prediction interval) and one cost column per device; indexed by key.
+        """
         codes = self.space.canonical(as_codes(self.space, architectures))
         accuracy = self.predictor.evaluate(codes)
         lo, hi = self.predictor.interval(accuracy)
@@ -155,11 +161,11 @@ class Facts:
         return pd.DataFrame({"accuracy": accuracy, "lo": lo, "hi": hi} | costs, index=index)
 
     def architecture(self, key: str) -> Architecture:
-        """Read a key."""
+        """Return the architecture with this key."""
         return Architecture.from_key(self.space, key)
 
     def candidate(self, architecture: Architecture, generator: str = "") -> Candidate:
-        """A network with its predicted accuracy and costs, whatever its budget."""
+        """Return an architecture as a candidate with predicted accuracy and costs; no budget is checked."""
         row = self.predict([architecture]).iloc[0]
         costs = {name: float(row[name]) for name in self.devices}
         return Candidate(
@@ -170,29 +176,38 @@ class Facts:
 
     @cached_property
     def measured(self) -> Measured:
-        """Its images and weights."""
+        """The study's images and weights."""
         return Measured(self.folder, self.manifest, self.space)
 
     @property
     def images(self) -> Images:
-        """See `Measured.images`."""
+        """The study's images; see `Measured.images`."""
         return self.measured.images
 
     @property
     def supernet(self) -> Supernet:
-        """See `Measured.supernet`."""
+        """The trained supernet; see `Measured.supernet`."""
         return self.measured.supernet
 
     def network(self, architecture: Architecture) -> Network:
-        """See `Measured.network`."""
+        """Return the network of an architecture with inherited weights; see `Measured.network`."""
         return self.measured.network(architecture)
 
     def evaluate(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> np.ndarray:
-        """(n,) accuracy in [0, 1], measured with inherited weights on "val" or "test"; see `Measured.evaluate`."""
+        """Measure (n,) accuracies in [0, 1] with inherited weights on "val" or "test"; see `Measured.evaluate`."""
         return self.measured.evaluate(architectures, split)
 
     def remeasure(self, front: Front, at_most: int = 20, split: str = "val") -> pd.DataFrame:
-        """Networks spread along a front: key, predicted, lo, hi, measured (inherited weights; loads torch), costs."""
+        """Measure the accuracy of networks spread along a front, with inherited weights (loads torch).
+
+        Args:
+            front: for example the result of `search`.
+            at_most: maximum number of networks to measure.
+            split: "val" or "test".
+
+        Returns:
+            Columns key, predicted, lo, hi, measured, and one cost column per device.
+        """
         rows = np.unique(np.linspace(0, len(front) - 1, min(at_most, len(front))).round().astype(int))
         table = self.predict(front.codes[rows]).reset_index().rename(columns={"accuracy": "predicted"})
         table.insert(4, "measured", self.evaluate(front.codes[rows], split))

@@ -1,8 +1,8 @@
-"""What generators learn from beside the predictor: a supernet and images that its weights were not trained on.
+"""Judges: a training signal of generators in addition to the predictor, from a supernet and held-out training images.
 
-A method with a judge (`generators.methods`) needs a space whose supernet runs mixtures of choices. The recipe then
-keeps a share of the training images from the weights, and the judge counts on those. Training a study and retraining
-its generators for a new device take the judge from here, so they learn from the same.
+A method with a judge (see `generators.methods`) needs a space whose supernet can run mixtures of all options. A share
+of the training images is then held out from the supernet training, and the judge uses these images. Both the training
+of a study and the retraining of its generators for a new device get the judge from here, so it is the same.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def judged_methods(recipe: Recipe, space: Space) -> list[str]:
-    """Methods of a recipe that learn through the supernet of this space."""
+    """List the methods of a recipe that learn through the supernet of this space."""
     return [name for name in recipe.generators if METHODS[name].judge and space.soft]
 
 
 def images_for_weights(recipe: Recipe, space: Space, images: Images) -> Images:
-    """The images that the supernet is trained on: all, or those that no judge needs."""
+    """Return the images that the supernet is trained on: all, or all but those held out for a judge."""
     held_out = [getattr(recipe.method_settings(name), "held_out") for name in judged_methods(recipe, space)]  # noqa: B009
     if not held_out:
         return images
@@ -34,7 +34,7 @@ def images_for_weights(recipe: Recipe, space: Space, images: Images) -> Images:
 
 
 def judge(recipe: Recipe, method: str, space: Space, images: Images, supernet: Supernet) -> object:
-    """What a method learns from: the training images that the weights have not seen, through the supernet."""
+    """Construct a method's judge from the supernet and the training images that it was not trained on."""
     rest = images.train.take(slice(len(images_for_weights(recipe, space, images).train), None))
     step = getattr(recipe.method_settings(method), "images")  # noqa: B009
     return METHODS[method].judge_of(supernet, rest.images, rest.labels, step, recipe.seed)

@@ -1,4 +1,7 @@
-"""A folder for one recipe, and one process at a time in it. The system frees the lock of a process that was killed."""
+"""Reserving a folder for one recipe and locking it for one process.
+
+The operating system releases the lock of a process that was killed.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ RECIPE = "recipe.toml"
 
 
 def reserve_folder(folder: Path, recipe: str, resume: bool) -> None:
-    """Reserve a folder for one recipe, whose text it then holds.
+    """Reserve a folder for one recipe by writing the recipe into it.
 
     Args:
-        folder: new or empty; to be resumed, one of the same recipe.
-        recipe: TOML of everything that determines the run.
-        resume: whether to go on in it.
+        folder: a new or empty folder or, with `resume`, one that is reserved for the same recipe.
+        recipe: TOML text of everything that determines the run.
+        resume: whether the folder may hold an earlier run to be continued.
 
     Raises:
-        InputError: it is a file, not empty, or reserved for another recipe.
+        InputError: the path is a file, or the folder is not empty or is reserved for another recipe.
     """
     path = folder / RECIPE
     if folder.exists() and not folder.is_dir():
@@ -41,10 +44,10 @@ def reserve_folder(folder: Path, recipe: str, resume: bool) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock a folder while working in it.
+    """Hold the lock of a folder while working in it.
 
     Raises:
-        InputError: another process works in it.
+        InputError: another process holds the lock.
     """
     from filelock import FileLock, Timeout
 

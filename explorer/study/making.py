@@ -1,7 +1,7 @@
-"""What the three ways of making a study share: a list of stages, and the stages that all of them have.
+"""The base class of the three ways to make a study (`train`, `add_device`, `prune`): a list of stages, run in order.
 
-`train`, `add_device` and `prune` each list their stages, in order. A stage writes whole files and does nothing where
-they stand, so a run that was killed goes on to the same files. `study.json` comes last.
+A stage writes complete files and skips those that exist, so a run that was killed resumes and produces the same files.
+`study.json` is written last.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from explorer.study.study import Study
 from explorer.study.write import write_searched
 
 Stage = Callable[[], None]
-Judge = Callable[[str], object]  # method -> what it learns from beside the predictor, None where nothing
+Judge = Callable[[str], object]  # method -> its training signal in addition to the predictor, or None
 
 
 class Making(ABC):
-    """A study in the making.
+    """Base class: the construction of a study in stages.
 
     Args:
-        out: its folder.
-        space: configured for its images.
-        devices: of the study, targets first.
+        out: folder of the study.
+        space: search space, configured for the study's images.
+        devices: devices of the study, targets first.
         progress: reports steps.
     """
 
@@ -45,45 +45,45 @@ class Making(ABC):
 
     @abstractmethod
     def stages(self) -> list[Stage]:
-        """What is done, in order; the last stage writes `study.json`."""
+        """List the stages in order; the one that completes the study writes `study.json`."""
 
     def run(self) -> None:
-        """Do all of it."""
+        """Run all stages."""
         for stage in self.stages():
             stage()
 
     def finish(self) -> Study:
-        """Do all of it, and open the study."""
+        """Run all stages and open the study."""
         self.run()
         return open_study(self.out)
 
     @property
     def targets(self) -> list[LayerDevice]:
-        """Devices that a slider bounds."""
+        """The devices that are targets: their costs can be budgets."""
         return targets_of(self.devices)
 
     def once(self, name: str, make: Callable[[Path], object]) -> Path:
-        """A file, made where it does not stand yet."""
+        """Return the path of a file in the folder, after calling `make` on it if it does not exist."""
         path = self.out / name
         if not path.exists():
             make(path)
         return path
 
     def write_devices(self) -> None:
-        """A stage: a file for every device that is not calculated."""
+        """Stage: write a file for every device that is not calculated from formulas."""
         for device in self.devices:
             if has_file(device) or device.name not in DEVICES:
                 self.once(f"devices/{device.name}.json", partial(_write_device, device))
 
     def write_searched_fronts(self, found: Sequence[Front], scored: Scored) -> None:
-        """The searched front of every target."""
+        """Write the searched front of every target."""
         for front in found[: len(self.targets)]:
             write_searched(self.out, front, scored)
 
     def train_generators(
         self, recipe: Recipe, names: Sequence[str], predictor: Predictor, found: Sequence[Front], judge: Judge
     ) -> None:
-        """Train and write generators that do not stand yet."""
+        """Train and write the generators whose files do not exist."""
         known = np.concatenate([front.codes for front in found])
         for name in names:
             path = self.out / f"generator-{name}.onnx"
@@ -101,6 +101,6 @@ def _write_device(device: LayerDevice, path: Path) -> None:
 def searched_fronts(
     recipe: Recipe, space: Space, predictor: Predictor, devices: Sequence[LayerDevice], progress: Progress
 ) -> list[Front]:
-    """A front per target, and one over all of them, by predicted accuracy: what generators learn from."""
+    """Search the fronts that generators learn from, by predicted accuracy: one per target and one over all targets."""
     targets = targets_of(devices)
     return fronts(space, predictor, targets, recipe.search.evaluations, recipe.seed, progress)

@@ -1,4 +1,4 @@
-"""`study.json`: what a study says of itself. Written last, with the hash of every other file."""
+"""The manifest of a study, `study.json`: its metadata and the hash of every other file. It is written last."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from explorer.study.origin import PRUNED, PUBLISHED, TRAINED, Origin
 
 FORMAT = 1
 STUDY = "study.json"
-SUPERNET = "supernet.safetensors"  # the trained weights, where a study has some
+SUPERNET = "supernet.safetensors"  # the trained weights, if the study has any
 EVALUATIONS = "evaluations.csv"
 PREDICTOR = "predictor.onnx"
-NETWORKS = "table.json"  # the networks of a space that is a list of them
+NETWORKS = "table.json"  # the networks of an enumerated space
 
 
 class SpaceOfStudy(Settings):
-    """Which space, for which images."""
+    """The search space of a study: its name, the images it is configured for, and restricted decisions (`limits`)."""
 
     name: str
     channels: int = Field(ge=1, le=4)
@@ -29,7 +29,7 @@ class SpaceOfStudy(Settings):
 
 
 class DataOfStudy(Settings):
-    """Which images."""
+    """The images of a study: classes, shape, number of images per split, and mean and std per channel."""
 
     name: str
     classes: list[str] = Field(min_length=1, max_length=100_000)
@@ -43,7 +43,7 @@ class DataOfStudy(Settings):
 
 
 class Reported(Settings):
-    """A finished network whose accuracy was measured once on test images."""
+    """A network whose accuracy was measured on validation and, once, on test images, for the card."""
 
     role: str
     key: str
@@ -52,7 +52,7 @@ class Reported(Settings):
 
 
 class About(Settings):
-    """What is known of a study before its last stage; `write_study` makes a `Manifest` of it."""
+    """The part of the manifest that is known before the last stage; `write_study` completes it to a `Manifest`."""
 
     format: int = FORMAT
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
@@ -65,7 +65,15 @@ class About(Settings):
 
 
 class Manifest(About):
-    """`study.json`."""
+    """The content of `study.json`.
+
+    Attributes:
+        devices: names of the study's devices.
+        versions: versions of the packages that the study's numbers depend on.
+        generators: names of the generators, the default first.
+        reference: device name -> (error, cost), the reference point of the hypervolume.
+        files: file name -> SHA-256 hash of every other file.
+    """
 
     devices: list[str] = Field(min_length=1)
     versions: dict[str, str]
@@ -84,7 +92,7 @@ class Manifest(About):
 
     @property
     def origin(self) -> Origin:
-        """What the study comes from."""
+        """Where the study's networks and accuracies come from."""
         if self.space.name == TABLE:
             return PRUNED
         return TRAINED if SUPERNET in self.files else PUBLISHED

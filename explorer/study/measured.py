@@ -1,4 +1,4 @@
-"""What is measured of a study on images: its images, supernet, networks and accuracy. Loads torch on demand."""
+"""Measuring accuracy on a study's images: images, supernet, networks and accuracy. Loads torch on demand."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Measured:
-    """Images and weights of a study.
+    """The images and trained weights of a study.
 
     Args:
-        folder: of the study.
-        manifest: its `study.json`.
-        space: configured for its images.
+        folder: folder of the study.
+        manifest: the parsed `study.json`.
+        space: search space, configured for the study's images.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, space: Space) -> None:
@@ -37,7 +37,7 @@ class Measured:
         """The study's images, split as they were in training.
 
         Raises:
-            InputError: they are not on this machine, or are other images than those of the training.
+            InputError: the images are not available, or they are not those of the training.
         """
         name, about = self.manifest.name, self.manifest.data
         if not self.manifest.origin.has_weights:
@@ -46,8 +46,8 @@ class Measured:
         from explorer.data import load_dataset
 
         images = load_dataset(about.name, self.manifest.seed, about.size)
-        found = [*images.mean, *images.std]  # of all training images
-        if len(images.train) > about.train:  # a recipe may take some of them only
+        found = [*images.mean, *images.std]  # computed over all training images
+        if len(images.train) > about.train:  # a recipe may use only some of them
             images = images.subset(about.train)
         same = list(images.classes) == about.classes and np.allclose(found, [*about.mean, *about.std], atol=1e-6)
         if not same or (len(images.train), len(images.val)) != (about.train, about.val):
@@ -56,10 +56,10 @@ class Measured:
 
     @cached_property
     def supernet(self) -> Supernet:
-        """The trained supernet, in evaluation mode; of a list of networks, all of them.
+        """The trained supernet in evaluation mode; for a list of networks, a module with all of them.
 
         Raises:
-            InputError: this study has none, or its file is damaged.
+            InputError: the study has no trained weights, or their file is damaged.
         """
         if not self.manifest.origin.has_weights:
             raise InputError(f"study {self.manifest.name!r} has no trained weights: its accuracies are predicted")
@@ -68,7 +68,7 @@ class Measured:
         from explorer.supernets.checkpoint import load_tensors
 
         path = self.folder / SUPERNET
-        if self._weights() > path.stat().st_size:  # 4 bytes each: no file of all of them is as small
+        if self._weights() > path.stat().st_size:  # a valid file has 4 bytes per weight, so it is larger
             raise InputError(f"{str(path)!r} does not fit space {self.space.name!r}: it is too small")
         supernet = make_supernet(self.space, self.manifest.data.mean, self.manifest.data.std)
         try:
@@ -78,21 +78,21 @@ class Measured:
         return supernet.eval()
 
     def _weights(self) -> int:
-        """Parameters of the largest network; of a list of networks, of all of them."""
+        """Count the parameters of the largest network; for a list of networks, of all of them together."""
         rows = np.array([[len(options) - 1 for options in self.space.decisions.values()]])
         if self.manifest.origin.enumerated and isinstance(self.space, Enumerable):
             rows = self.space.enumerate()
         return sum(layer.params() for row in rows for layer in self.space.layers(row))
 
     def network(self, architecture: Architecture) -> Network:
-        """The plain network of an architecture with inherited weights, its batch norm recalibrated."""
+        """Return the plain network of an architecture with inherited weights and recalibrated batch norm."""
         return self.evaluator("val").network(architecture)
 
     def evaluate(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> np.ndarray:
-        """(n,) accuracy in [0, 1], measured with inherited weights on "val" or "test".
+        """Measure (n,) accuracies in [0, 1] with inherited weights on "val" or "test".
 
         Raises:
-            InputError: another split, an architecture of another space, or images that are not there.
+            InputError: unknown split, an architecture of another space, or the images are not available.
         """
         if split not in ("val", "test"):
             raise unknown("split", split, ("val", "test"))
@@ -100,7 +100,7 @@ class Measured:
         return np.asarray(self.evaluator(split).evaluate(codes))
 
     def evaluator(self, split: str) -> SharedWeights:
-        """Accuracy with inherited weights on "val" or "test"."""
+        """Return an evaluator that measures accuracy with inherited weights on "val" or "test"."""
         require_torch("measuring accuracy")
         from explorer.evaluators import SharedWeights
 

@@ -1,4 +1,4 @@
-"""Opening a study: find its folder, check every file, read its space and devices. No torch."""
+"""Opening a study: find its folder, verify every file, and read its space and devices. No torch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ FILE_NAME = r"(devices/)?[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 def open_study(study: str | Path | Study) -> Study:
-    """Open a study: a folder, else a name in `$EXPLORER_HOME`, else a shipped study.
+    """Open a study.
+
+    Args:
+        study: a folder, the name of a study in `$EXPLORER_HOME`, or the name of a shipped study (tried in this order);
+            an open `Study` is returned as it is.
 
     Raises:
-        InputError: unknown, incomplete, damaged or foreign; names the file.
+        InputError: the study is unknown, incomplete, damaged or of another format; the message names the file.
     """
     if isinstance(study, Study):
         return study
@@ -43,13 +47,13 @@ def _manifest(folder: Path, source: str) -> Manifest:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__
         raise InputError(f"{source}: format {found!r} is not one that this version reads (it reads {FORMAT})")
     manifest = parse(Manifest, values, source)
-    if folder.parent in (home() / "studies", data_folder("studies")):  # there, the folder's name is what opens it
+    if folder.parent in (home() / "studies", data_folder("studies")):  # there, a folder's name is the study's name
         return manifest.model_copy(update={"name": folder.name})
     return manifest
 
 
 def _check_files(folder: Path, manifest: Manifest, source: str) -> None:
-    """Every file is there and is the one that was written; those that a study needs are among them."""
+    """Check that every file exists and has the recorded hash, and that no required file is missing."""
     for name, digest in manifest.files.items():
         if not re.fullmatch(FILE_NAME, name):
             raise InputError(f"{source}: file name {name!r} leaves the study")
@@ -80,16 +84,16 @@ def _space(folder: Path, manifest: Manifest) -> Space:
 
 
 def _device(folder: Path, manifest: Manifest, name: str) -> LayerDevice:
-    """A device of the study's own file; one without a file is calculated."""
+    """Load a device from its file in the study; a device without a file is calculated from formulas."""
     file = f"devices/{name}.json"
     return device_from(read_json(folder / file), str(folder / file)) if file in manifest.files else DEVICES[name]()
 
 
 def find_study(study: str | Path) -> Path:
-    """The folder of a study's name or path.
+    """Find the folder of a study by its name or path.
 
     Raises:
-        InputError: there is none, or it is not finished.
+        InputError: there is no such study, or it is not finished.
     """
     path = expanded(study)
     if is_file(path / STUDY):
@@ -106,6 +110,6 @@ def find_study(study: str | Path) -> Path:
 
 
 def study_names() -> list[str]:
-    """Names of all studies in `$EXPLORER_HOME` and of those shipped."""
+    """List the names of all studies in `$EXPLORER_HOME` and of the shipped ones."""
     found = [p.parent.name for root in (home() / "studies", data_folder("studies")) for p in root.glob(f"*/{STUDY}")]
     return sorted(set(found))

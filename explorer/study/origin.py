@@ -1,6 +1,7 @@
-"""What a study comes from, as one value: its words and its abilities.
+"""The origin of a study: the wording of its numbers and its capabilities, as one value.
 
-Rooms ask the origin what a number is called and what can be done; none asks which origin it is.
+Other modules read from the origin how to name a number and what is possible; none of them branches on which origin it
+is.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ class Origin:
 
     Attributes:
         name: "trained", "published" or "pruned".
-        generated: what the accuracy of a generated network is: "predicted" or "measured".
-        evaluated: the same of the evaluated networks.
-        cloud: a sentence on the evaluated networks, with places for `n` of them and for the `rows` that accuracies were
-            learned from.
-        weights: whose weights its networks have, in two words, "" where there are none.
-        exported: the same, for the card of an export.
-        has_weights: there are trained weights, and images to measure them on.
-        enumerated: its space is a list of networks, each looked up; nothing predicts or generates.
-        searched: a search left fronts of predicted accuracy.
-        targets: counts that are bounded by a slider, too, before the hardware.
+        generated: how the accuracy of a generated network is obtained: "predicted" or "measured".
+        evaluated: how the accuracies of the evaluated networks are obtained: "predicted" or "measured".
+        cloud: format string of a sentence on the evaluated networks; `n` is their number, `rows` the number of
+            accuracies that the predictor was fitted to.
+        weights: short description of the networks' weights, "" if there are none.
+        exported: description of the weights for the card of an export.
+        has_weights: whether there are trained weights, and images to measure accuracy on.
+        enumerated: whether the space is a list of networks that are looked up, without predictor or trained generator.
+        searched: whether a search found fronts by predicted accuracy.
+        targets: counts (such as parameters) that are targets too; they come before the hardware targets.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One's own studies, below `$EXPLORER_HOME/studies`: list, rename, delete."""
+"""Listing, renaming and deleting the user's own studies in `$EXPLORER_HOME/studies`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def own_studies() -> list[str]:
-    """Names of finished studies of one's own."""
+    """List the names of the user's finished studies."""
     return sorted(path.parent.name for path in (home() / "studies").glob("*/study.json"))
 
 
 def checked_name(name: str) -> str:
-    """A name that a study may have.
+    """Return `name` if it is valid and free for a new study.
 
     Raises:
-        InputError: other characters, or a name that is taken.
+        InputError: the name has invalid characters or is taken.
     """
     if not NAME.fullmatch(name):
         raise InputError(f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64, a letter first")
@@ -30,10 +30,10 @@ def checked_name(name: str) -> str:
 
 
 def rename_study(old: str, new: str) -> None:
-    """Give a study of one's own another name.
+    """Rename one of the user's studies.
 
     Raises:
-        InputError: no such study, or a name that cannot be used.
+        InputError: there is no such study, or the new name is invalid or taken.
     """
     folder = home() / "studies" / _own(old)
     target = home() / "studies" / checked_name(new)
@@ -45,13 +45,13 @@ def rename_study(old: str, new: str) -> None:
 
 
 def delete_study(name: str) -> None:
-    """Delete a study of one's own: its manifest first, so that no half of it opens.
+    """Delete one of the user's studies; its manifest is deleted first, so that a partly deleted study cannot be opened.
 
     Raises:
-        InputError: no such study.
+        InputError: there is no such study.
     """
     folder = home() / "studies" / _own(name)
-    if folder.is_symlink():  # what it points to is somebody else's
+    if folder.is_symlink():  # only the link is deleted: its target may be used elsewhere
         folder.unlink()
         return
     (folder / "study.json").unlink()

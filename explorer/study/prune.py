@@ -1,7 +1,7 @@
-"""A family of pruned networks as a study: what `explorer prune` does.
+"""Pruning a network to a family of networks of several sizes, as a study (`explorer prune`).
 
-The folder first holds the search's state and one file per size, so a run that was killed goes on with the same
-files; when all are trained to their end it becomes a study whose space is a list: which of the family.
+During the run, the folder holds the state of the search and one file per size, so a run that was killed resumes with
+the same files. When all networks are fully trained, it becomes a study whose space is the list of these networks.
 """
 
 from __future__ import annotations
@@ -45,21 +45,23 @@ from explorer.study.study import Study
 from explorer.study.write import write_study
 from explorer.supernets import Network, Preprocess, TrainConfig
 
-INSTEAD = {"cpu": "i7-8700k"}  # a table of measured blocks prices nothing else; this device is a fitted model
-WORK = ".pruning"  # folder of what a run needs to go on
+# device -> its replacement for pruned layers: a table of measured blocks has no cost for them, a fitted model has
+INSTEAD = {"cpu": "i7-8700k"}
+WORK = ".pruning"  # folder with the files that are needed to resume a run
 
 
 class FamilyConfig(Settings):
-    """How a family is made.
+    """Settings of a pruned family.
 
     Attributes:
-        width, depth, nodes, stem_stride: of the network of cells, where no architecture is given; without a stride,
-            images of 24 pixels or more are halved first.
+        width, depth, nodes, stem_stride: channels, number of cells, nodes per cell and stride of the stem of the
+            initial network of cells, used if no architecture is given; the default stride is 2 for images of 24 pixels
+            or more, else 1.
         search: see `PruneConfig`.
-        steps: of every network's training alone, after the search.
-        training: how; its epochs follow from the steps.
-        fresh: train them from new weights instead of those of the search.
-        seed: of everything random.
+        steps: training steps of each network after the search.
+        training: settings of that training; its number of epochs follows from `steps`.
+        fresh: train the networks from newly initialised weights instead of those of the search.
+        seed: random seed of the whole run.
     """
 
     width: int | tuple[int, int, int] = 16
@@ -74,12 +76,12 @@ class FamilyConfig(Settings):
 
     @classmethod
     def quick(cls) -> FamilyConfig:
-        """Two minutes on small images: for a first look, a class, a test."""
+        """Return settings for a run of about two minutes on small images: for a first look, teaching or a test."""
         search = PruneConfig(warmup=25, rounds=2, steps=12)
         return cls(width=6, search=search, steps=70)
 
     def start(self, images: Images) -> list[Layer]:
-        """The network of cells for some images."""
+        """Return the layers of the initial network of cells for some images."""
         stride = self.stem_stride or (2 if images.size >= 24 else 1)
         return cell_layers(
             self.width, self.depth, self.nodes, images.channels, len(images.classes), images.size, stride
@@ -90,24 +92,25 @@ def prune(
     study: str | Path | Study, out: str | Path | None = None, architecture: str | None = None,
     target: str | None = None, config: FamilyConfig | None = None, resume: bool = False, progress: Progress = silent,
 ) -> Study:  # fmt: skip
-    """Prune operations, filters and weights together, down to a size; every size on the way is kept.
+    """Prune operations, filters and weights of a network together down to a target size, keeping a network per size.
 
     Args:
-        study: whose images, devices and, with an architecture, weights are used.
-        out: an empty or new folder, or with `resume` that of a run that was stopped; without one a folder in
+        study: the study whose images and devices are used and, if `architecture` is given, whose weights.
+        out: an empty or new folder or, with `resume`, the folder of a run that was stopped; by default a folder in
             `$EXPLORER_HOME`, named after the study.
-        architecture: key of a network of the study, carved with its weights; without one the start is a network of
-            cells with every operation on every edge.
-        target: parameters such as "0.2M", "200k" or "25%"; 10 % without one.
+        architecture: key of a network of the study, which is pruned starting from its weights; by default the initial
+            network is a network of cells with every operation on every edge.
+        target: number of parameters to prune to, such as "0.2M", "200k" or "25%"; 10 % by default.
         config: see `FamilyConfig`.
-        resume: go on where a run stopped.
+        resume: continue a run that was stopped.
         progress: reports rounds and steps.
 
     Returns:
-        The family, a study whose space is a list of networks.
+        The family as a study whose space is a list of networks.
 
     Raises:
-        InputError: a target that is no size, above the start or below what the guards allow; `out` in use.
+        InputError: `target` is not a size, is above the initial size or is below what the search allows, or `out` is in
+            use.
     """
     study, config = open_study(study), config or FamilyConfig()
     images = study.images
@@ -134,10 +137,10 @@ def prune(
 
 
 def share_of(target: str | None, full: int) -> float:
-    """A target as a share of the parameters of the start.
+    """Convert a target size to a share of the `full` number of parameters of the initial network.
 
     Raises:
-        InputError: it is no number of parameters, or not between 0 and the start.
+        InputError: `target` is not a number of parameters above 0 and up to `full`.
     """
     if target is None:
         return 0.1
@@ -157,18 +160,18 @@ def share_of(target: str | None, full: int) -> float:
 
 
 class Pruning(Making):
-    """A family in the making."""
+    """The construction of a pruned family in stages."""
 
     def __init__(self, study: Study, out: Path, search: PruneSearch, config: FamilyConfig, progress: Progress) -> None:
-        super().__init__(out, study.space, [], progress)  # space and devices follow from what the search leaves
+        super().__init__(out, study.space, [], progress)  # the final space and devices are set after the search
         self.study, self.search, self.config, self.images = study, search, config, study.images
 
     def stages(self) -> list[Stage]:
-        """The search, the networks' own training, then what makes a study of them."""
+        """List the stages: the search, the training of each network, then the files of the study."""
         return [self.prune, self.finish_networks, self.write_networks, self.write_devices, self.write, self.clean]
 
     def prune(self) -> None:
-        """A stage: the search; every size on the way is a file."""
+        """Stage: run the search and write one file per size."""
 
         def keep(size: float, carved: Carved) -> None:
             model = self.search.model
@@ -178,7 +181,7 @@ class Pruning(Making):
         self.search.run(keep, self.out / WORK, self.progress)
 
     def finish_networks(self) -> None:
-        """A stage: every network trained alone to its end."""
+        """Stage: train each network on its own to the end."""
         for size in self.search.config.sizes:
             self.once(f"{WORK}/finished-{size:g}.safetensors", partial(self._finish, size))
         self.space = TableSpace({s.name: tuple(s.carved.layers) for s in self.family})
@@ -199,12 +202,12 @@ class Pruning(Making):
 
     @property
     def scored(self) -> Scored:
-        """Their validation accuracy."""
+        """The finished networks with their validation accuracy."""
         codes = np.arange(len(self.family), dtype=np.int8)[:, None]
         return Scored(codes, np.array([s.accuracy for s in self.family]), np.array(["sample"] * len(codes)))
 
     def write_networks(self) -> None:
-        """A stage: layers, weights and accuracies of all networks, and how the search went."""
+        """Stage: write layers, weights and accuracies of all networks, and the log of the search."""
         from explorer.supernets.checkpoint import save_tensors
 
         space, family = self.space, self.family
@@ -225,7 +228,7 @@ class Pruning(Making):
         })  # fmt: skip
 
     def write(self) -> None:
-        """The last stage: the family as a study."""
+        """Stage: write the fronts, card and manifest, which make the folder a study."""
         images, old, family = self.images, self.study.manifest, self.family
         about = About(
             name=f"{self.study.name}-pruned"[:64], title=f"{old.title[:180]}, pruned",
@@ -251,12 +254,15 @@ class Pruning(Making):
         ]  # fmt: skip
 
     def clean(self) -> None:
-        """A stage behind the last one: what was needed to go on goes."""
+        """Stage after the study is complete: delete the files that were needed to resume."""
         shutil.rmtree(self.out / WORK, ignore_errors=True)
 
 
 def _devices(study: Study, space: TableSpace) -> list[LayerDevice]:
-    """The study's devices; where one has no prices for such layers, another that stands behind its name elsewhere."""
+    """Return the study's devices that have costs for the pruned networks.
+
+    A device that has none is replaced as `INSTEAD` says, under its own name, or left out.
+    """
     found: list[LayerDevice] = []
     for device in study.devices.values():
         try:

@@ -1,4 +1,4 @@
-"""What determines a study: a TOML file, by name or path, checked before anything runs. No torch."""
+"""Recipes: a TOML file that determines a study, loaded by name or path and validated before anything runs. No torch."""
 
 from __future__ import annotations
 
@@ -22,21 +22,34 @@ PUBLISHED, FOLDER = "published:", "folder:"
 
 
 class SearchConfig(Settings):
-    """The search whose fronts are measured, and shown to the generator; `evaluations` for each front."""
+    """Settings of the search whose fronts are measured and used to train the generators.
+
+    Attributes:
+        evaluations: maximum number of architectures evaluated per front.
+    """
 
     evaluations: int = Field(20_000, ge=100, le=1_000_000_000)
 
 
 class Recipe(Settings):
-    """Everything that determines a study. Besides these there is a section for every generator method, by its name.
+    """Everything that determines a study.
+
+    In addition to the fields below, there is one section per generator method, named after the method.
 
     Attributes:
-        data: a data set's name, "folder:PATH", or "published:FILE" for a table of published accuracies, a CSV under
-            `$EXPLORER_REFERENCE`; then no supernet is trained.
-        space: a space's name.
-        restrict: decisions (or kinds of them) narrowed to some options.
-        generators: which are trained; the study's default is the best of them on held-out budgets.
-        devices: names of devices, or NAME=SOURCE for a device under another name.
+        title: title of the study, by default its name.
+        data: a data set's name, "folder:PATH", or "published:FILE" for a table of published accuracies (a CSV file
+            under `$EXPLORER_REFERENCE`), in which case no supernet is trained.
+        space: name of the search space.
+        restrict: decisions, or kinds of decisions, and the options that they are restricted to.
+        devices: device names, or NAME=SOURCE to use a device under another name.
+        seed: random seed of the whole study.
+        train_images: number of training images to use, by default all.
+        supernet: settings of the supernet training.
+        scores: how many architectures are evaluated, and on how many images.
+        predictor: settings of the accuracy predictor.
+        search: settings of the search.
+        generators: the methods to train; the study's default is the one that is best on held-out budgets.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -58,7 +71,7 @@ class Recipe(Settings):
     @field_validator("data")
     @classmethod
     def _from_anywhere(cls, data: str) -> str:
-        """A folder's name that means the same in every working directory."""
+        """Make the path of an image folder absolute, so that it is valid in every working directory."""
         return FOLDER + str(expanded(data.removeprefix(FOLDER)).resolve()) if data.startswith(FOLDER) else data
 
     @field_validator("generators")
@@ -72,7 +85,7 @@ class Recipe(Settings):
     @model_validator(mode="before")
     @classmethod
     def _sections(cls, values: Any) -> Any:
-        """The sections of methods as their settings, those of shipped methods and of what is trained always."""
+        """Parse the methods' sections; those of shipped methods and of the trained ones are added if missing."""
         if not isinstance(values, dict):
             return values
         known = set(cls.model_fields)
@@ -91,26 +104,30 @@ class Recipe(Settings):
         return {name: value for name, value in values.items() if name in known} | found
 
     def method_settings(self, name: str) -> MethodSettings:
-        """The section of a generator method."""
+        """Return the settings of a generator method."""
         return self.__pydantic_extra__[name]
 
     @property
     def search_space(self) -> Space:
-        """The space, narrowed."""
+        """The search space, with `restrict` applied."""
         space = SPACES[self.space]
         return space.restrict(self.restrict) if self.restrict else space
 
 
 def recipe_names() -> list[str]:
-    """Recipes in the package."""
+    """List the names of the recipes in the package."""
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
 def load_recipe(recipe: str | Path, data: str | None = None) -> Recipe:
-    """A recipe by name or TOML file; `data` replaces its images.
+    """Load and validate a recipe.
+
+    Args:
+        recipe: name of a recipe in the package, or path of a TOML file.
+        data: "folder:PATH" or a data set's name, instead of the recipe's `data`.
 
     Raises:
-        InputError: unknown name, unreadable file, unknown key, unknown space, device or data set.
+        InputError: unknown recipe, unreadable file, unknown key, space or device, or no device that is a target.
     """
     path = Path(recipe)
     if path.suffix != ".toml":

@@ -1,4 +1,4 @@
-"""A study's searched fronts as files, and the knee of a front."""
+"""Reading a study's searched fronts from files, and the knee of a front."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from explorer.core.errors import InputError, first_line
 
 
 def read_searched(folder: Path, device: str, files: Collection[str]) -> pd.DataFrame:
-    """The front that a search found by predicted accuracy: key, predicted, measured (NaN where not), the cost.
+    """Read the front that a search found on one device by predicted accuracy.
 
     Args:
-        folder: of the study.
-        device: whose front.
-        files: that the study has; without this one the front is empty.
+        folder: folder of the study.
+        device: device name.
+        files: names of the study's files; if the front's file is not among them, the result is empty.
+
+    Returns:
+        Columns key, predicted, measured (NaN if the network was not measured), and the cost on the device.
 
     Raises:
         InputError: the file is damaged.
@@ -36,11 +39,13 @@ def read_searched(folder: Path, device: str, files: Collection[str]) -> pd.DataF
 
 
 def knee_of(front: pd.DataFrame, device: str) -> float:
-    """The cost behind which accuracy gets expensive: the inner point of a front farthest above its chord.
+    """Find the knee of a front, the cost above which more accuracy becomes expensive.
+
+    It is the inner point that lies farthest above the straight line between the ends of the front.
 
     Args:
-        front: rows ascending in the device's cost, with a column `accuracy`.
-        device: the column of costs.
+        front: rows in ascending order of the device's cost, with a column `accuracy`.
+        device: name of the column of costs.
     """
     cost, accuracy = front[device].to_numpy(), front["accuracy"].to_numpy()
     x = (cost - cost[0]) / max(float(np.ptp(cost)), 1e-9)

@@ -1,7 +1,8 @@
-"""A study: one folder with everything that was trained, opened without torch. It answers budgets and searches.
+"""The `Study` class: a folder with everything that was trained, opened without torch, to generate and search networks.
 
-`study.json` names every other file with its hash and is written last, so a folder with it is complete. What is known of
-a study stands in `facts`, what it comes from in `origin`, and how one is made in `train`, `add_device` and `prune`.
+`study.json` lists every other file with its hash and is written last, so a folder that has one is complete. The
+recorded data of a study are read in `facts`, its origin is described in `origin`, and studies are made in `train`,
+`add_device` and `prune`.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from explorer.generators import ENUMERATION, BudgetGenerator, Enumeration, open_
 from explorer.searches import search
 from explorer.study.facts import Facts
 
-SAMPLES = 16  # draws per budget; 32 find 0.01 points more and take 1.6 times as long
+SAMPLES = 16  # draws per budget; 32 draws gain 0.01 points of accuracy and take 1.6 times as long
 
 
 class Study(Facts):
-    """A finished study: budgets in, networks out."""
+    """A finished study: it generates networks for budgets, searches fronts, and gives access to its data."""
 
     @property
     def generators(self) -> list[str]:
-        """Names of the generators in this study, the default first: the best on held-out budgets."""
+        """Names of the study's generators, best on held-out budgets first; the first one is the default."""
         return list(self.manifest.generators)
 
     def generator(self, name: str | None = None) -> BudgetGenerator | Enumeration:
-        """A generator by name, the first unless named.
+        """Return a generator by name, by default the first.
 
         Raises:
             InputError: this study has no such generator.
@@ -51,12 +52,16 @@ class Study(Facts):
         return self._generators[name]
 
     def generate(self, budget: Mapping[str, float], generator: str | None = None) -> Candidate:
-        """The network for a budget, such as `{"mobile": 5.0, "cpu": 2.0}`; equal calls give equal networks.
+        """Generate the network for a budget; the result is deterministic.
 
-        Below the reachable range: a candidate with `feasible=False` that is the nearest reachable network.
+        If no network meets the budget, the nearest reachable one is returned with `feasible=False`.
+
+        Args:
+            budget: device name -> largest allowed cost in the device's unit, such as `{"mobile": 5.0, "cpu": 2.0}`.
+            generator: name of the generator, by default the first.
 
         Raises:
-            InputError: unknown device, or a budget that is not a number above 0.
+            InputError: unknown device or generator, or a budget that is not a number above 0.
         """
         self._known(budget)
         for device, value in budget.items():
@@ -65,9 +70,16 @@ class Study(Facts):
         return self._generate(limits, generator)[0]
 
     def generate_many(self, limits: pd.DataFrame, generator: str | None = None) -> list[Candidate]:
-        """One candidate per row, in one pass; columns are devices, NaN leaves a device free.
+        """Generate one network per row of budgets, all at once.
 
-        Every row has draws of its own, so a network may be another than `generate` gives for that budget alone.
+        Random draws differ between rows, so a network may differ from the one that `generate` returns for that budget.
+
+        Args:
+            limits: one column per bounded device, in the device's unit; NaN leaves a device unconstrained.
+            generator: name of the generator, by default the first.
+
+        Raises:
+            InputError: unknown device or generator, or a budget that is not a number above 0.
         """
         self._known(limits.columns)
         for device in limits.columns:
@@ -80,7 +92,7 @@ class Study(Facts):
         return self._generate(table, generator)
 
     def generated_front(self, device: str, generator: str | None = None, budgets: int = 100) -> Front:
-        """The networks that a generator gives for budgets spread over one device's range, in one pass."""
+        """Generate networks for budgets spread over one device's range (log scale), and return their front."""
         low, high = self.budget_range(device)
         table = pd.DataFrame({device: np.geomspace(low, high, budgets)})
         made = self.generate_many(table, generator)
@@ -90,7 +102,7 @@ class Study(Facts):
         return make_front(self.space, codes, accuracy, costs, [device], corner, evaluations=budgets)
 
     def compare_generators(self, device: str, budgets: int = 100) -> pd.DataFrame:
-        """Every generator on the same budgets, log-spaced over one device's range: see `side_by_side`."""
+        """Compare all generators on the same budgets, log-spaced over one device's range; see `side_by_side`."""
         low, high = self.budget_range(device)
         chosen: list[Any] = [self.generator(name) for name in self.generators]
         corner = self.manifest.reference.get(device) or self.generated_front(device, budgets=budgets).reference
@@ -109,7 +121,7 @@ class Study(Facts):
         ]  # fmt: skip
 
     def nearest_line(self, budget: Mapping[str, float], candidate: Candidate) -> str:
-        """One line on a budget that cannot be met."""
+        """Format a message that a budget cannot be met, with the costs of the nearest reachable network."""
         asked = ", ".join(f"{name} {amount(self.devices[name], value, 6)}" for name, value in budget.items())
         found = ", ".join(f"{name} {amount(self.devices[name], candidate.costs[name])}" for name in budget)
         return f"budget {asked} is not reachable; the nearest reachable network has {found}"
@@ -118,10 +130,20 @@ class Study(Facts):
         self, algorithm: str = "memetic", devices: Sequence[str] | None = None, evaluations: int = 100_000,
         seed: int = 0, **options: Any,
     ) -> Front:  # fmt: skip
-        """Search the front of predicted accuracy against some devices' costs (all targets unless named).
+        """Search the Pareto front of predicted accuracy against the costs on some devices.
 
-        `options` are those of `explorer.search`: budgets, patience, file, progress. The hypervolume's reference
-        is the study's. A search exploits the predictor's errors: `remeasure` the front before trusting it.
+        The hypervolume's reference point is the study's. A search exploits the predictor's errors, so use `remeasure`
+        on the front before trusting it.
+
+        Args:
+            algorithm: name of the search algorithm.
+            devices: device names, by default all targets.
+            evaluations: maximum number of distinct architectures to evaluate.
+            seed: random seed.
+            **options: further arguments of `explorer.search`: budgets, patience, file, progress.
+
+        Raises:
+            InputError: unknown device or algorithm.
         """
         names = list(devices) if devices is not None else self.targets
         self._known(names)
@@ -133,12 +155,12 @@ class Study(Facts):
         )  # fmt: skip
 
     def with_device(self, device: Device, retrain: bool = True, progress: Progress = silent) -> Study:
-        """This study with one more device: its own slider and costs; see `explorer.study.add_device.with_device`."""
+        """Return this study with one more device; see `explorer.study.add_device.with_device`."""
         from explorer.study.add_device import with_device
 
         return with_device(self, device, retrain, progress)
 
 
 def fingerprint(study: Study) -> str:
-    """A short name of a study's exact contents."""
+    """Compute a short hash that identifies the exact contents of a study."""
     return hashlib.sha256("".join(sorted(study.manifest.files.values())).encode()).hexdigest()[:12]

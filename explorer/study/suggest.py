@@ -1,6 +1,7 @@
-"""A recipe for one's own images: the space by their size, the length by their number and by this machine's speed.
+"""Suggesting a recipe for the user's own images.
 
-The machine is asked, not guessed: some steps of the supernet and some evaluations are timed. Needs torch.
+The image size decides the search space; the number of images and the speed of the machine decide the number of epochs.
+The speed is measured by timing a few supernet training steps and evaluations. Needs torch.
 """
 
 from __future__ import annotations
@@ -22,20 +23,23 @@ from explorer.spaces import SPACES
 from explorer.study.recipe import Recipe, SearchConfig
 from explorer.supernets import TrainConfig, make_supernet, train_supernet
 
-SMALL = 12  # pixels up to which images go to the tiny space
-STEPS, EVALUATED, TRIES = 4, 3, 3
-EPOCHS = (4, 60)
+SMALL = 12  # images of up to this many pixels use the space "mobile-tiny"
+STEPS, EVALUATED, TRIES = 4, 3, 3  # timed: training steps per try, evaluated networks, and tries
+EPOCHS = (4, 60)  # minimum and maximum
 SEARCHES = 20_000
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What to train, and how long it will take here.
+    """A suggested recipe and its estimated duration on this machine.
 
     Attributes:
-        recipe: complete.
-        images, classes, size: of the data; size is the median of the originals' shorter sides.
-        seconds: estimated, of the whole recipe on this machine; training, scoring and the rest in `parts`.
+        recipe: the complete recipe.
+        images: number of images.
+        classes: number of classes.
+        size: median of the shorter sides of the original images, in pixels.
+        seconds: estimated duration of the whole recipe in seconds.
+        parts: estimated seconds of training, of scoring, and of search and generator.
     """
 
     recipe: Recipe
@@ -47,16 +51,16 @@ class Suggestion:
 
 
 def suggest(data: str, minutes: float = 15, seed: int = 0, progress: Progress = silent) -> Suggestion:
-    """A recipe that takes about so many minutes here.
+    """Suggest a recipe that takes about `minutes` on this machine.
 
     Args:
         data: "folder:PATH" (a folder or an archive) or a data set's name.
-        minutes: to aim at; few images need less.
-        seed: of the recipe.
-        progress: of the timings.
+        minutes: target duration; it may take less if there are few images.
+        seed: random seed of the recipe.
+        progress: reports the timing runs.
 
     Raises:
-        InputError: unreadable images, or minutes that are not above 0.
+        InputError: unreadable images, or `minutes` is not above 0 and at most 1440.
     """
     if not 0 < minutes <= 24 * 60:
         raise InputError(f"minutes = {minutes!r}; choose above 0, up to {24 * 60}")
@@ -83,7 +87,7 @@ def suggest(data: str, minutes: float = 15, seed: int = 0, progress: Progress = 
 
 
 def original_size(data: str) -> int:
-    """Median of the shorter sides of some of the originals, in pixels."""
+    """Compute the median of the shorter sides of a sample of the original images, in pixels."""
     if not data.startswith("folder:"):
         return load_dataset(data).size
     from PIL import Image, UnidentifiedImageError
@@ -97,18 +101,18 @@ def original_size(data: str) -> int:
             with Image.open(file) as image:
                 sides.append(min(image.size))
         except (OSError, UnidentifiedImageError, ValueError):
-            continue  # loading says which files are broken
+            continue  # broken files are reported when the data set is loaded
     return int(statistics.median(sides)) if sides else 32
 
 
 def _timed(
     space: str, images: Images, config: TrainConfig, scores: ScoreConfig, progress: Progress
 ) -> tuple[float, float, float]:
-    """Seconds of a training step, of one evaluation, and of search and generator."""
+    """Measure the seconds of one training step, of one evaluation, and of the search and the generator."""
     known = SPACES[space].for_images(images.channels, len(images.classes), images.size)
     short = config.model_copy(update={"epochs": STEPS * config.batch / len(images.train)})
     steps = []
-    for _ in progress(range(TRIES), TRIES, "timing this machine"):  # the first one compiles
+    for _ in progress(range(TRIES), TRIES, "timing this machine"):  # the first try includes compilation
         start = time.perf_counter()
         train_supernet(SPACES[space], images, short)
         steps.append((time.perf_counter() - start) / STEPS)
@@ -123,15 +127,15 @@ def _timed(
 
 
 def _rest(space: SearchSpace) -> float:
-    """Seconds of the fronts and the generator: what short trials take, scaled up."""
+    """Estimate the seconds of the searched fronts and of the generator by scaling up short runs."""
     from explorer.devices import load_device
     from explorer.generators import train_generator
 
     class Flat:
-        """Stands in for a predictor while nothing is trained: its answers do not matter, its time is small."""
+        """A stand-in for the predictor, which is not trained yet: its values do not matter, and it is fast."""
 
         def evaluate(self, codes: np.ndarray) -> np.ndarray:
-            """(n, d) -> (n,)."""
+            """Return arbitrary accuracies: (n, d) -> (n,)."""
             return np.asarray(codes).mean(1) / 3
 
     devices = [load_device(name) for name in ("mobile", "cpu", "gpu")]

@@ -1,7 +1,8 @@
-"""From a recipe to a study.
+"""Training a study from a recipe.
 
-Each stage writes one whole file and is skipped where that file stands, so a run that was killed goes on with
-`resume=True` to the same files. `study.json` comes last. Training measures no latency: costs come from device files.
+Each stage writes a complete file and is skipped if that file exists, so a run that was killed can be resumed with
+`resume=True` and produces the same files. `study.json` is written last. Training measures no latency: costs come from
+device files.
 """
 
 from __future__ import annotations
@@ -36,27 +37,28 @@ from explorer.supernets.checkpoint import load_tensors, save_tensors
 from explorer.supernets.sampling import largest, smallest
 
 CHECKPOINT = "checkpoint.safetensors"
-IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and spread that every published network was trained with
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and std that all published networks were trained with
 
 
 def train(
     recipe: str | Path | Recipe, out: str | Path, data: str | None = None, resume: bool = False,
     progress: Progress = silent,
 ) -> Study:  # fmt: skip
-    """Train a study: supernet, scores, predictor, fronts, generator.
+    """Train a study: supernet, evaluations, predictor, searched fronts and generators.
+
+    Under `torchrun`, all processes train the supernet together. The first process (rank 0) writes `out`, which all
+    processes must be able to read, and runs the remaining stages alone; the others exit after the supernet training.
 
     Args:
-        recipe: name or TOML file.
-        out: an empty or new folder; with `resume`, the folder of a run that was stopped.
-        data: "folder:PATH" or a data set's name, instead of the recipe's.
-        resume: go on where a run stopped; on an empty folder it starts.
+        recipe: a `Recipe`, the name of a recipe in the package, or the path of a TOML file.
+        out: an empty or new folder or, with `resume`, the folder of a run that was stopped.
+        data: "folder:PATH" or a data set's name, instead of the recipe's data.
+        resume: continue a run that was stopped; in an empty folder a new run starts.
         progress: reports every stage.
 
-    Under `torchrun` all processes train the supernet together; the first one holds `out`, which all of them can read,
-    and does the rest alone, and the others then end (`SystemExit`).
-
     Raises:
-        InputError: bad recipe, unreadable images, `out` in use by another recipe or process.
+        InputError: invalid recipe, unreadable images, or `out` is in use by another recipe or process.
+        SystemExit: in the other processes under `torchrun`, when they are done.
     """
     first = os.environ.get("RANK", "0") == "0"
     progress = progress if first else silent
@@ -80,10 +82,10 @@ def train(
 
 
 class Training(Making):
-    """A study in the making by a recipe: what images and published accuracies have in common.
+    """Base class of training by a recipe, from images or from published accuracies.
 
     Attributes:
-        source: what scores of the searched fronts are called in `evaluations.csv`.
+        source: value of the column `source` in `evaluations.csv` for networks of the searched fronts.
     """
 
     source: str
@@ -94,31 +96,31 @@ class Training(Making):
         self.recipe = recipe
 
     def join(self) -> None:
-        """What another process than the first one does: nothing, unless weights are trained."""
+        """Run the part of a process other than the first one; nothing, unless weights are trained."""
 
     def check_devices(self) -> None:
-        """A stage: every device prices the space."""
+        """Stage: check that every device has costs for the space."""
         for device in self.devices:
             device.cost(self.space, self.space.sample(1, np.random.default_rng(0)))
 
     def sample(self) -> np.ndarray:
-        """Architectures spread over the range of MACs."""
+        """Sample the architectures to evaluate, spread over the range of MACs."""
         macs, rng = load_device("macs_m"), np.random.default_rng((self.recipe.seed, 2))
         return spread_sample(self.space, self.recipe.scores.architectures, lambda c: macs.cost(self.space, c), rng)
 
     @property
     def rows(self) -> Scored:
-        """What the predictor is fitted to."""
+        """The evaluated architectures that the predictor is fitted to."""
         raise NotImplementedError
 
     @property
     def evaluator(self) -> Evaluator:
-        """What scores networks of the searched fronts."""
+        """The evaluator of networks from the searched fronts."""
         raise NotImplementedError
 
     @cached_property
     def predictor(self) -> Predictor:
-        """Fitted to `rows`, from its file where it stands."""
+        """The predictor, fitted to `rows`, or read from its file if that exists."""
         config, seed = self.recipe.predictor, self.recipe.seed
         path = self.once(PREDICTOR, lambda p: Predictor.fit(self.space, self.rows, config, seed).save(p))
         return Predictor.open(self.space, path)
@@ -130,7 +132,10 @@ class Training(Making):
 
     @cached_property
     def scored(self) -> Scored:
-        """All evaluations, after networks spread along each searched front were scored: predictions flatter them."""
+        """All evaluations, including those of networks along each searched front, which are computed here.
+
+        These networks are evaluated because a search favours architectures whose predicted accuracy is too high.
+        """
         chosen = [np.zeros((0, len(self.space.decisions)), np.int8)]
         each = self.recipe.scores.front_architectures // max(1, len(self.targets))
         for front in self.found[: len(self.targets)] if each else []:
@@ -139,23 +144,23 @@ class Training(Making):
         return append_scores(self.out / EVALUATIONS, self.space, codes, self.evaluator, self.source, self.progress)
 
     def write_fronts(self) -> None:
-        """A stage: the searched fronts."""
+        """Stage: search and write the fronts."""
         self.write_searched_fronts(self.found, self.scored)
 
     def generators(self) -> None:
-        """A stage: every generator of the recipe."""
+        """Stage: train every generator of the recipe."""
         self.train_generators(self.recipe, self.recipe.generators, self.predictor, self.found, self.judge)
 
     def judge(self, method: str) -> object:
-        """What a method learns from beside the predictor."""
+        """Construct a method's training signal in addition to the predictor, None if it has none."""
         return None
 
     def write(self) -> None:
-        """The last stage: fronts, card and manifest."""
+        """Stage: write fronts, card and manifest."""
         write_study(self.out, self.space, self.about(), self.devices, self.scored, self.predictor)
 
     def about(self) -> About:
-        """What the study says of itself."""
+        """Collect the study's metadata for the manifest."""
         data, space, name = self.data(), self.space, self._name()
         return About(
             name=name, title=self.recipe.title or name, data=data, seed=self.recipe.seed,
@@ -167,11 +172,11 @@ class Training(Making):
         )  # fmt: skip
 
     def data(self) -> DataOfStudy:
-        """Its images."""
+        """Describe the study's images for the manifest."""
         raise NotImplementedError
 
     def reported(self) -> list[Reported]:
-        """Networks of the card whose accuracy was measured on test images."""
+        """Measure the networks that the card reports with their test accuracy."""
         return []
 
     def _name(self) -> str:
@@ -182,7 +187,7 @@ class Training(Making):
 
 
 class FromPublished(Training):
-    """A study of published accuracies: a predictor fitted to them stands for images and supernet."""
+    """Training from published accuracies: a predictor fitted to them replaces images and supernet."""
 
     source = "predicted"
 
@@ -191,12 +196,12 @@ class FromPublished(Training):
         self._rows = rows
 
     def stages(self) -> list[Stage]:
-        """No weights: the sample is scored by the predictor."""
+        """List the stages; no weights are trained, the sample is evaluated by the predictor."""
         return [self.check_devices, self.write_devices, self.score, self.write_fronts, self.generators, self.write]
 
     @property
     def rows(self) -> Scored:
-        """The published ones."""
+        """The published accuracies."""
         return self._rows
 
     @property
@@ -205,11 +210,11 @@ class FromPublished(Training):
         return self.predictor
 
     def score(self) -> None:
-        """A stage: predictions of the sample."""
+        """Stage: write the predicted accuracies of the sample."""
         append_scores(self.out / EVALUATIONS, self.space, self.sample(), self.predictor, self.source, self.progress)
 
     def data(self) -> DataOfStudy:
-        """As much as is known of the images that published networks were trained on."""
+        """Describe what is known of the images that the published networks were trained on."""
         gene, space = resolution_gene(self.space), self.space
         sizes = space.resolutions if gene is None else space.records[gene].options
         return DataOfStudy(
@@ -220,7 +225,7 @@ class FromPublished(Training):
 
 
 class FromImages(Training):
-    """A study of one's own images."""
+    """Training from images: a supernet is trained, and networks are evaluated with its weights."""
 
     source = "front"
 
@@ -230,14 +235,14 @@ class FromImages(Training):
         self.space = self.space.for_images(images.channels, len(images.classes), images.size)
 
     def stages(self) -> list[Stage]:
-        """Weights first; they are all that other processes help with."""
+        """List the stages; further processes take part only in the training of the weights."""
         return [
             self.check_devices, self.write_devices, self.train_weights, self.score, self.write_fronts, self.generators,
             self.write, self.clean,
         ]  # fmt: skip
 
     def join(self) -> None:
-        """Train the weights together with the first process."""
+        """Train the supernet together with the first process, unless it is already trained."""
         if not (self.out / SUPERNET).exists():
             self._trained()
 
@@ -249,12 +254,12 @@ class FromImages(Training):
         )  # fmt: skip
 
     def train_weights(self) -> None:
-        """A stage: the supernet."""
+        """Stage: train the supernet."""
         _ = self.supernet
 
     @cached_property
     def supernet(self) -> Supernet:
-        """Trained, or from its file where that stands; in evaluation mode."""
+        """The supernet in evaluation mode; trained, or read from its file if that exists."""
         return self._opened(self.once(SUPERNET, lambda path: save_tensors(path, self._trained().state_dict())))
 
     def _opened(self, path: Path) -> Supernet:
@@ -264,31 +269,31 @@ class FromImages(Training):
 
     @property
     def evaluator(self) -> SharedWeights:
-        """Inherited weights on validation images."""
+        """The evaluator: accuracy with inherited weights on validation images."""
         scores = self.recipe.scores
         return SharedWeights(self.supernet, self.images, "val", scores.val_images, scores.calibration_images)
 
     def score(self) -> None:
-        """A stage: the sample, and the predictor that is fitted to it."""
+        """Stage: evaluate the sample and fit the predictor to it."""
         _ = self.rows
         _ = self.predictor
 
     @cached_property
     def rows(self) -> Scored:
-        """The sample, scored."""
+        """The evaluated sample."""
         path = self.out / EVALUATIONS
         scored = append_scores(path, self.space, self.sample(), self.evaluator, "sample", self.progress)
         rows = scored.source == "sample"
         return Scored(scored.codes[rows], scored.accuracy[rows], scored.source[rows])
 
     def judge(self, method: str) -> object:
-        """The training images that the weights have not seen, through a supernet of its own."""
+        """Construct a method's judge from the held-out training images and its own copy of the supernet."""
         if method not in judged_methods(self.recipe, self.space):
             return None
         return judge(self.recipe, method, self.space, self.images, self._opened(self.out / SUPERNET))
 
     def data(self) -> DataOfStudy:
-        """The images."""
+        """Describe the study's images for the manifest, as they were loaded."""
         images = self.images
         return DataOfStudy(
             name=images.name, classes=list(images.classes), channels=images.channels, size=images.size,
@@ -297,7 +302,7 @@ class FromImages(Training):
         )  # fmt: skip
 
     def reported(self) -> list[Reported]:
-        """Three networks, measured on all validation and, once, on all test images."""
+        """Measure the best, largest and smallest network on all validation and, once, on all test images."""
         calibration = self.recipe.scores.calibration_images
         picked = {
             "best on validation": self._best(), "largest": largest(self.space), "smallest": smallest(self.space)
@@ -313,11 +318,10 @@ class FromImages(Training):
         ]
 
     def _best(self) -> np.ndarray:
-        """(d,) the most accurate network, chosen on the whole validation split among the ten that promise most
-        and the largest.
+        """Choose the most accurate network, (d,), among the ten most promising ones and the largest.
 
-        The highest of some hundred measurements is too high by chance, so measured and predicted accuracy are averaged
-        first, and these few are measured again on all validation images.
+        The maximum of hundreds of measurements is biased upwards by chance. So networks are first ranked by the mean of
+        measured and predicted accuracy, and only the best of them are measured again on all validation images.
         """
         scored = self.scored
         promise = (scored.accuracy + self.predictor.evaluate(scored.codes)) / 2
@@ -329,5 +333,5 @@ class FromImages(Training):
         return best
 
     def clean(self) -> None:
-        """A stage behind the last one: the checkpoint goes."""
+        """Stage after the study is complete: delete the training checkpoint."""
         (self.out / CHECKPOINT).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The last stage of a study: searched fronts, fronts, card, and the manifest with the hash of every file."""
+"""Writing the last files of a study: searched fronts, fronts, card, and the manifest with the hash of every file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from explorer.spaces import Enumerable, Space
 from explorer.study.card import study_card
 from explorer.study.manifest import STUDY, About, Manifest
 
-ENUMERATED = 5000  # networks up to which the hypervolume's reference is exact
+ENUMERATED = 5000  # largest number of networks in a space for an exact reference point of the hypervolume
 
 
 def write_searched(out: Path, front: Front, scored: Scored) -> None:
-    """One target's searched front: predicted accuracy, and what was measured of it since."""
+    """Write the searched front of one target: predicted accuracy and, if measured since, measured accuracy."""
     known = {codes.tobytes(): accuracy for codes, accuracy, source in zip(scored.codes, scored.accuracy, scored.source)
              if source != "predicted"}  # fmt: skip
     lines = [f"key,predicted,measured,{front.devices[0]}"]
@@ -41,10 +41,10 @@ def write_study(
     """Write fronts and card, then the manifest with the hash of every file.
 
     Args:
-        out: folder of the study; everything else is in it.
-        space, devices, scored, predictor: of the study.
-        about: what it says of itself, without what is found out here.
-        card: manifest -> Markdown, of a study that has no generators of its own.
+        out: folder of the study, which already holds all other files.
+        space, devices, scored, predictor: the study's search space, devices, evaluations and predictor.
+        about: the manifest's fields that are known beforehand.
+        card: manifest -> Markdown, for a study without trained generators; by default `study_card`.
     """
     costs = costs_of(space, devices, scored.codes)
     for column, device in enumerate(devices):
@@ -81,7 +81,10 @@ def write_study(
 def _worst_corner(
     space: Space, devices: Sequence[LayerDevice], predictor: Predictor | Table, points: np.ndarray
 ) -> np.ndarray:
-    """The hypervolume's reference: exact where a space is small and listed, else 1.1 x the worst of the sample."""
+    """Compute the hypervolume's reference point.
+
+    It is the exact worst (error, costs...) of a small enumerable space, else 1.1 x the worst of the evaluated networks.
+    """
     if not isinstance(space, Enumerable) or space.size > ENUMERATED:
         return np.asarray(1.1 * points.max(0))
     codes = space.enumerate()
@@ -89,6 +92,6 @@ def _worst_corner(
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a study's numbers depend on."""
+    """Return the versions of Python and of the packages that a study's numbers depend on."""
     names = ("pareto-explorer", "torch", "numpy", "onnxruntime", "lightning-fabric")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
