@@ -1,8 +1,9 @@
 """`explorer bench`: speed and memory as ratios measured in one run.
 
 A part is a function of `quick` that returns `{"ratios", "slopes", "times"}`, three flat tables: ratios of two
-measurements taken in turns (lower is better), slopes on logarithmic axes (1: proportional), and the seconds, megabytes
-or rates behind them. Machines are noisy and differ, so only ratios are compared with those of another run.
+measurements taken alternately (lower is better), slopes on logarithmic axes (1: proportional), and the seconds,
+megabytes or rates from which both are calculated. Machines are noisy and differ, so only ratios are compared between
+runs.
 """
 
 import os
@@ -18,21 +19,21 @@ from explorer.core.protocols import Progress, silent
 
 Part = Callable[[bool], dict[str, dict[str, float]]]
 
-# key -> where its function is; modules are loaded when their part is measured
+# part -> module that has its function; a module is imported when its part is measured
 PARTS = {
     "training": "training", "scoring": "networks", "costs": "costs", "generator": "answers", "search": "answers",
     "random_weights": "networks", "page": "page", "memory": "memory",
 }  # fmt: skip
-WORSE = 1.25  # a ratio so many times that of the reference is a regression
+WORSE = 1.25  # a ratio above this multiple of the reference is a regression
 
 
 def run(parts: Iterable[str] = (), quick: bool = False, progress: Progress = silent) -> dict[str, Any]:
-    """Measure parts.
+    """Measure some or all parts.
 
     Args:
-        parts: keys of `PARTS`; all of them unless given.
+        parts: keys of `PARTS`; all of them by default.
         quick: fewer repetitions and smaller sizes, all parts in less than three minutes.
-        progress: reports parts.
+        progress: reports the progress over parts.
 
     Returns:
         {"machine", "quick", "parts": {part: {"ratios", "slopes", "times"} or {"skipped": reason}}}.
@@ -55,11 +56,11 @@ def run(parts: Iterable[str] = (), quick: bool = False, progress: Progress = sil
 
 
 class Skipped(Exception):
-    """What a part needs is not on this machine."""
+    """A part cannot be measured, because this machine lacks something that it needs."""
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """The machine and the versions that the figures depend on."""
     names = ("numpy", "numba", "onnxruntime", "torch", "voila")
     return {
         "day": date.today().isoformat(), "processor": _processor(), "cores": len(os.sched_getaffinity(0))
@@ -80,7 +81,7 @@ def regressions(found: dict[str, Any], reference: dict[str, Any]) -> list[str]:
     """Ratios that are more than `WORSE` times those of another run; one line each.
 
     Raises:
-        InputError: the reference is no result of this command.
+        InputError: the reference is not a result of `explorer bench`.
     """
     try:
         pairs = [

@@ -1,4 +1,4 @@
-"""Answers of a study: one, a hundred, ten thousand budgets in one pass; searches for a front and for one budget."""
+"""Benchmarks of generators (1 to 10,000 budgets in one pass) and of searches (for a front, for one budget)."""
 
 import sys
 from typing import Any
@@ -11,7 +11,7 @@ from explorer.study import Study, open_study
 
 
 def generator(quick: bool) -> dict[str, dict[str, float]]:
-    """Seconds of 1, 100 and 10,000 budgets of the fashion-mnist study; growth with budgets and with decisions."""
+    """Seconds to generate for 1, 100 and 10,000 budgets (fashion-mnist study); growth with budgets and decisions."""
     study = open_study("fashion-mnist")
     loaded = "torch" in sys.modules
     sizes = [1, 100, 10_000]
@@ -43,7 +43,7 @@ def _budgets(study: Study, n: int) -> pd.DataFrame:
 
 
 def search(quick: bool) -> dict[str, dict[str, float]]:
-    """Fronts over random search at equal evaluations; one budget by the generator over one by a search."""
+    """Time of front searches over random search, at equal evaluations; of a generator over a search for one budget."""
     from explorer.searches import ALGORITHMS
 
     study = open_study("fashion-mnist")

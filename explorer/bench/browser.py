@@ -19,13 +19,13 @@ FLAGS = [
 
 
 def find_browser() -> str | None:
-    """Chromium of the system, None where there is none."""
+    """Path of the system's Chromium; None if there is none."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A browser. `find_browser` has to find one."""
+    """A running browser; requires that `find_browser` finds one."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -36,7 +36,7 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def serving(command: list[str], folder: Path, environment: dict[str, str], address: str) -> Iterator[None]:
-    """A server from its first answer on, until the block ends."""
+    """Run a server during a `with` block, which begins when the server answers."""
     process = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -63,7 +63,7 @@ def voila(
     study: str | None = None, notebook: str | None = None, preheat: int = 0, where: Address | None = None,
     idle: int = 300, **environment: str,
 ) -> Iterator[str]:  # fmt: skip
-    """Serve the packaged page (or another notebook) as `explorer dashboard` does; gives its address."""
+    """Serve the packaged page (or another notebook) as `explorer dashboard` does; yields its address."""
     where = where or address()
     folder = page_folder(where)
     if notebook is not None:
@@ -78,7 +78,7 @@ def voila(
 
 
 def bare_notebook() -> str:
-    """A page with a slider and a FigureWidget and nothing else: what the stack itself costs."""
+    """A page with only a slider and a FigureWidget: the baseline, which shows what the stack itself costs."""
     source = (
         "import ipywidgets as w, plotly.graph_objects as go\n"
         "f = go.FigureWidget(go.Figure([go.Scatter(x=list(range(700)), y=list(range(700)), mode='markers'), "
@@ -91,7 +91,7 @@ def bare_notebook() -> str:
 
 
 def as_notebook(source: str) -> str:
-    """A notebook of one cell."""
+    """A notebook with one code cell."""
     cell: dict[str, Any] = {
         "cell_type": "code",
         "id": "a",
@@ -105,9 +105,10 @@ def as_notebook(source: str) -> str:
 
 
 def press_and_time(page: Any, handle: Any, key: str, times: int = 15) -> float | None:
-    """Median milliseconds from a key press on a slider to a changed chart.
+    """Median milliseconds from a key press on a slider to a changed chart; None if the chart never changed.
 
-    A step may keep the network, so the budget's line counts as well as the `generated` point; one update draws both.
+    A step may not change the network, so a move of the budget line counts as well as a move of the `generated` point;
+    both are drawn by the same update.
     """
     script = """async () => {
       const plot = document.querySelector('.js-plotly-plot');

@@ -1,4 +1,4 @@
-"""Pricing populations: a cost compiled once against adding up layers, and its growth."""
+"""Benchmarks of the costs of populations: compiled cost tables against a sum over layers, and growth with size."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,10 @@ from explorer.spaces import SPACES
 
 
 def costs(quick: bool) -> dict[str, dict[str, float]]:
-    """Architectures of once-for-all's space (20 slots, 25 image sizes); growth with architectures, layers, choices."""
+    """Compiled against layer-by-layer costs in once-for-all's space (20 slots, 25 image sizes), and growth.
+
+    Growth is measured with the number of architectures, of layers and of choices.
+    """
     repeats, most = (3, 100_000) if quick else (7, 1_000_000)
     space = SPACES["mobilenetv3-w1.2"]
     codes = space.sample(most, np.random.default_rng(0))
@@ -40,12 +43,12 @@ def costs(quick: bool) -> dict[str, dict[str, float]]:
 
 
 def _layers(space: SearchSpace) -> int:
-    """Of the largest network."""
+    """Number of layers of the largest network."""
     return len(space.layers([len(options) - 1 for options in space.decisions.values()]))
 
 
 def _with(device: Device, spaces: Mapping[int, SearchSpace], repeats: int) -> float:
-    """Slope of the seconds of 50,000 networks over a size of the space."""
+    """Slope, on logarithmic axes, of the seconds to price 50,000 networks over the sizes of the spaces."""
     codes = {n: s.sample(50_000, np.random.default_rng(0)) for n, s in spaces.items()}
     for n, space in spaces.items():
         device.cost(space, codes[n][:1])

@@ -1,8 +1,9 @@
-"""Memory: a training step with one unified block for all choices against a block for every choice, and an open study.
+"""Benchmarks of memory: a training step with unified against separate blocks, and a process with an open study.
 
-A step trains weights on one sampled network ("path") or passes all choices at once, weighted ("soft", as a
-generator's training does). Separate blocks are plain MBConvs for every kernel and expansion. Peak memory is the
-process's high-water mark above what it had before the step, each in a process of its own.
+A unified block holds all its choices; separate blocks are one plain MBConv for every kernel and expansion. A step
+trains the weights of one sampled network ("path") or runs all choices at once, weighted ("soft", as in the training of
+a generator). Peak memory is how far the step raises the high-water mark of its process; every step is measured in a
+process of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ BATCH = 128
 
 
 def peak_mb() -> float:
-    """Highest memory of this process so far; Linux hands a parent's `ru_maxrss` on to its children, but not this."""
+    """Peak memory of this process so far, in MB.
+
+    On Linux it is read from VmHWM, since a child process there inherits the `ru_maxrss` of its parent.
+    """
     try:
         with open("/proc/self/status") as lines:
             return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
@@ -67,7 +71,15 @@ def separate(space: UnifiedSpace) -> nn.Module:
 
 
 def measure(kind: str, how: str) -> dict:
-    """Peak of one step, in this process."""
+    """Measure one step in this process.
+
+    Args:
+        kind: "unified" or "separate" blocks.
+        how: "path" or "soft".
+
+    Returns:
+        {"params_m": weights in millions, "step_mb": peak memory of the step in MB}.
+    """
     import numpy as np
     import torch
 
@@ -93,7 +105,7 @@ def measure(kind: str, how: str) -> dict:
         run = lambda: net(images, logits.softmax(1) if how == "soft" else path)  # noqa: E731
     small = images[:2]
     images, whole = small, images
-    run().sum().backward()  # what is loaded once is loaded
+    run().sum().backward()  # a warm-up, so that memory allocated only once does not count
     images = whole
     before = peak_mb()
     run().sum().backward()
@@ -101,7 +113,7 @@ def measure(kind: str, how: str) -> dict:
 
 
 def memory(quick: bool) -> dict[str, dict[str, float]]:
-    """Peaks of the two kinds of block, each in a process of its own; an open study over bare numpy and pandas."""
+    """Peak memory of a step with each kind of block; memory of an open study relative to bare numpy and pandas."""
     ratios, times = {}, {}
     found = {
         (kind, how): json.loads(_process(MEASURE.format(kind, how)))

@@ -1,4 +1,4 @@
-"""Scores of single networks: with inherited weights, and with random ones; how they grow with images."""
+"""Benchmarks of scoring single networks, with inherited and with random weights; growth with the images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from explorer.study import open_study
 
 
 def _images(n: int) -> Any:
-    """Fashion-mnist padded to 32 pixels; at least so many of every split."""
+    """Fashion-mnist padded to 32 pixels, with the first `n` training images and all others."""
     import torch.nn.functional as F
 
     from explorer.bench import Skipped
@@ -31,7 +31,7 @@ def _images(n: int) -> Any:
 
 
 def scoring(quick: bool) -> dict[str, dict[str, float]]:
-    """A network of the fashion-mnist study with inherited weights, over passing the same images through it as it is."""
+    """Time to score a network of the fashion-mnist study, relative to a plain pass of the same images through it."""
     from explorer.bench import Skipped
     from explorer.core.errors import InputError
     from explorer.evaluators import SharedWeights
@@ -52,7 +52,7 @@ def scoring(quick: bool) -> dict[str, dict[str, float]]:
     seconds = in_turns(runs, 2 if quick else 5)
     last = seconds[f"{sizes[-1]} images"]
     return {
-        # twice the images (calibration, then counting) would be 2.0 without folding batch norm
+        # images pass twice (calibration, then accuracy): without folded batch norm this would be 2.0
         "ratios": {"calibrated score over one pass of its images": last / seconds["passes"]},
         "slopes": {"with images": slope(sizes, [seconds[f"{n} images"] for n in sizes])},
         "times": {f"seconds a network, {name}": s / len(rows) for name, s in seconds.items()},
@@ -60,7 +60,7 @@ def scoring(quick: bool) -> dict[str, dict[str, float]]:
 
 
 def random_weights(quick: bool) -> dict[str, dict[str, float]]:
-    """Random-weight scores at full size (32 pixels, one seed): by processes, by layers, by images."""
+    """Time of random-weight scores at full size (32 pixels, one seed), by processes, by space and by images."""
     from explorer.evaluators import RandomWeights
     from explorer.spaces import SPACES
 

@@ -1,7 +1,7 @@
-"""The page against a bare page with a slider and a FigureWidget, in one run: first moved star, slider to chart, memory.
+"""Benchmarks of the page against a bare page with a slider and a FigureWidget: cold start, slider response, memory.
 
-Cold start: from opening the address to a `generated` point that has moved, browser cache empty. Medians; the pages take
-turns.
+A cold start lasts from opening the address, with an empty browser cache, until the star (the `generated` point) has
+moved. All figures are medians; the pages are measured alternately.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ MOVED = """() => new Promise(done => {
 
 
 def first_move(browser: Any, address: str) -> float:
-    """Seconds from asking for a page to its first moved star."""
+    """Seconds from requesting a page until its star has moved for the first time."""
     context = browser.new_context()
     page = context.new_page()
     start = time.perf_counter()
@@ -54,17 +54,17 @@ def first_move(browser: Any, address: str) -> float:
 
 
 def kernels() -> list[float]:
-    """Resident memory of every kernel below this process, in MB."""
+    """Resident memory in MB of every kernel that descends from this process."""
     found = []
     for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it ended meanwhile
+        with contextlib.suppress(psutil.Error):  # the process has ended
             if "ipykernel_launcher" in " ".join(process.cmdline()):
                 found.append(process.memory_info().rss / 1e6)
     return found
 
 
 def cold_starts(browser: Any, rounds: int) -> tuple[dict[str, float], float]:
-    """Median seconds of ours, of a page whose kernel waits already, and of the bare one; MB of the largest kernel."""
+    """Median cold starts in seconds (page, page with a preheated kernel, bare page); MB of the largest kernel."""
     seconds: dict[str, list[float]] = {"page": [], "preheated": [], "bare": []}
     memory = []
     with (
@@ -74,31 +74,31 @@ def cold_starts(browser: Any, rounds: int) -> tuple[dict[str, float], float]:
     ):
         for turn in range(rounds):
             if turn:
-                time.sleep(12)  # the pool of waiting kernels fills again
+                time.sleep(12)  # until the pool of preheated kernels is full again
             seconds["page"].append(first_move(browser, ours))
             memory += kernels()
             seconds["bare"].append(first_move(browser, bare))
-            time.sleep(12)  # all that the others started is still
+            time.sleep(12)  # until the processes that the other pages started are idle
             seconds["preheated"].append(first_move(browser, warm))
     return {name: statistics.median(values) for name, values in seconds.items()}, max(memory)
 
 
 def slider(browser: Any, **served: Any) -> float:
-    """Median milliseconds from a key to a changed chart."""
+    """Median milliseconds from a key press to a changed chart."""
     with voila(**served) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.goto(address, timeout=120_000)
         page.wait_for_selector(".js-plotly-plot .main-svg", timeout=120_000)
         page.wait_for_timeout(1500)
         handle = page.locator(".noUi-handle").first
-        wait = press_and_time(page, handle, "ArrowRight", 25)  # the left end is near
+        wait = press_and_time(page, handle, "ArrowRight", 25)  # not left, where the end of the slider is near
         page.close()
     assert wait is not None
     return wait
 
 
 def page(quick: bool) -> dict[str, dict[str, float]]:
-    """Cold start and slider to chart, over those of the bare page; a cloud of 10,000 points over one of 500."""
+    """Cold start and slider response relative to the bare page; slider response of 10,000 points relative to 500."""
     from explorer.bench import Skipped
 
     if find_browser() is None or find_spec("playwright") is None:

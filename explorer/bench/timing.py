@@ -1,4 +1,4 @@
-"""Times of things that take turns, and how they grow."""
+"""Median times of functions that are run alternately, and their growth with size."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -7,12 +7,12 @@ import numpy as np
 
 
 def median_seconds(run: Callable[[], object], repeats: int = 3) -> float:
-    """Median seconds, after one run that does not count."""
+    """Median seconds, after one warm-up run."""
     return in_turns({"run": run}, repeats)["run"]
 
 
 def in_turns(runs: Mapping[str, Callable[[], object]], repeats: int = 5) -> dict[str, float]:
-    """Median seconds of each, measured in turns, so that a busy moment touches all of them."""
+    """Median seconds of each function, run alternately, so that other load on the machine affects all of them alike."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
@@ -23,12 +23,15 @@ def in_turns(runs: Mapping[str, Callable[[], object]], repeats: int = 5) -> dict
 
 
 def slope(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """On logarithmic axes, of the upper half of the sizes, where fixed costs no longer matter (1: proportional)."""
+    """Slope of the values over the sizes on logarithmic axes (1: proportional).
+
+    Only the upper half of the sizes counts, where fixed costs no longer matter.
+    """
     half = slice(len(sizes) // 2 - (len(sizes) == 2), None)
     return float(np.polyfit(np.log(sizes[half]), np.log(values[half]), 1)[0])
 
 
 def growth(measure: Callable[[int], float], sizes: Sequence[int]) -> tuple[float, dict[str, float]]:
-    """Slope and {size: value}."""
+    """Measure at every size; returns the slope and {size: value}."""
     values = [measure(size) for size in sizes]
     return slope(sizes, values), {f"{size:,}": value for size, value in zip(sizes, values)}

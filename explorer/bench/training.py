@@ -1,8 +1,9 @@
-"""Training a supernet: steps against plain static networks, and against slicing with the framework's own operations.
+"""Benchmarks of supernet training: against static networks, and against slices with the framework's own operations.
 
-The yardstick of `images/s` is the usual way to write a supernet: slices of the weights, `F.conv2d` and `F.batch_norm`,
+The baseline of `images/s` is the usual way to write a supernet: slices of the weights, `F.conv2d` and `F.batch_norm`,
 channels_last. It trains random subnets of a small supernet of plain MBConv blocks on 32x32 images (`REFERENCE`). Each
-form runs in a process of its own, since ours also sets the allocator; they take turns.
+implementation ("form") runs in a process of its own, since ours also changes the memory allocator; the processes are
+timed alternately.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ REFERENCE = MobileSpace(
     final=192, mix=0, channels=1, classes=10,
 )  # fmt: skip
 WORKER = "from explorer.bench.training import worker; worker()"
-STARTS = 5  # of every form
-# form -> EXPLORER_FAST of its process
+STARTS = 5  # processes started for every form
+# form -> value of EXPLORER_FAST in its process
 FORMS = {
     "ours": "1", "plain": "0", "our depthwise": "depthwise", "our norms": "normact", "our products": "pointwise",
     "our allocator": "memory",
@@ -34,7 +35,7 @@ FORMS = {
 
 
 def training(quick: bool) -> dict[str, dict[str, float]]:
-    """Images per second by form; a step of the supernet over its subnets' own; growth with layers, choices, images."""
+    """Images per second by form; time of a supernet step relative to static networks; growth of a step with size."""
     turns = 3 if quick else 9
     forms = tuple(FORMS)[: 2 if quick else None]
     seconds = _forms(forms, 3, 1 if quick else STARTS)
@@ -47,7 +48,7 @@ def training(quick: bool) -> dict[str, dict[str, float]]:
 
 
 def _forms(forms: tuple[str, ...], turns: int, starts: int) -> dict[str, float]:
-    """Median seconds of one round of random subnets; a process has its own luck with memory, so several are asked."""
+    """Median seconds of one round of random subnets, over several processes, since memory layout changes the speed."""
     medians: dict[str, list[float]] = {name: [] for name in forms}
     for _ in range(starts):
         for name, seconds in _side_by_side(forms, turns).items():
@@ -56,7 +57,7 @@ def _forms(forms: tuple[str, ...], turns: int, starts: int) -> dict[str, float]:
 
 
 def _side_by_side(forms: tuple[str, ...], turns: int) -> dict[str, list[float]]:
-    """Seconds of every turn; the forms, each in a process of its own, take turns."""
+    """Seconds of every round, by form; every form runs in its own process, and they are timed alternately."""
     workers = {
         name: subprocess.Popen(
             [sys.executable, "-c", WORKER],
@@ -76,7 +77,7 @@ def _side_by_side(forms: tuple[str, ...], turns: int) -> dict[str, list[float]]:
                 process.stdin.write("\n")
                 process.stdin.flush()
                 took = float(process.stdout.readline())
-                if turn:  # in the first one others still start
+                if turn:  # during the first turn other processes are still starting
                     seconds[name].append(took)
     finally:
         for process in workers.values():
@@ -85,7 +86,7 @@ def _side_by_side(forms: tuple[str, ...], turns: int) -> dict[str, list[float]]:
 
 
 def worker() -> None:
-    """For every line on stdin: train one round of the same random subnets, print its seconds. Ends with stdin."""
+    """For every line on stdin, train one round of the same random subnets and print its seconds, until stdin closes."""
     import time
 
     round_ = _round()
@@ -119,7 +120,7 @@ def _round() -> Callable[[], None]:
 
 
 def over_static(rule: str, steps: int, turns: int) -> float:
-    """Median ratio of a supernet's step (forward and backward of its subnets) to the same subnets built alone."""
+    """Median ratio of the time of a supernet step (its subnets forward and backward) to that of static networks."""
     from explorer.supernets import build
     from explorer.supernets.sampling import RULES
 
@@ -137,7 +138,7 @@ def over_static(rule: str, steps: int, turns: int) -> float:
 
 
 def _supernet(name: str = "mobile-32", batch: int = BATCH, **limits: Any) -> tuple[Any, Any, Callable[[Any], None]]:
-    """A space, its supernet, and one forward and backward pass of a network on one batch."""
+    """A space, its supernet, and a function that runs a network forward and backward on one batch."""
     import torch
     import torch.nn.functional as F
 
@@ -156,7 +157,7 @@ def _supernet(name: str = "mobile-32", batch: int = BATCH, **limits: Any) -> tup
 
 
 def _growth(turns: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Slopes of a step's seconds with images, layers of the subnet, and options a decision has."""
+    """Slopes, on logarithmic axes, of a step's seconds over images, layers of the subnet and options of a decision."""
     images = [32, 64, 128]
     runs: dict[str, Callable[[], None]] = {}
     for batch in images:
@@ -173,7 +174,7 @@ def _growth(turns: int) -> tuple[dict[str, float], dict[str, float]]:
         runs[f"depth {d}"] = lambda r=row: step(lambda v: supernet(v, r))
     options = {n: _supernet(k=(3, 5, 7)[:n]) for n in (1, 2, 3)}
     for n, (narrow, net, one) in options.items():
-        # the same subnet, kernel 3 everywhere, out of supernets with more and more kernels
+        # the same subnet (kernel 3 everywhere) of supernets with one, two and three kernel options
         row = np.array([0 if record.kind == "kernel" else 1 for record in narrow.records], np.int8)
         runs[f"{n} kernels"] = lambda r=row, net=net, one=one: one(lambda v: net(v, r))
     seconds = in_turns(runs, turns)

@@ -1,4 +1,4 @@
-"""The `explorer` command: one file per group of verbs."""
+"""The `explorer` command; every file holds a group of its subcommands."""
 
 from explorer.cli.main import main, run
 

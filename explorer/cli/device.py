@@ -1,4 +1,4 @@
-"""`explorer device ...`: latency tables and models of one's own hardware."""
+"""`explorer device ...`: latency tables and latency models of your own hardware."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ def measure(
     ] = 60,
     as_json: Json = False,
 ) -> None:
-    """Time every block of a space on this machine; half of the networks, unseen, give the error."""
+    """Measure every block of a search space on this machine and write the latencies as a device.
+
+    Whole networks are timed too: half calibrate the sum of the blocks, half give its error.
+    """
     from explorer.devices import checked_device_name
     from explorer.devices.measure import measure_table
 
@@ -54,7 +57,11 @@ def kit(
     networks: Networks = 40,
     as_json: Json = False,
 ) -> None:
-    """Write a folder that times a space's blocks on another machine (Python, numpy and onnxruntime suffice there)."""
+    """Write a measuring kit: a folder that times the blocks of a search space on another machine.
+
+    That machine needs only Python, numpy and onnxruntime.
+    `explorer device import` makes a device from the result.
+    """
     from explorer.devices.kit import write_kit
 
     graphs = write_kit(space, _spaces(space), out, networks)
@@ -74,7 +81,10 @@ def import_(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read a kit's timings, a lookup table of once-for-all (YAML file or folder), a CSV block table, or a device."""
+    """Make a device from the timings of a measuring kit, a lookup table or another device's JSON.
+
+    A lookup table is one of once-for-all (YAML file or folder) or a CSV block table.
+    """
     from explorer.core.files import read_json
     from explorer.devices import checked_device_name, device_from, read_block_table
     from explorer.devices.kit import table_of_kit
@@ -114,7 +124,11 @@ def fit(
     note: Annotated[str, typer.Option(help="A note for readers, for the provenance.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Fit a model over layers to measurements: a CSV of whole networks (with --space), or a block table."""
+    """Fit a latency model to measurements and write it as a device.
+
+    The measurements are a CSV of whole networks (with --space) or a block table.
+    The model is a sum over layers, so it also covers shapes that were not measured.
+    """
     import numpy as np
 
     from explorer.devices import (
@@ -152,7 +166,7 @@ def check(
     seed: Seed = 1,
     as_json: Json = False,
 ) -> None:
-    """Predict and time fresh networks on this machine: do they agree?"""
+    """Check a device against this machine: compare predicted with measured latencies of random networks."""
     import numpy as np
 
     from explorer.core.files import write_text
@@ -188,7 +202,11 @@ def add(
     out: Annotated[Path, typer.Option("--out", help="An empty or new folder for the new study.")],
     as_json: Json = False,
 ) -> None:
-    """A study with one more slider: recosts every network and trains the generator again, nothing else."""
+    """Add a device to a copy of a study, which then has one more budget slider.
+
+    All networks get a cost on the device and the generators are trained again.
+    Nothing else changes.
+    """
     from explorer.devices import load_device
     from explorer.study import open_study
     from explorer.study.add_device import add_device
@@ -199,14 +217,17 @@ def add(
 
 
 def _spaces(names: list[str]) -> list[Space]:
-    """Every named space, for all images that its studies may have: grey and colour, each size, few and many classes."""
+    """All variants of the named spaces: see `image_variants`."""
     from explorer.spaces import SPACES
 
     return [variant for name in names for variant in image_variants(SPACES[name])]
 
 
 def image_variants(space: Space) -> list[Space]:
-    """The space for the images of any study: few and many classes; of a small space, grey and colour and each size."""
+    """Variants of a space that cover the images of any study: number of classes, colours and image sizes.
+
+    Grey and colour are two variants only for a space without a decision on the resolution.
+    """
     from explorer.spaces.base import resolution_gene
 
     colours = (1, 3) if resolution_gene(space) is None else (space.channels,)

@@ -1,4 +1,4 @@
-"""What `explorer doctor` looks at: everything whose absence shows itself as a blank page."""
+"""The checks of `explorer doctor`: mainly parts whose absence would only show as a blank page."""
 
 import os
 import platform
@@ -30,7 +30,7 @@ def checks() -> list[dict[str, str]]:
 
 
 def _fast() -> str:
-    """Which compiled forms are on."""
+    """Which fast (compiled) operations are on."""
     if not fast.ON:
         return "off (EXPLORER_FAST=0)"
     return "on: " + ", ".join(name for name in fast.NAMES if name in fast.ON)

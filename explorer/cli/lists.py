@@ -1,4 +1,4 @@
-"""`explorer studies`, `devices`, `spaces` and `generators`: what there is."""
+"""`explorer studies`, `devices`, `spaces` and `generators`: lists of what is available."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explorer.core.errors import InputError
 
 
 def studies(as_json: Json = False) -> None:
-    """List studies, one's own and those shipped."""
+    """List all studies, your own and those shipped, with their spaces, generators and budget ranges."""
     from explorer.devices.quantities import column_of
 
     rows = []
@@ -26,7 +26,7 @@ def studies(as_json: Json = False) -> None:
 
 
 def devices(as_json: Json = False) -> None:
-    """List devices with provenance."""
+    """List all devices with their unit and the origin of their numbers."""
     from explorer.devices import device_names, load_device
 
     rows = []
@@ -38,7 +38,7 @@ def devices(as_json: Json = False) -> None:
 
 
 def spaces(as_json: Json = False) -> None:
-    """List search spaces with sizes and cost ranges."""
+    """List all search spaces with their number of architectures and their ranges of MACs and parameters."""
     from explorer.devices import load_device
     from explorer.devices.population import cheapest, dearest
     from explorer.spaces import SPACES
@@ -55,7 +55,7 @@ def spaces(as_json: Json = False) -> None:
 
 
 def generators(as_json: Json = False) -> None:
-    """List the generators of all studies."""
+    """List the generators of all studies, with their parameters and the devices that they accept budgets for."""
     rows = []
     for study in _all_studies():
         for generator in study.generators:
@@ -67,7 +67,7 @@ def generators(as_json: Json = False) -> None:
 
 
 def _all_studies() -> Iterable[Any]:
-    """Every study that opens; of the others one line on stderr each."""
+    """Every study that can be opened; for each of the others, print a line on stderr."""
     from explorer.study import open_study, study_names
 
     for name in study_names():

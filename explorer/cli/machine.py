@@ -1,4 +1,4 @@
-"""`explorer bench` and `doctor`: this machine, its speed and its installation."""
+"""`explorer bench` and `doctor`: the speed of this machine and the state of this installation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ def bench(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure training, scoring, costs, generator, search, random weights, page and memory: ratios within one run."""
+    """Benchmark this package on this machine, as ratios of measurements within one run.
+
+    Parts: training, scoring, costs, generator, search, random_weights, page and memory.
+    Ratios, unlike seconds, can be compared with an earlier run (--against).
+    """
     from explorer.bench import regressions, rows, run
     from explorer.core.errors import require_torch
     from explorer.core.files import expanded, read_json, write_json
@@ -44,7 +48,7 @@ def bench(
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check this installation; exit code 1 where something is broken."""
+    """Check this installation for missing and broken parts; exit code 1 if something is broken."""
     from explorer.cli.doctor import checks
 
     rows = checks()

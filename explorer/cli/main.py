@@ -1,7 +1,7 @@
-"""The `explorer` command: every verb, and how it ends.
+"""The `explorer` command: its subcommands and exit codes.
 
-Wrong input ends with one plain line on stderr and exit code 2; Ctrl-C with 130, a termination with 143. With `--json`,
-stdout holds one JSON document and nothing else; progress goes to stderr.
+Wrong input ends with one line on stderr and exit code 2; Ctrl-C ends with 130, a termination (SIGTERM) with 143. With
+`--json`, stdout holds one JSON document and nothing else; progress goes to stderr.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ for verb in (
     app.command()(verb)
 
 
-# parameter -> the table that its help lists: "module:table"
+# parameter -> the registry whose entries its help lists, as "module:registry"
 TABLES = {
     "algorithm": "explorer.searches:ALGORITHMS", "formats": "explorer.exports:FORMATS",
     "generator": "explorer.generators:METHODS",
@@ -39,7 +39,7 @@ TABLES = {
 
 
 def name_entries(command: Any) -> None:
-    """Write the entries of the tables into the helps of a command and of those below it."""
+    """Fill the entries of the registries into the help texts of a command and its subcommands."""
     for below in getattr(command, "commands", {}).values():
         name_entries(below)
     for parameter in command.params:
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     try:
         with interruptible():
             command = typer.main.get_command(app)

@@ -39,7 +39,10 @@ def rank(
     cache: Annotated[Path | None, typer.Option(help="A folder in which scores are kept for the next time.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Rank networks by random weights: only the last layer is trained, in seconds."""
+    """Rank networks by their accuracy with random weights, of which only the last layer is trained.
+
+    This takes seconds per network. With --train, more than the last layer is trained.
+    """
     space, usual = _space(where)
     if not architecture and not sample:
         raise InputError("name networks with --architecture KEY, or draw some with --sample N")
@@ -79,7 +82,7 @@ def train_network(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Train one network from scratch, alone, and write it as checked ONNX."""
+    """Train a single network from scratch, without a supernet, and write it as ONNX, checked on test images."""
     space, usual = _space(where)
     network = _network(space, architecture)
     require_torch("explorer train-network")
@@ -108,7 +111,10 @@ def prune(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Prune operations, filters and weights together, down to a size; every size on the way is kept, as one study."""
+    """Prune operations, filters and weights of a network together, down to a given size.
+
+    The networks of all sizes on the way are kept, as one study.
+    """
     require_torch("explorer prune")
     from explorer.study.prune import FamilyConfig
     from explorer.study.prune import prune as run
@@ -136,7 +142,7 @@ def _images(space: Space, data: str | None) -> Images:
 
 
 def _space(where: str) -> tuple[Any, str | None]:
-    """A space by name, or a study's with the name of its images."""
+    """A space by its name, or a study's space and the name of the study's data set."""
     from explorer.spaces import SPACES
     from explorer.study import open_study, study_names
 

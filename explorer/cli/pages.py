@@ -1,4 +1,4 @@
-"""`explorer demo`, `dashboard` and `lab`: what opens in a browser."""
+"""`explorer demo`, `dashboard` and `lab`: the commands that serve pages for a browser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def demo(
     port: Port = None,
     as_json: Json = False,
 ) -> None:
-    """The main job end to end on the digits data, then the dashboard."""
+    """Train a study on the digits data, generate networks for some budgets, export one, then serve the dashboard."""
     from explorer.page.serve import address
 
     where = address(port) if serve else None
@@ -84,7 +84,7 @@ def dashboard(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Serve the page on this machine: for this machine alone, unless a host is named."""
+    """Serve the dashboard, an interactive page; only this machine can open it unless --host is given."""
     from explorer.core.files import is_folder
     from explorer.page.serve import address
     from explorer.study import open_study
@@ -106,7 +106,7 @@ def lab(
     browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
     as_json: Json = False,
 ) -> None:
-    """Open the notebooks in JupyterLab."""
+    """Open the notebooks in JupyterLab, as copies in your own folder that you can edit."""
     from explorer.page.serve import free_port, lab_command, lab_folder, page_environment
 
     folder = lab_folder()
@@ -137,7 +137,7 @@ def _serve_page(
 
 
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> None:
-    """Run a server until it ends or this process is stopped; what it prints is no answer of this command."""
+    """Run a server until it ends or this process is stopped; its output is not a result, so it goes to stderr."""
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=sys.stderr)
     try:
         code = server.wait()

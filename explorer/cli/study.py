@@ -1,4 +1,4 @@
-"""Verbs of one study: `explorer train` and `suggest` make it; `generate`, `search`, `export` and others ask it."""
+"""Commands for one study: `explorer train` and `suggest` make it; `generate`, `search`, `export` and others use it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a study: supernet, scores, predictor, fronts, generator."""
+    """Train a study from a recipe: supernet, scores of sampled networks, predictor, fronts and generators."""
     images = ["--data", data] if data else []
     hint_when_stopped(
         f"go on with: {shlex.join(['explorer', 'train', recipe, '--out', str(out), *images, '--resume'])}"
@@ -54,7 +54,7 @@ def suggest(
     minutes: Annotated[float, typer.Option(help="How long the training may take on this machine.")] = 15,
     as_json: Json = False,
 ) -> None:
-    """Suggest a recipe for one's own images; this machine is timed for it."""
+    """Suggest a recipe to train a study on your own images in a given time; this machine is timed for it."""
     import tomli_w
 
     from explorer.core.errors import require_torch
@@ -81,7 +81,7 @@ def suggest(
 
 
 def generate(study: StudyName, budget: Budgets = None, generator: Generator = None, as_json: Json = False) -> None:
-    """The network for a budget."""
+    """Generate the network for a budget: a limit on the cost on one device, or on several at once."""
     opened = _open(study)
     opened.generator(generator)
     start = time.perf_counter()
@@ -115,7 +115,7 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Search the front of predicted accuracy against costs."""
+    """Search the Pareto front of predicted accuracy against the costs on one or more devices."""
     if file is not None:
         hint_when_stopped(f"the same command goes on from {file}")
     opened, budgets = _open(study), parse_budget(budget)
@@ -139,7 +139,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Images to count on: val or test.")] = "val",
     as_json: Json = False,
 ) -> None:
-    """Measure accuracy on images, with inherited weights."""
+    """Measure the accuracy of a network on validation or test images, with the weights of the study."""
     opened = _open(study)
     accuracy = float(opened.evaluate([opened.architecture(architecture)], split)[0])
     result = {"architecture": architecture, "accuracy": accuracy, "split": split}
@@ -152,7 +152,7 @@ def measure(
     threads: Annotated[int, typer.Option(help="Threads of the runtime.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Measure the latency of the exported network on this machine."""
+    """Measure the latency of a network on this machine, as an ONNX file in onnxruntime."""
     from explorer.devices.measure import measure_file
     from explorer.exports import export as export_network
 
@@ -179,7 +179,10 @@ def export(
     fine_tune: Annotated[int, typer.Option(help="Epochs of training before the export.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Write a network as ONNX (or other files) with its card, checked on real test images."""
+    """Export a network as ONNX or in other formats, with a card that describes it.
+
+    The files are checked against the original network, on test images where the study has some.
+    """
     from explorer.exports import ExportError
     from explorer.exports import export as export_network
 
@@ -210,7 +213,7 @@ def report(
     generator: Generator = None,
     as_json: Json = False,
 ) -> None:
-    """Write one self-contained HTML page of a study, to mail to somebody."""
+    """Write a report on a study: one self-contained HTML page that can be mailed and opened without this package."""
     from explorer.plots.report import write_report
 
     path = write_report(_open(study), out, generator)
@@ -227,7 +230,7 @@ def parse_budget(items: list[str] | None) -> dict[str, float]:
     """`["mobile=5"]` -> `{"mobile": 5.0}`.
 
     Raises:
-        InputError: not DEVICE=NUMBER, or a device twice.
+        InputError: an item is not DEVICE=NUMBER, or a device is named twice.
     """
     budget: dict[str, float] = {}
     for item in items or []:
@@ -252,7 +255,7 @@ def _asked(study: Study, items: list[str] | None, generator: str | None) -> tupl
 
 
 def _candidate(study: Study, budget_items: list[str] | None, key: str | None, generator: str | None) -> Candidate:
-    """A network by key or by budget."""
+    """The network with this key, or the one generated for this budget."""
     if (key is None) == (not budget_items):
         raise InputError("give either --architecture KEY or --budget DEVICE=VALUE")
     if key is not None:
@@ -266,7 +269,7 @@ def _candidate(study: Study, budget_items: list[str] | None, key: str | None, ge
 
 
 def describe(candidate: Candidate, study: Study) -> str:
-    """A network in a few lines."""
+    """Describe a network in a few lines."""
     from explorer.devices import amount
 
     costs = ", ".join(f"{n} {amount(study.devices[n], v)}" for n, v in candidate.costs.items())
@@ -276,7 +279,7 @@ def describe(candidate: Candidate, study: Study) -> str:
 
 
 def said_of(check: dict[str, float]) -> str:
-    """An export's check in words."""
+    """The result of an export's check, in words."""
     if "same_top1" not in check:
         return "nothing to check"
     images = f"{check['images']} {'test images' if 'test_accuracy' in check else 'random patterns (no images here)'}"

@@ -18,12 +18,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def answer(value: Any, as_json: bool, text: str) -> None:
-    """Print a result; with `--json` stdout holds nothing else."""
+    """Print a result as text or as JSON; with `--json` nothing else goes to stdout."""
     print(json.dumps(value, allow_nan=False) if as_json else plain(text), flush=True)
 
 
 def plain(text: str) -> str:
-    """Text in which nothing commands a terminal: whatever is neither printable nor a line's end is written out."""
+    """Text without control characters, which could command a terminal: they are escaped, except newline and tab."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -33,30 +33,34 @@ _hints: list[str] = []
 
 
 def hint_when_stopped(text: str) -> None:
-    """What to say where this command is stopped: how it goes on."""
+    """Set the line to print if this command is stopped: how to continue it."""
     _hints.append(text)
 
 
 def stop_hint() -> str:
-    """The last hint of this command, ready to follow "stopped"."""
+    """The last hint of this command, formatted to follow "stopped"."""
     return f"; {_hints[-1]}" if _hints else ""
 
 
 def stop_code() -> int:
-    """The exit code of a command that was stopped: 130 after Ctrl-C, 143 after a termination."""
+    """The exit code of a command that was stopped: 130 after Ctrl-C, 143 after a termination (SIGTERM)."""
     return 128 + (_asked[0] if _asked else signal.SIGINT)
 
 
 def _end() -> None:
-    """Python ends by the signal of Ctrl-C wherever a KeyboardInterrupt went through `exec`: not after a termination."""
+    """Stop this command: with KeyboardInterrupt after Ctrl-C, with SystemExit after a termination.
+
+    A KeyboardInterrupt that passes through `exec` makes Python end by SIGINT, which would be wrong after a termination.
+    """
     raise KeyboardInterrupt if _asked[0] == signal.SIGINT else SystemExit(TERMINATED)
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C and a termination end a command alike, with its scratch files removed.
+    """Let Ctrl-C and a termination (SIGTERM) end a command in the same way, with its scratch files removed.
 
-    Both are kept in mind: where a library swallows them (some do while they are imported), the next step stops.
+    Both signals are remembered: if a library swallows the exception (some do while they are imported), the next
+    progress step stops the command.
     """
 
     def stop(number: int, _: Any) -> None:
@@ -65,7 +69,7 @@ def interruptible() -> Iterator[None]:
 
     _asked.clear()
     _hints.clear()
-    if threading.current_thread() is not threading.main_thread():  # only there can signals be taken
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield
         return
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -77,10 +81,10 @@ def interruptible() -> Iterator[None]:
 
 
 def progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    """A bar with time left on a terminal, a line now and then elsewhere; always stderr.
+    """Show progress on stderr: on a terminal a bar with the time left, elsewhere a line now and then.
 
     Raises:
-        KeyboardInterrupt, SystemExit: somebody stopped the command since it began.
+        KeyboardInterrupt, SystemExit: the command was told to stop by a signal.
     """
     for item in _shown(items, total, what):
         if _asked:
@@ -106,7 +110,7 @@ def _shown(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Plain aligned columns; a row need not have all of them."""
+    """Format rows as aligned columns of plain text; a row may lack some of the columns."""
     if not rows:
         return "(none)"
     names = list(dict.fromkeys(name for row in rows for name in row))

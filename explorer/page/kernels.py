@@ -1,7 +1,7 @@
-"""The kernels behind the served page, in the server's process.
+"""The kernel manager of the served page, in the server's process.
 
-Every visit leaves megabytes in cycles of so few objects that Python lets dozens of visits pile up before it looks.
-Here they are freed when a visitor's kernel ends.
+Every visit leaves megabytes of garbage in reference cycles. They hold so few objects that Python's garbage collector
+would let dozens of visits pile up before it runs, so it is called here when a visitor's kernel ends.
 """
 
 import asyncio
@@ -10,17 +10,20 @@ from typing import Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
-LATER = 1.0  # seconds, in which the connections of an ended kernel close
+LATER = 1.0  # seconds until the connections of an ended kernel are closed
 
 
 class Kernels(AsyncMappingKernelManager):
-    """Jupyter's kernels; what a visit leaves is freed. `VoilaConfiguration.multi_kernel_manager_class` names it."""
+    """Jupyter's kernel manager, which also frees the memory of ended visits.
+
+    The server uses it through the setting `VoilaConfiguration.multi_kernel_manager_class`.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        gc.freeze()  # so that a collection looks only at what came after the start
+        gc.freeze()  # so that a collection looks only at objects made after the start
 
-    async def shutdown_kernel(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as Jupyter's own does
-        """End a kernel, and free what is left of its visitor."""
+    async def shutdown_kernel(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as in Jupyter
+        """End a kernel, and free the memory that its visit used in this process."""
         await super().shutdown_kernel(*args, **kwargs)
         asyncio.get_running_loop().call_later(LATER, gc.collect)

@@ -1,7 +1,8 @@
 """Serving the page: Voila on a copy of the packaged notebook, and JupyterLab on the notebooks.
 
-The copy lies in a fresh private folder, so the server sees nothing else of the machine. It binds to loopback unless
-told otherwise, and then demands a token; it strips sources and tracebacks, and ends kernels that nobody uses.
+The copy is in a new private folder, so that the server serves no other files of the machine. The server binds to
+loopback by default; on any other address it requires a token. It strips source code and tracebacks from the page, and
+ends idle kernels.
 """
 
 import ipaddress
@@ -20,7 +21,7 @@ from explorer.core.errors import InputError, MissingExtra
 from explorer.core.files import data_folder
 
 PAGE = "explorer.ipynb"
-# exports of sessions, under unguessable names
+# exported files of sessions, in folders with unguessable names
 DOWNLOADS = r"['exports/explorer-[0-9a-f]+/[A-Za-z0-9._-]+\.(onnx|pt2|py|safetensors|json|md)']"
 
 
@@ -29,10 +30,10 @@ class Address:
     """Where the page is served.
 
     Attributes:
-        port: of the server.
-        host: that it binds to.
-        base: path below which the page lies, such as "/" or "/tools/explorer/", where a proxy hands it on as it is.
-        token: that a visitor must bring, or None.
+        port: port of the server.
+        host: address that the server binds to.
+        base: path of the page, such as "/" or "/tools/explorer/"; a proxy has to pass it on unchanged.
+        token: token that a visitor has to give, or None.
     """
 
     port: int
@@ -42,17 +43,18 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What to type into a browser on this machine, with the token."""
+        """The URL to open in a browser on this machine, with the token."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
         query = f"?token={self.token}" if self.token else ""
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.base}{query}"
 
 
 def address(port: int | None = None, host: str = "127.0.0.1", base: str = "/", token: str | None = None) -> Address:
-    """Check where to serve; elsewhere than on loopback there is always a token.
+    """Check the address to serve on, and fill in a free port and a token; only loopback may have no token.
 
     Raises:
-        InputError: no address of this machine, a port that is taken, a path or token with other characters.
+        InputError: the host is not an address of this machine, the port is taken, or the path or the token has
+            characters that are not allowed.
     """
     if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", base):
         raise InputError(f"base {base!r}: expected a path that begins and ends with /, such as /explorer/")
@@ -69,10 +71,10 @@ def address(port: int | None = None, host: str = "127.0.0.1", base: str = "/", t
 
 
 def free_port(port: int | None, host: str = "127.0.0.1") -> int:
-    """The port asked for, or any free one.
+    """The given port if it is free; any free port if none is given.
 
     Raises:
-        InputError: out of range or taken, or the host is not an address of this machine.
+        InputError: the port is out of range or taken, or the host is not an address of this machine.
     """
     if port is not None and not 1 <= port <= 65535:
         raise InputError(f"port = {port}; choose from 1 to 65535")
@@ -88,9 +90,9 @@ def free_port(port: int | None, host: str = "127.0.0.1") -> int:
 
 
 def page_folder(where: Address) -> Path:
-    """A fresh private folder with a copy of the page's notebook and Voila's settings.
+    """Make a private folder with a copy of the page's notebook and Voila's settings.
 
-    The token stands there and not in the command, which other users of the machine can see.
+    The token is in these settings and not on the command line, which other users of the machine can see.
     """
     folder = Path(tempfile.mkdtemp(prefix="explorer-page-"))
     shutil.copyfile(data_folder("notebooks") / PAGE, folder / PAGE)
@@ -106,10 +108,10 @@ def voila_command(browser: bool, preheat: int = 0, theme: str = "light", idle: i
     """The command that serves the page.
 
     Args:
-        browser: open one.
-        preheat: so many kernels have the page ready before it is asked for.
+        browser: whether to open the page in a browser.
+        preheat: number of kernels that build the page before it is requested.
         theme: "light" or "dark".
-        idle: seconds after which a kernel that nobody is connected to ends.
+        idle: seconds after which a kernel without a connection is ended.
     """
     command = [
         sys.executable, "-m", "voila", PAGE,
@@ -129,7 +131,11 @@ def voila_command(browser: bool, preheat: int = 0, theme: str = "light", idle: i
 def page_environment(
     study: str | None, page: bool = True, data_root: Path | None = None, theme: str = "light"
 ) -> dict[str, str]:
-    """Which study the page opens on, whether it is a page (not a notebook in Lab), and where it may read images."""
+    """The environment variables of the server.
+
+    They name the study to show first, say whether this is the page (not a notebook in Lab), and give the folder below
+    which it may read images and the theme.
+    """
     given = {
         "EXPLORER_STUDY": study,
         "EXPLORER_PAGE": "1" if page else None,
@@ -156,10 +162,10 @@ def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
 
 
 def lab_folder() -> Path:
-    """A copy of the notebooks that may be changed, in the user's own folder; existing files stay.
+    """Copy the notebooks to the user's own folder, where they can be edited; existing files are kept.
 
     Raises:
-        InputError: it cannot be written there.
+        InputError: the folder cannot be written.
     """
     from explorer.core.files import home
 

@@ -1,4 +1,4 @@
-"""The page: one state, views that observe it."""
+"""The widgets of the dashboard page: one shared state, and views that observe it."""
 
 from explorer.widgets.dashboard import Dashboard, heat, page
 from explorer.widgets.panels import PANELS, Panel

@@ -1,4 +1,4 @@
-"""The generated network: drawn block by block, in words, and its costs as a table."""
+"""The current network: a drawing of its blocks, a description in words, and a table of its costs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from explorer.widgets.state import DashboardState
 
 
 class ArchitectureView(w.VBox):
-    """Picture, text and cost table of the generated network.
+    """Picture, text and cost table of the current network.
 
     Args:
-        state: of the page.
+        state: the state of the page.
     """
 
     def __init__(self, state: DashboardState) -> None:
@@ -26,7 +26,7 @@ class ArchitectureView(w.VBox):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the state's network."""
+        """Show the current network."""
         state = self.state
         layers = state.study.space.layers(state.candidate.architecture)
         device = state.study.devices[state.chart]

@@ -1,4 +1,4 @@
-"""One slider per target: switch, slider on a log scale, linked number field, reachable range; and the generator."""
+"""Budget controls: for each target a switch, a log-scale slider, a number field and its range; a generator menu."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from explorer.widgets.state import DashboardState
 
 
 class BudgetPanel(w.VBox):
-    """Budgets of all targets.
+    """Sliders for the budgets of all targets.
 
     Args:
-        state: of the page.
-        say: where messages go.
+        state: the state of the page.
+        say: shows a message on the page.
     """
 
     def __init__(self, state: DashboardState, say: Say) -> None:
@@ -65,7 +65,7 @@ class BudgetPanel(w.VBox):
             self.state.switch(device, on)
 
     def refresh(self) -> None:
-        """Show the state; what is set here is no move of the user's."""
+        """Show the state. Values set here do not count as moves by the user."""
         self._quiet = True
         try:
             for name, row in self.rows.items():
@@ -99,7 +99,10 @@ class _Row:
         self.box = w.VBox([w.HBox([self.on, self.number]), self.slider, self.range], layout={"margin": "0 0 8px 0"})
 
     def show(self, value: float, on: bool) -> None:
-        """Show a value; the slider shows the next step above it, since a browser rounds others and reports that."""
+        """Show a value.
+
+        The slider is set to the next step above it: a browser rounds any other value and reports the rounded one.
+        """
         value = min(max(value, self.low), self.high)
         start, step = float(self.slider.min), float(self.slider.step or 1.0)
         steps = math.ceil(round((math.log10(value) - start) / step, 6))
@@ -109,5 +112,5 @@ class _Row:
         self._shown = (self.slider.value, self.number.value)
 
     def shows(self, value: float) -> bool:
-        """Whether a value that a browser reports is what is shown already."""
+        """Whether a value that the browser reports is the one already shown."""
         return any(math.isclose(value, shown, rel_tol=1e-6) for shown in self._shown)

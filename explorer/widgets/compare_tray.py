@@ -1,4 +1,4 @@
-"""Pinned networks side by side, row by row; what differs from the first is bold and marked."""
+"""A table that compares pinned networks; values that differ from the first network are bold and marked."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STYLE = (
 
 
 class CompareTray(w.VBox):
-    """Pin the current network, compare up to four, let them go.
+    """Pin the current network, compare up to four pinned networks, unpin them.
 
     Args:
-        state: of the page.
-        say: where messages go.
+        state: the state of the page.
+        say: shows a message on the page.
     """
 
     def __init__(self, state: DashboardState, say: Say) -> None:
@@ -36,7 +36,7 @@ class CompareTray(w.VBox):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the pins."""
+        """Show the pinned networks."""
         pins = self.state.pins
         self.pin.disabled = len(pins) == PINS
         if [b.tooltip for b in self.unpins.children] != [p.key for p in pins]:

@@ -1,4 +1,4 @@
-"""The page as one widget, the same in Lab and in Voila."""
+"""The dashboard page as one widget, the same in JupyterLab and in Voila."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ STYLE = (
 
 
 class Dashboard(w.VBox):
-    """Studies, sliders, chart, architecture, comparison, measuring, export.
+    """The whole page: study menu, budget sliders, chart, architecture, measurement, comparison, export.
 
     Args:
         study: an open study, its name or its folder.
-        query: a link's query string, which `state.query` gave.
+        query: the query string of a saved link, as given by `state.query`.
     """
 
     def __init__(self, study: str | Path | Study, query: str = "") -> None:
@@ -51,18 +51,18 @@ class Dashboard(w.VBox):
         self.show_study(study, query)
 
     def show_study(self, study: str | Path | Study, query: str = "") -> None:
-        """Show another study; the old one's views go.
+        """Show another study; its views replace those of the current one.
 
         Raises:
-            InputError: it cannot be opened; what is shown stays.
+            InputError: the study cannot be opened; the page keeps the current one.
         """
         state, trouble = DashboardState(open_study(study)), ""
         try:
-            state.restore(query)  # before any view: changes to a figure that is not shown yet do not reach Voila
+            state.restore(query)  # before any view exists: Voila misses changes to a figure that is not shown yet
         except InputError as error:
             trouble = f"The link could not be followed: {error}"
         self.state = state
-        self.front = FrontView(state, self._say)  # observes first: what the eye follows is sent first
+        self.front = FrontView(state, self._say)  # observes first, so that the browser gets the chart first
         self.budgets = BudgetPanel(state, self._say)
         self.panels: dict[str, Any] = {name: panel.make(state, self._say) for name, panel in PANELS.items()}
         self.architecture, self.compare = self.panels["architecture"], self.panels["compare"]
@@ -76,7 +76,7 @@ class Dashboard(w.VBox):
             self._say(trouble)
 
     def refresh_studies(self) -> None:
-        """Offer all studies; the open one is chosen even if it is in no list."""
+        """List all studies and select the open one; it is added if the list lacks it."""
         shown = self.state.study
         options = [(name, name) for name in study_names()]
         here = next((name for _, name in options if name == shown.name), None)
@@ -88,7 +88,7 @@ class Dashboard(w.VBox):
         self._quiet = False
 
     def _studies_changed(self, name: str) -> None:
-        """Where the open study was renamed or deleted: show it under its new name, or a shipped one."""
+        """Update the list; if the open study was renamed or deleted, show its new name or a shipped study."""
         if is_file(self.state.study.folder / "study.json"):
             self.refresh_studies()
         else:
@@ -128,7 +128,7 @@ class Dashboard(w.VBox):
 
 
 def open_folder(name: str) -> str:
-    """The folder that a study's name stands for."""
+    """The folder of the study with this name; "" without such a study."""
     from explorer.study import find_study
 
     try:
@@ -138,17 +138,17 @@ def open_folder(name: str) -> str:
 
 
 def cloud(study: Study) -> str:
-    """What the points of the chart are."""
+    """A sentence on what the points of the chart are."""
     return study.origin.cloud.format(n=len(study.scored.codes), rows=study.manifest.data.val)
 
 
 def study_of_page(query: str = "") -> str:
-    """The study that a notebook opens on: `?study=` of the page's address, `$EXPLORER_STUDY`, else a shipped one.
+    """The study to show first: `?study=` in the page's address, else `$EXPLORER_STUDY`, else a shipped study.
 
-    An address names studies of the list only: visitors open no folder of their choice.
+    The address can only name studies from the list, so that visitors cannot open folders of their choice.
     """
     configured, asked = os.environ.get("EXPLORER_STUDY"), parse_qs(query).get("study")
-    if configured and asked and asked[0] == open_study(configured).name:  # so the page's own links call it
+    if configured and asked and asked[0] == open_study(configured).name:  # links made by the page use its name
         return configured
     if asked and asked[0] not in (configured, *(known := study_names())):
         raise unknown("study", asked[0], known)
@@ -158,7 +158,7 @@ def study_of_page(query: str = "") -> str:
 
 
 def shipped() -> str:
-    """The study that a page opens on where none is named."""
+    """The study that the page shows if none is named."""
     return "fashion-mnist" if "fashion-mnist" in study_names() else "digits"
 
 
@@ -166,14 +166,14 @@ _heated: dict[str, Dashboard] = {}
 
 
 def heat() -> None:
-    """Build the page's first dashboard before anybody asks for the page, in a kernel that waits for its visitor."""
+    """In a preheated kernel, build the first dashboard before a visitor requests the page."""
     if os.environ.get("VOILA_PREHEAT") == "True":
         study = study_of_page()
         _heated[study] = Dashboard(study)
 
 
 def page() -> w.Widget:
-    """What the page's notebook shows: the dashboard, or one plain line where the study cannot be opened."""
+    """The widget that the page's notebook shows: the dashboard, or a one-line error if the study cannot be opened."""
     query = _query()
     try:
         study = study_of_page(query)
@@ -185,7 +185,7 @@ def page() -> w.Widget:
 
 
 def _query() -> str:
-    """The query string of the page's address; a preheated kernel waits until the page is asked for."""
+    """The query string of the page's address; a preheated kernel waits here for the request."""
     if os.environ.get("VOILA_PREHEAT") == "True":
         from voila.utils import wait_for_request
 

@@ -1,4 +1,4 @@
-"""Export of the current network in the background, with links to download it."""
+"""Export the current network in the background and show links to download the files."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from explorer.exports import FORMATS, formats_of
 from explorer.widgets.job import JobRow
 from explorer.widgets.state import DashboardState
 
-LINK_LIMIT = 10_000_000  # bytes that browsers take in a link
-KEPT = 4  # exports of a session
+LINK_LIMIT = 10_000_000  # bytes; browsers refuse larger files inside a link
+KEPT = 4  # exports that a session keeps
 
 
 class ExportPanel(w.VBox):
-    """Which files, how much fine-tuning, a button, then links.
+    """Choice of export formats and fine-tuning epochs, a button, and the download links.
 
     Args:
-        state: of the page.
+        state: the state of the page.
     """
 
     def __init__(self, state: DashboardState) -> None:
@@ -53,7 +53,7 @@ class ExportPanel(w.VBox):
         super().__init__([choices, self.row])
 
     def start(self) -> Future:
-        """Begin; the future is done when the links are shown."""
+        """Start the export; the returned future completes when the links are shown."""
         key, folder = self.state.candidate.key, self._folder()
         wanted = [name for name, box in self.formats.items() if box.value] or ["onnx"]
         self.row.say_text(f"Exporting {key} and checking it ...")
@@ -63,7 +63,7 @@ class ExportPanel(w.VBox):
         return self.row.run(arguments, lambda made: self.row.say(self._links(made)))
 
     def _folder(self) -> Path:
-        """A fresh folder under a name that cannot be guessed; the oldest of this session goes."""
+        """Make a folder with an unguessable name; delete the oldest exports of this session above the limit."""
         while len(self._made) >= KEPT:
             shutil.rmtree(self._made.pop(0), ignore_errors=True)
         root = Path.cwd() / "exports" if os.environ.get("EXPLORER_PAGE") else Path(tempfile.gettempdir())
@@ -79,7 +79,7 @@ class ExportPanel(w.VBox):
 
 
 def said_of(made: dict[str, Any]) -> str:
-    """What the check of an export found, in words."""
+    """The result of an export's check, in words."""
     check, formats = made["check"], made["formats"]
     int8 = formats.get("int8", {})
     quantised = f" int8: {int8['test_accuracy']:.1%} ({-int8['drop']:+.2f} points, measured)." if int8 else ""
@@ -95,7 +95,7 @@ def said_of(made: dict[str, Any]) -> str:
 
 
 def _link(name: str, path: Path) -> str:
-    """A link that downloads a file: its data where browsers take that, else Voila's file route, else the path."""
+    """A download link: the data itself if small enough, else Voila's file route on a served page, else the path."""
     size = path.stat().st_size
     text = f"Download {escape(path.name)}</a> ({size / 1e6:.2g} MB)"
     if size <= LINK_LIMIT:

@@ -1,4 +1,4 @@
-"""The live Pareto chart: one FigureWidget, built whole, changed in callbacks only; all targets on demand."""
+"""The live Pareto chart: one FigureWidget, built once and then only updated; charts of all targets on demand."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CLICKED = ("evaluated", "front", "searched", "generated front")
 
 
 class FrontView(w.VBox):
-    """Chart of one device, small charts of all targets, and how they are drawn.
+    """Chart of one device, small charts of all targets, and controls for how they are drawn.
 
     Args:
-        state: of the page.
-        say: where messages go.
+        state: the state of the page.
+        say: shows a message on the page.
     """
 
     def __init__(self, state: DashboardState, say: Say) -> None:
@@ -63,7 +63,7 @@ class FrontView(w.VBox):
         self.refresh()
 
     def _widget(self, figure: go.Figure) -> go.FigureWidget:
-        """A figure that is clicked; made whole, since what is added later does not reach a page of Voila."""
+        """A clickable figure, built with all its traces, since traces added later do not reach a Voila page."""
         widget = go.FigureWidget(figure)
         widget._config = CONFIG
         for trace in widget.data:
@@ -90,7 +90,7 @@ class FrontView(w.VBox):
         )
 
     def refresh(self) -> None:
-        """Move what moves; exchange the cloud only where the chart shows another device."""
+        """Update the moving traces; replace the point cloud only if the chart shows another device."""
         state, figure = self.state, self.figure
         with figure.batch_update():
             if state.chart != self.info.device:
@@ -109,7 +109,7 @@ class FrontView(w.VBox):
         self._show_controls()
 
     def _small(self) -> None:
-        """The charts of all targets: made when they are first asked for, moved with the state since."""
+        """The charts of all targets: built when first requested, then updated with the state."""
         state, targets = self.state, self.state.study.targets
         if not state.every:
             self.small.children = ()
@@ -135,7 +135,7 @@ class FrontView(w.VBox):
 
 
 def _update(traces: Any, moving: dict[str, dict[str, Any]]) -> None:
-    """Set what differs: an equal value would still be a message to the browser."""
+    """Set only values that differ: an equal value would still send a message to the browser."""
     for trace in traces:
         for name, value in moving.get(trace.name, {}).items():
             if _differs(trace[name], value):

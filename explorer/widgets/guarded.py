@@ -1,4 +1,4 @@
-"""Errors in callbacks: said on the page in plain words, written to the log in full."""
+"""Errors in callbacks: shown on the page in plain words, written to the log in full."""
 
 import logging
 import platform
@@ -16,7 +16,7 @@ log = logging.getLogger("explorer.page")
 
 
 def details(error: Exception) -> str:
-    """What a report of a fault needs, and no more: versions, the kind of error, where in this package it passed."""
+    """What a bug report needs and nothing else: versions, type of the error, lines of this package in the traceback."""
     root = Path(explorer.__file__).parent
     places = [
         f"{Path(frame.filename).relative_to(root.parent).as_posix()}:{frame.lineno} {frame.name}"
@@ -28,7 +28,7 @@ def details(error: Exception) -> str:
 
 
 def guarded(say: Say) -> Callable:
-    """Decorate a callback: `InputError` is said as it is, anything else as a fault, with details to copy."""
+    """Decorate a callback: show the text of an `InputError`, and any other error as a fault with details to copy."""
 
     def decorate(callback: Callable) -> Callable:
         @wraps(callback)

@@ -1,4 +1,4 @@
-"""Building networks by hand: one menu per decision, a chart of one's tries, and the true front when one gives up."""
+"""A game of building networks by hand: a menu per decision, a chart of the tries, the true front at the end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ WORDS = {"depth": "blocks in stage", "kernel": "kernel of", "expand": "expansion
 
 
 class HandGame(w.VBox):
-    """A few tries to draw the front.
+    """Cover as much of the true front as possible in a few tries.
 
     Args:
-        lesson: has the truth.
-        tries: allowed.
+        lesson: knows the true front.
+        tries: how many networks may be tried.
     """
 
     def __init__(self, lesson: Lesson, tries: int = 8) -> None:
@@ -47,7 +47,7 @@ class HandGame(w.VBox):
         self._say()
 
     def try_it(self) -> None:
-        """Count the network in the menus as a try."""
+        """Count the network chosen in the menus as a try."""
         space = self.lesson.study.space
         row = space.canonical(np.array([[menu.value for menu in self.menus]], np.int8))
         key = str(self.lesson.study.predict(row).index[0])
@@ -61,7 +61,7 @@ class HandGame(w.VBox):
         self._say()
 
     def reveal(self) -> None:
-        """Show the truth; no try counts from here."""
+        """Show the true front; this ends the tries."""
         self.attempt.disabled = True
         with self.figure.batch_update():
             self.figure.data[0].visible = True
@@ -94,5 +94,5 @@ class HandGame(w.VBox):
 
 
 def _words(record: Decision) -> str:
-    """A decision for people, such as "kernel of 2.1"."""
+    """A readable name of a decision, such as "kernel of 2.1"."""
     return f"{WORDS.get(record.kind, record.kind)} {'.'.join(map(str, record.place))}".strip()

@@ -1,6 +1,6 @@
-"""Long work beside the page: a command of this package in a process of its own, so that it can really be cancelled.
+"""Background jobs of the page: each runs an `explorer` command in its own process, so that it can really be cancelled.
 
-The kernel of a page never loads torch, the sliders stay alive, and what a job prints on stderr is its progress.
+The page's kernel never loads torch, the sliders keep responding, and what a job prints on stderr is shown as progress.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ CANCELLED = "Cancelled."
 
 
 class Job:
-    """One command at a time.
+    """Runs one command at a time.
 
     Args:
-        tell: gets every line of progress, and at the end why it failed.
+        tell: receives every line of progress and, if the command fails, the reason.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -34,7 +34,7 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether a command is at work."""
+        """Whether a command is running."""
         return self._process is not None
 
     def start(
@@ -43,12 +43,12 @@ class Job:
         """Run `explorer ARGUMENTS --json`.
 
         Args:
-            arguments: of the command.
-            done: gets its JSON document when it ends well.
-            always: is called at the end, after success, failure or cancelling.
+            arguments: the command and its options, without `--json`.
+            done: receives its JSON document if it succeeds.
+            always: called at the end, after success, failure or cancellation.
 
         Returns:
-            A future that ends when all that is done.
+            A future that completes when the command has ended and these functions have returned.
         """
         finished: Future = Future()
         self._cancelled = False
@@ -60,7 +60,7 @@ class Job:
         return finished
 
     def cancel(self) -> None:
-        """End the command; nothing of it is kept."""
+        """Stop the command; its result is dropped."""
         self._cancelled = True
         if self._process is not None:
             self._process.terminate()
@@ -89,10 +89,10 @@ class Job:
 
 
 class JobRow(w.HBox):
-    """Buttons that start jobs, one that cancels, and a line that says how it goes.
+    """Buttons that start jobs, a cancel button, and a line that shows progress and the result.
 
     Args:
-        buttons: that start something; none can be pressed while a job runs.
+        buttons: those that start jobs; they are disabled while a job runs.
     """
 
     def __init__(self, buttons: Sequence[w.Button]) -> None:
@@ -109,11 +109,11 @@ class JobRow(w.HBox):
         return self.job.start(arguments, done, lambda: self._busy(False))
 
     def say(self, html: str) -> None:
-        """Show a line; what comes from outside is escaped by the caller."""
+        """Show a line of HTML; the caller has to escape text from outside."""
         self.result.value = f'<span role="status" aria-live="polite">{html}</span>'
 
     def say_text(self, text: str) -> None:
-        """Show plain text."""
+        """Show plain text, which is escaped here."""
         from html import escape
 
         self.say(escape(text.removeprefix("explorer: ")))

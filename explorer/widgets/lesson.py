@@ -1,6 +1,7 @@
-"""The lesson of `09_classroom`: a small space whose whole truth is known, and tasks that check themselves.
+"""The lesson of `09_classroom`: a small search space whose true front is known, and tasks that check the answers.
 
-Accuracies are the predictions of the study, for all networks alike: hand, chance, search and generator have one judge.
+All accuracies are predictions of the study's predictor, so that networks made by hand, at random, by a search or by a
+generator are judged alike.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ from explorer.searches import search
 from explorer.spaces import Enumerable
 from explorer.study import Study
 
-LARGEST = 100_000  # networks that are enumerated at most
+LARGEST = 100_000  # the most networks that are enumerated
 RIGHT, NOT_YET = "Right: ", "Not yet: "
 
 
 class Lesson:
-    """Truth and tasks over one study and device.
+    """The true front and the tasks for one study and one device.
 
     Args:
-        study: of an enumerable space.
-        device: that bounds the networks.
+        study: a study whose space can be enumerated.
+        device: the device whose cost counts.
 
     Raises:
-        InputError: a space with too many networks, or an unknown device.
+        InputError: the space has too many networks, or the device is unknown.
     """
 
     def __init__(self, study: Study, device: str = "mobile") -> None:
         if study.space.size > LARGEST or not isinstance(study.space, Enumerable):
             raise InputError(f"study {study.name!r} has {study.space.size:,} networks; a lesson takes {LARGEST:,}")
-        study.front(device)  # knows its devices
+        study.front(device)  # raises for an unknown device
         self.study, self.device = study, device
         self.codes = study.space.enumerate()
         self.accuracy = study.predictor.evaluate(self.codes)
@@ -46,17 +47,17 @@ class Lesson:
         )
 
     def looked_up(self, keys: Sequence[str]) -> pd.DataFrame:
-        """key, accuracy (predicted) and the device's cost of networks.
+        """A table of key, predicted accuracy and device cost of networks.
 
         Raises:
-            InputError: a key that is not one of the space's.
+            InputError: a key that does not belong to the space.
         """
         made = [self.study.architecture(key) for key in keys]
         table = self.study.predict(made) if made else pd.DataFrame({"accuracy": [], self.device: []})
         return table[["accuracy", self.device]].rename_axis("key").reset_index()
 
     def share(self, keys: Sequence[str]) -> float:
-        """The part of the true front's hypervolume that these networks reach, in [0, 1]."""
+        """The share of the true front's hypervolume that these networks reach, in [0, 1]."""
         table = self.looked_up(keys)
         if table.empty:
             return 0.0
@@ -64,14 +65,14 @@ class Lesson:
         return volume / self.truth.hypervolume
 
     def by_chance(self, tries: int, seed: int = 0) -> list[str]:
-        """Keys of as many random networks."""
+        """Keys of `tries` random networks."""
         rows = self.study.space.sample(tries, np.random.default_rng(seed))
         return list(self.study.predict(rows).index)
 
     # tasks ----------------------------------------------------------------------------------------------------
 
     def check_tries(self, keys: Sequence[str], seeds: int = 20) -> str:
-        """Task 1: tries by hand against the same number of random networks (median of many draws)."""
+        """Task 1: compare tries by hand with the same number of random networks (median over `seeds` draws)."""
         if not keys:
             return NOT_YET + "no network was tried."
         ours = self.share(keys)
@@ -80,7 +81,7 @@ class Lesson:
         return (RIGHT if ours > chance else NOT_YET) + said
 
     def check_slower(self, few: str, many: str) -> str:
-        """Task 2: a network of fewer multiply-accumulates that is nevertheless slower on the device."""
+        """Task 2: check that `few` has fewer multiply-accumulates than `many` but is slower on the device."""
         if not few or not many:
             return NOT_YET + "give two keys; `lesson.counted()` lists some."
         first, second = (self.study.predict([self.study.architecture(key)]).iloc[0] for key in (few, many))
@@ -92,12 +93,12 @@ class Lesson:
         return (RIGHT if right else NOT_YET) + said
 
     def counted(self, networks: int = 12, seed: int = 0) -> pd.DataFrame:
-        """Some random networks with MACs and latency, ascending in MACs: material for task 2."""
+        """Some random networks with MACs, latency and accuracy, sorted by MACs: material for task 2."""
         table = self.study.predict(self.study.space.sample(networks, np.random.default_rng(seed)))
         return table[["macs_m", self.device, "accuracy"]].sort_values("macs_m").round(4)
 
     def race(self, budgets: int = 10, evaluations: int = 400) -> pd.DataFrame:
-        """One search per budget against one pass of the generator: seconds, and mean predicted accuracy."""
+        """Compare one search per budget with one pass of the generator: seconds and mean predicted accuracy."""
         low, high = self.study.budget_range(self.device)
         asked = np.geomspace(1.05 * low, high, budgets)
         device, found, start = [self.study.devices[self.device]], [], time.perf_counter()
@@ -115,7 +116,7 @@ class Lesson:
         }).set_index("")  # fmt: skip
 
     def check_pays(self, answer: float | None, race: pd.DataFrame, training: float) -> str:
-        """Task 3: from how many budgets on the generator, trained in so many seconds, beats a search for each."""
+        """Task 3: check from how many budgets on a generator, trained for `training` seconds, beats searching."""
         if answer is None:
             return NOT_YET + "put a number of budgets for `None`."
         gain = float(race["a budget"].iloc[0] - race["a budget"].iloc[1])

@@ -1,4 +1,4 @@
-"""Measure the current network for real: latency on this machine, accuracy on validation images."""
+"""Measure the current network: latency on this machine, accuracy on validation images."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from explorer.widgets.state import DashboardState
 
 
 class MeasurePanel(JobRow):
-    """Two buttons; each runs in a process of its own and can be cancelled.
+    """Two buttons; each starts a measurement in its own process, which can be cancelled.
 
     Args:
-        state: of the page.
+        state: the state of the page.
     """
 
     def __init__(self, state: DashboardState) -> None:
@@ -27,7 +27,7 @@ class MeasurePanel(JobRow):
         super().__init__([self.latency, self.accuracy] if state.study.origin.has_weights else [self.latency])
 
     def start(self, what: str) -> Future:
-        """Begin to measure "latency" or "accuracy" of the current network."""
+        """Start to measure "latency" or "accuracy" of the current network."""
         key = self.state.candidate.key
         command = {"latency": "measure", "accuracy": "evaluate"}[what]
         self.say_text(f"{'Timing' if what == 'latency' else 'Evaluating'} {key} ...")

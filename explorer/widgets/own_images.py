@@ -1,4 +1,4 @@
-"""One's own images on the page: a folder or archive below the data root, a suggested recipe, training with cancel."""
+"""Training on the user's own images: choose a folder or archive below the data root, get a recipe, train, cancel."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from explorer.study.own import checked_name
 from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.job import JobRow
 
-WHERE = "EXPLORER_DATA_ROOT"  # set by `explorer dashboard --data-root`, which serves on loopback only
+WHERE = "EXPLORER_DATA_ROOT"  # set by `explorer dashboard --data-root`
 
 
 def data_root() -> Path | None:
-    """The folder below which a page may read images; None where that is off."""
+    """The folder below which the page may read images; None if own images are turned off."""
     root = os.environ.get(WHERE)
     return Path(root).resolve() if root and Path(root).is_dir() else None
 
 
 def sources(root: Path) -> list[str]:
-    """Archives, and folders with at least two sub-folders, at most two levels below the root."""
+    """Where images may be: archives, and folders with two or more sub-folders, at most two levels below the root."""
     found = []
     for path in sorted([*root.glob("*"), *root.glob("*/*")]):
         inside = path.resolve().is_relative_to(root) and not path.name.startswith(".")
@@ -44,16 +44,16 @@ def sources(root: Path) -> list[str]:
 def _has_classes(path: Path) -> bool:
     try:
         return path.is_dir() and sum(p.is_dir() for p in path.iterdir()) >= 2
-    except OSError:  # not ours to read
+    except OSError:  # no permission to read it
         return False
 
 
 class OwnImages(w.VBox):
-    """Choose images, see what the training will take, start it, open the study.
+    """Choose images, see how long the training will take, start it, open the finished study.
 
     Args:
-        say: where messages go.
-        opened: gets the new study's name.
+        say: shows a message on the page.
+        opened: called with the new study's name.
     """
 
     def __init__(self, say: Say, opened: Callable[[str], None]) -> None:
@@ -77,11 +77,11 @@ class OwnImages(w.VBox):
         self._stale()
 
     def accordion(self) -> w.Accordion:
-        """The panel, folded away."""
+        """The panel in a collapsed accordion."""
         return w.Accordion([self], titles=("Your own images",), selected_index=None)
 
     def _stale(self) -> None:
-        """Another source has another name, and needs another recipe."""
+        """After a change of the source: propose a study name from it and drop the recipe."""
         self._void()
         self.name.value = Path(self.source.value or "study").name.split(".")[0]
         if not self.source.options:
@@ -89,7 +89,7 @@ class OwnImages(w.VBox):
             self.row.say_text(f"No folder of class folders and no archive below {self.root}.")
 
     def _void(self) -> None:
-        """No recipe is of what is chosen now."""
+        """Drop the recipe, which does not belong to the current choice."""
         self._recipe = ""
         self.train.disabled = True
 
@@ -116,10 +116,10 @@ class OwnImages(w.VBox):
         )
 
     def start(self) -> Future:
-        """Train; the study is opened at the end.
+        """Start the training; the study is opened when it ends.
 
         Raises:
-            InputError: the name cannot be used.
+            InputError: the study name cannot be used.
         """
         out = home() / "studies" / checked_name(self.name.value.strip())
         self.row.say_text("Training ...")
@@ -128,9 +128,9 @@ class OwnImages(w.VBox):
         return done
 
     def _tried(self, out: Path) -> None:
-        """A training that was cancelled or failed leaves its name free."""
+        """Remove the folder of a cancelled or failed training, so that its name can be used again."""
         if out.is_dir() and not is_file(out / "study.json"):
-            with contextlib.suppress(InputError), locked(out):  # another visitor's training may hold that name
+            with contextlib.suppress(InputError), locked(out):  # another visitor's training may use that name
                 shutil.rmtree(out, ignore_errors=True)
         self._ready()
 

@@ -1,7 +1,7 @@
-"""The page's panels below the chart, in order: one table, open to other packages.
+"""The registry of the page's panels below the chart, in their order; other packages can add panels.
 
-A panel is a title and a function of the page's state that gives a widget. The widget observes the state itself, and
-says what went wrong through the second argument.
+A panel has a title and a function that makes a widget from the page's state. The widget observes the state itself, and
+shows errors through the function's second argument, `say`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from explorer.widgets.state import DashboardState
 
 @dataclass(frozen=True)
 class Panel:
-    """A part of the page.
+    """One panel of the page.
 
     Attributes:
-        title: heading above it, "" for none.
-        make: (state, say) -> widget.
+        title: heading above the panel, "" for none.
+        make: function (state, say) -> widget.
     """
 
     title: str

@@ -1,7 +1,7 @@
-"""Names and spoken values of sliders on a log scale.
+"""Names and values of log-scale sliders for screen readers.
 
-ipywidgets gives handles the role slider and no accessible name (jupyter-widgets#2650); as a slider's value a screen
-reader hears the logarithm.
+ipywidgets gives slider handles the role "slider" but no accessible name (jupyter-widgets#2650), and a screen reader
+would read out the logarithm as the value.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ export default {
 
 
 class SliderNames(anywidget.AnyWidget):
-    """Sets `aria-label` and `aria-valuetext` on sliders; shows nothing.
+    """Sets `aria-label` and `aria-valuetext` on sliders; an invisible widget.
 
     Args:
-        names: CSS class of a slider -> its name, and the unit of its value.
+        names: CSS class of a slider -> (its name, the unit of its value).
     """
 
     _esm = ESM

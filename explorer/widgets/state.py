@@ -1,4 +1,4 @@
-"""The one state of the page: a study, its budgets, the current network, pins. Views observe it; it knows no view."""
+"""The state of the page: study, budgets, current network, pinned networks. Views observe it; it knows none of them."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ PINS = 4
 
 
 class DashboardState:
-    """What the page shows.
+    """The state that all views of the page share.
 
-    A device that is on bounds the network; one that is off only shows the network's own cost. Every change generates a
-    network (milliseconds) and then tells every observer. A network that is picked from the chart stands in for the
-    generated one until a budget changes.
+    The budget of an active device limits the network; for an inactive device the page only shows the network's cost.
+    Every change of a budget generates a network (in milliseconds) and then notifies all observers. A network picked
+    from the chart replaces the generated one until a budget changes.
 
     Args:
         study: an open study.
 
     Attributes:
-        budgets: device -> limit, for all that have a slider.
-        active: devices whose limit binds.
+        budgets: device -> limit, for all devices with a slider.
+        active: devices whose budget is switched on.
         chart: the device of the chart; `every` shows all targets beside it.
         log: the cost axis is logarithmic.
         shown: fronts in the chart: "searched", "generated front".
         generator: the name of the generator.
-        generated: the network for the budget.
+        generated: the network generated for the budget.
         picked: a network chosen by hand, or None.
-        pins: networks to compare, at most four.
-        measured: what was measured on this page: key -> {"accuracy": ..., "latency": words}.
+        pins: pinned networks to compare, at most four.
+        measured: values measured on this page: key -> {"accuracy": number, "latency": text}.
     """
 
     def __init__(self, study: Study) -> None:
@@ -62,22 +62,22 @@ class DashboardState:
 
     @property
     def budget(self) -> dict[str, float]:
-        """Limits that bind."""
+        """The active budgets: device -> limit."""
         return {name: self.budgets[name] for name in self.study.targets if name in self.active}
 
     def range(self, device: str) -> tuple[float, float]:
-        """Of a device's slider."""
+        """Lowest and highest value of a device's slider."""
         low, high = self.study.budget_range(device)
         return float(low), float(high)
 
     def observe(self, callback: Callable[[], None]) -> None:
-        """Call back after every change."""
+        """Register a function to be called after every change."""
         self._observers.append(callback)
 
     # budgets --------------------------------------------------------------------------------------------------
 
     def move(self, device: str, value: float) -> None:
-        """Set a limit; it binds from now on."""
+        """Set the budget of a device and switch it on."""
         if device in self.active and self.budgets[device] == value:
             return
         self.budgets[device] = value
@@ -85,7 +85,7 @@ class DashboardState:
         self._update()
 
     def switch(self, device: str, on: bool) -> None:
-        """Let a limit bind or not."""
+        """Switch the budget of a device on or off."""
         if on == (device in self.active):
             return
         self.active.symmetric_difference_update({device})
@@ -98,12 +98,12 @@ class DashboardState:
             self._update()
 
     def knee(self) -> None:
-        """Bound the device of the chart at the knee of its front."""
+        """Set the budget of the chart's device to the knee of its front."""
         device = self.chart if self.chart in self.study.targets else self.study.targets[0]
         self.move(device, self.study.knee(device))
 
     def one_more(self) -> str:
-        """What a little more, or less, of the first budget that binds buys, predicted."""
+        """A sentence: how much predicted accuracy a slightly larger or smaller first active budget gives."""
         device = next(iter(self.budget), None)
         if device is None:
             return "No budget is on: the most accurate network is shown."
@@ -112,13 +112,13 @@ class DashboardState:
         here = self.generated.accuracy
         asked = pd.DataFrame([self.budget | {device: max(low, at + d)} for d in (step, -step)])
         more, less = (c.accuracy - here for c in self.study.generate_many(asked, self.generator))
-        buys, costs = (abs(round(100 * max(gain, 0), 2)) for gain in (more, -less))  # abs: no -0.00
+        buys, costs = (abs(round(100 * max(gain, 0), 2)) for gain in (more, -less))  # abs avoids -0.00
         return (
             f"{step:g} {unit} more on {device} buys {buys:.2f} points; {step:g} {unit} less costs {costs:.2f} "
             f"({self.study.origin.generated})."
         )
 
-    # what is looked at ----------------------------------------------------------------------------------------
+    # what the chart shows --------------------------------------------------------------------------------------
 
     def show(self, device: str) -> None:
         """Choose the device of the chart."""
@@ -137,20 +137,20 @@ class DashboardState:
         self._tell()
 
     def pick(self, key: str) -> None:
-        """Look at a network by its key, whatever the budgets."""
+        """Show the network with this key, regardless of the budgets."""
         self.picked = self.study.candidate(self.study.architecture(key))
         self._tell()
 
     def release(self) -> None:
-        """Back to the generated network."""
+        """Go back to the generated network."""
         self.picked = None
         self._tell()
 
     def pin(self) -> None:
-        """Keep the current network for comparison.
+        """Pin the current network for comparison.
 
         Raises:
-            InputError: four are pinned already.
+            InputError: four networks are pinned already.
         """
         if self.candidate.key in [p.key for p in self.pins]:
             return
@@ -160,17 +160,17 @@ class DashboardState:
         self._tell()
 
     def unpin(self, key: str) -> None:
-        """Let a pinned network go."""
+        """Remove a network from the pinned ones."""
         self.pins = [p for p in self.pins if p.key != key]
         self._tell()
 
     def note(self, key: str, **found: Any) -> None:
-        """Keep what was measured of a network."""
+        """Store measured values of a network."""
         self.measured.setdefault(key, {}).update(found)
         self._tell()
 
     def accuracy_of(self, key: str) -> float | None:
-        """Measured accuracy on validation images, in [0, 1], where it is known."""
+        """Measured accuracy on validation images, in [0, 1]; None if it is not known."""
         here = self.measured.get(key, {}).get("accuracy")
         known = self.study.measured_accuracy.get(key)
         return known if here is None else float(here)
@@ -179,7 +179,7 @@ class DashboardState:
 
     @property
     def query(self) -> str:
-        """The state as a query string, which `restore` reads."""
+        """The state as a query string that `restore` reads."""
         wanted: dict[str, Any] = {"study": self.study.name, "chart": self.chart, "generator": self.generator}
         wanted |= {f"budget-{name}": f"{value:.6g}" for name, value in self.budget.items()}
         wanted |= {"log": 1} if self.log else {}
@@ -190,10 +190,10 @@ class DashboardState:
         return urlencode(wanted)
 
     def restore(self, query: str) -> None:
-        """Set what a query string says; what it leaves out stays.
+        """Set the state from a query string; chart, generator, budgets and fronts that it does not name stay.
 
         Raises:
-            InputError: a name or a number that this study does not know.
+            InputError: a name that this study does not have, or a budget that is not a number above 0.
         """
         given = {name: values[0] for name, values in parse_qs(query).items()}
         devices, study = self.study.targets, self.study
@@ -218,7 +218,7 @@ class DashboardState:
         self._tell()
 
     def summary(self) -> str:
-        """One sentence for people and screen readers."""
+        """The current network in one or two sentences, also for screen readers."""
         c, study = self.candidate, self.study
         costs = ", ".join(f"{name} {amount(study.devices[name], c.costs[name], 3)}" for name in study.targets)
         band = f"{c.interval[0]:.1%} to {c.interval[1]:.1%}"
@@ -245,7 +245,7 @@ class DashboardState:
 
 
 def step_of(low: float, high: float) -> float:
-    """One millisecond where the range is wide enough, else about a tenth of it, as a round number."""
+    """A step of the budget: 1 if the range spans at least 5, else about a tenth of it, as a round number."""
     if high - low >= 5:
         return 1.0
     tenth = (high - low) / 10

@@ -1,4 +1,4 @@
-"""One's own studies: list, rename, delete. Shipped ones are not touched."""
+"""The user's own studies: list, rename, delete. Shipped studies are not changed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from explorer.widgets.guarded import Say, guarded
 
 
 class StudiesPanel(w.VBox):
-    """A list, a new name, two buttons; deleting asks first.
+    """A list of own studies, a field for a new name, two buttons; deleting needs a confirmation.
 
     Args:
-        say: where messages go.
-        changed: is called after a change, with the new name of what was renamed.
+        say: shows a message on the page.
+        changed: called after a change, with the new name of a renamed study, else "".
     """
 
     def __init__(self, say: Say, changed: Callable[[str], None]) -> None:
@@ -36,11 +36,11 @@ class StudiesPanel(w.VBox):
         self.refresh()
 
     def accordion(self) -> w.Accordion:
-        """The panel, folded away."""
+        """The panel in a collapsed accordion."""
         return w.Accordion([self], titles=("My studies",), selected_index=None)
 
     def refresh(self) -> None:
-        """Read the folder again."""
+        """Read the list of studies again."""
         names = own_studies()
         self.chosen.options = names
         self.chosen.value = names[0] if names else None
