@@ -4,7 +4,8 @@
     study = ex.open_study("fashion-mnist")
     candidate = study.generate({"mobile": 0.5})
 
-Importing this, opening a study and generating load no torch; what trains or measures loads it when called.
+Importing this package, opening a study and generating do not load torch; functions that train or measure load it when
+they are called.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from explorer.core.lazy import lazy
 
 __version__ = "0.1.0"
 
-# public name -> the module that it lives in
+# public name -> the module that defines it
 _HOMES = {
     "Architecture": "core.architecture", "Candidate": "core.front", "Front": "core.front", "InputError": "core.errors",
     "SPACES": "spaces", "load_device": "devices", "load_dataset": "data",

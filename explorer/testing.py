@@ -1,9 +1,9 @@
-"""Conformance checks for anybody's objects: the same that this package runs over its own.
+"""Conformance checks for user-defined objects; this package runs the same checks on its own.
 
     from explorer.testing import check_device
     check_device(MyDevice(), space)
 
-Each check raises `AssertionError` with one line on the first thing that is wrong, and returns None.
+Each check raises `AssertionError` with one line about the first problem, and returns None where there is none.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from explorer.spaces.operators import TellsActive
 
 
 def check_space(space: SearchSpace, n: int = 64, seed: int = 0) -> None:
-    """Names, shapes, canonical form, keys, layers that fit together; and every ability that the space has.
+    """Check names, shapes, canonical form, keys, shapes of layers, and every optional ability of a space.
 
     Args:
-        space: anybody's; members beyond the protocol are checked where they are there.
-        n: architectures that are looked at.
-        seed: of the draws.
+        space: any search space; members beyond the protocol are checked where the space has them.
+        n: number of architectures to check.
+        seed: seed of the random draws.
     """
     rng = np.random.default_rng(seed)
     d = len(space.decisions)
@@ -66,7 +66,7 @@ def check_space(space: SearchSpace, n: int = 64, seed: int = 0) -> None:
 
 
 def _check_active(space: TellsActive, codes: np.ndarray, counts: np.ndarray) -> None:
-    """A gene that is called inactive may hold anything."""
+    """Check that genes which `active` marks as inactive may have any value."""
     assert isinstance(space, SearchSpace)
     on = np.asarray(space.active(codes))
     assert on.shape == codes.shape, f"active() of {codes.shape} has shape {on.shape}"
@@ -76,7 +76,7 @@ def _check_active(space: TellsActive, codes: np.ndarray, counts: np.ndarray) -> 
 
 
 def _check_members(space: Space, counts: np.ndarray) -> None:
-    """What studies read of a registered space."""
+    """Check the members of a registered space that studies use."""
     assert [r.name for r in space.records] == list(space.decisions), "records do not name the decisions in order"
     assert [len(r.options) for r in space.records] == counts.tolist(), "records have other options than decisions"
     assert len({(r.kind, r.place, r.part, r.name if not r.place else "") for r in space.records}) == len(counts), (
@@ -96,13 +96,13 @@ def _check_members(space: Space, counts: np.ndarray) -> None:
     try:
         restricted = space.restrict(narrow)
     except InputError:
-        return  # it cannot be narrowed, and says so
+        return  # narrowing is optional
     assert len(next(iter(restricted.decisions.values()))) == 1, "restrict() keeps what it should drop"
     assert dict(restricted.limits), "a narrowed space must tell its limits"
 
 
 def _check_parts(space: Compilable, codes: np.ndarray) -> None:
-    """The layers of all parts together are those of the network."""
+    """Check that the layers of all parts together are those of the network."""
     parts = space.parts()
     for row in codes:
         found = [x for part in parts for x in part.layers(tuple(int(row[gene]) for gene in part.genes))]
@@ -132,7 +132,7 @@ def _check_layers(layers: Sequence[Layer]) -> None:
 
 
 def check_device(device: Device, space: SearchSpace, n: int = 64, seed: int = 0) -> None:
-    """Finite positive costs, one per architecture, that depend on nothing else."""
+    """Check that costs are finite and positive, one per architecture, and independent of the other architectures."""
     codes = space.sample(n, np.random.default_rng(seed))
     costs = device.cost(space, codes)
     assert isinstance(device.name, str) and device.name and isinstance(device.unit, str), "a device needs name and unit"
@@ -144,7 +144,7 @@ def check_device(device: Device, space: SearchSpace, n: int = 64, seed: int = 0)
 
 
 def check_evaluator(evaluator: Evaluator, space: SearchSpace, n: int = 16, seed: int = 0) -> None:
-    """Accuracies in [0, 1], one per architecture, the same when asked again."""
+    """Check that accuracies are in [0, 1], one per architecture, and the same when evaluated again."""
     codes = space.sample(n, np.random.default_rng(seed))
     accuracy = evaluator.evaluate(codes)
     assert accuracy.shape == (n,), f"evaluate() of {n} architectures has shape {accuracy.shape}"
@@ -156,7 +156,7 @@ def check_evaluator(evaluator: Evaluator, space: SearchSpace, n: int = 16, seed:
 def check_generator(
     generator: Generator, space: SearchSpace, devices: Sequence[Device], n: int = 32, seed: int = 0
 ) -> None:
-    """Reachable budgets are met, unreachable ones answered, free requests too; all in one pass."""
+    """Check one-pass generation: reachable budgets are met; unreachable and empty requests are answered."""
     rng = np.random.default_rng(seed)
     known = costs_of(space, devices, space.sample(n, rng))
     limits = np.where(rng.random(known.shape) < 0.5, known * 1.05, np.nan)

@@ -1,1 +1,1 @@
-"""What every room stands on: errors, protocols, settings, architectures, layers, fronts, files."""
+"""Foundations of every subpackage: errors, protocols, settings, architectures, layers, fronts and files."""

@@ -1,7 +1,7 @@
-"""`Architecture`: a point of a search space, as integers.
+"""`Architecture`: one point of a search space, as one option index per decision.
 
-One option index per decision. It is hashable, and its key is a file name, a CSV cell and a URL query.
-It knows the space's decisions, not what they mean.
+A position in this vector is called a gene. Architectures are hashable, and their key is safe as a file name, in a CSV
+cell and in a URL query. They know which decisions the space has, not what the decisions mean.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Architecture:
-    """A canonical architecture of a space.
+    """An architecture of a search space, in canonical form.
 
-    Inactive genes are canonical, so equal networks compare equal and have equal keys.
-
+    The choices are made canonical on construction, so equal networks compare equal and have equal keys.
     Args:
-        space: the search space it belongs to.
+        space: the search space that the architecture belongs to.
         choices: one option index per decision, in gene order.
 
     Raises:
-        InputError: wrong number of choices, or an index outside a decision's options.
+        InputError: the number of choices is wrong, or an index is outside a decision's options.
 
     Example:
         >>> from explorer.spaces import SPACES
@@ -48,7 +47,7 @@ class Architecture:
 
     @classmethod
     def many(cls, space: SearchSpace, codes: np.ndarray) -> list[Architecture]:
-        """One per row of (n, d) codes, checked and made canonical at once."""
+        """Create one architecture per row of (n, d) codes; all rows are checked and made canonical in one step."""
         made = []
         for row in space.canonical(as_codes(space, codes)).tolist():
             one = object.__new__(cls)
@@ -59,17 +58,17 @@ class Architecture:
 
     @property
     def codes(self) -> np.ndarray:
-        """(d,) int8."""
+        """The choices as an array, (d,) int8."""
         return np.array(self.choices, np.int8)
 
     @property
     def key(self) -> str:
-        """A letter and one base-36 digit per gene (two where a decision has more than 36 options)."""
+        """The letter "a", then one base-36 digit per gene (two digits where a decision has more than 36 options)."""
         return key_of(self.space, self.choices)
 
     @property
     def values(self) -> dict[str, Any]:
-        """Decision name -> chosen value, in gene order."""
+        """Decision name -> chosen option value, in gene order."""
         return {name: options[c] for c, (name, options) in zip(self.choices, self.space.decisions.items())}
 
     def __str__(self) -> str:
@@ -77,10 +76,10 @@ class Architecture:
 
     @classmethod
     def from_key(cls, space: SearchSpace, key: str) -> Architecture:
-        """Read a key back.
+        """Parse a key.
 
         Raises:
-            InputError: not a key of this space.
+            InputError: the text is not a key of this space.
         """
         widths = [_width(len(options)) for options in space.decisions.values()]
         body = key[1:] if isinstance(key, str) and key[:1] == "a" else ""
@@ -97,10 +96,10 @@ class Architecture:
 
     @classmethod
     def from_values(cls, space: SearchSpace, values: Mapping[str, Any]) -> Architecture:
-        """From decision values, for example `{"d1": 2, "k1.1": 5, ...}`; every decision must be named.
+        """Create an architecture from decision values, for example `{"d1": 2, "k1.1": 5, ...}`, one for every decision.
 
         Raises:
-            InputError: a missing or unknown decision, or a value that is not among its options.
+            InputError: a decision is missing or unknown, or a value is not among its options.
         """
         extra = sorted(set(values) - set(space.decisions))
         missing = [name for name in space.decisions if name not in values]
@@ -115,7 +114,7 @@ class Architecture:
 
 
 def key_of(space: SearchSpace, choices: Sequence[int] | np.ndarray) -> str:
-    """The key of one canonical row of codes."""
+    """Return the key of one canonical row of codes."""
     digits = []
     for c, options in zip(choices, space.decisions.values()):
         c = int(c)
@@ -124,7 +123,7 @@ def key_of(space: SearchSpace, choices: Sequence[int] | np.ndarray) -> str:
 
 
 def choices_of(architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[int, ...]:
-    """The option indices of an architecture, or of a row of codes, unchecked."""
+    """Return the option indices of an architecture or of a row of codes, without checking them."""
     choices = architecture.choices if isinstance(architecture, Architecture) else architecture
     return tuple(int(c) for c in choices)
 
@@ -134,12 +133,13 @@ def _width(options: int) -> int:
 
 
 def as_codes(space: SearchSpace, codes: Any) -> np.ndarray:
-    """Check a population: (n, d) int8 with every index inside its decision's options.
+    """Check a population and return it as an (n, d) int8 array.
 
     Accepts an array, a list of rows or a list of `Architecture`.
 
     Raises:
-        InputError: names the first bad decision.
+        InputError: the shape or type is wrong, or an index is outside its decision's options; names the first bad
+            decision.
     """
     if isinstance(codes, Architecture):
         codes = [codes]

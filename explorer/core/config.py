@@ -1,7 +1,7 @@
-"""Recipes: TOML in, checked values out.
+"""Recipes: read TOML, return checked values.
 
-A recipe is a TOML file. Each stage's settings are a pydantic model that stands above the code that uses it; this file
-only reads TOML, refuses what a model does not know, and says so in one line.
+A recipe is a TOML file. Each stage's settings are a pydantic model, defined next to the code that uses them. This
+module only reads TOML, rejects what a model does not accept, and reports the first problem in one line.
 """
 
 import tomllib
@@ -16,7 +16,7 @@ M = TypeVar("M", bound="Settings")
 
 
 class Settings(BaseModel):
-    """Base of every stage's settings: frozen, and unknown keys are refused."""
+    """Base class of every stage's settings: immutable; unknown keys and infinite or NaN numbers are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -25,7 +25,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        InputError: absent, too large, or not TOML; names the file.
+        InputError: the file is missing, larger than 1 MB, or not TOML; the message names the file.
     """
     path = Path(path)
     try:
@@ -39,7 +39,12 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
 
 def parse(model: type[M], values: object, source: str) -> M:
-    """Check values against a model.
+    """Validate values against a settings model.
+
+    Args:
+        model: the settings model.
+        values: what was read, usually a dictionary.
+        source: where the values come from, for the error message.
 
     Raises:
         InputError: one line with the source, the first bad key, its value and what is allowed.
@@ -51,12 +56,12 @@ def parse(model: type[M], values: object, source: str) -> M:
 
 
 def explain(error: ValidationError, model: type[BaseModel], within: str = "") -> str:
-    """The first thing that is wrong, in one line: key, value and what is allowed.
+    """Describe the first validation error in one line: key, value and what is allowed.
 
     Args:
-        error: what the model raised.
-        model: it.
-        within: the key of the section that was checked, "" for all of it.
+        error: the error that the model raised.
+        model: the model that raised it.
+        within: key of the section that was validated; "" for the whole recipe.
     """
     first = error.errors()[0]
     where = ".".join(filter(None, (within, *map(str, first["loc"]))))
@@ -68,10 +73,10 @@ def explain(error: ValidationError, model: type[BaseModel], within: str = "") ->
         known = ", ".join(inner.model_fields) if hasattr(inner, "model_fields") else "(see the recipes shipped)"
         return f"unknown key {where!r}; choose from: {known}"
     message = str(first["msg"]).removeprefix("Value error, ")
-    if not first["loc"] and not within:  # about several keys together
+    if not first["loc"] and not within:  # the error concerns several keys together
         return message
     try:
         value = str(first["input"])[:80]
-    except ValueError:  # an integer of more digits than Python writes
+    except ValueError:  # an integer with more digits than Python converts to text
         value = "a number without end"
     return f"{where} = {value!r}: {message}"

@@ -1,14 +1,14 @@
-"""The one error that a person can cause.
+"""The error type for wrong user input.
 
-Everything that a user may get wrong (a name, a number, a file) raises `InputError` with one plain line that
-names the bad value and the allowed ones. The command turns it into exit code 2, the page into a message.
-Any other exception is a defect of ours and keeps its traceback.
+Everything that a user can get wrong (a name, a number, a file) raises `InputError` with one line that names the bad
+value and the allowed ones. The command line turns it into exit code 2, the web page into a message. Any other exception
+is a bug in this package and keeps its traceback.
 """
 
 from collections.abc import Iterable
 
-LONGEST = 1500  # characters of a message, whatever was put in
-# what reading something from outside can raise; to be caught by readers of files only: elsewhere it would hide defects
+LONGEST = 1500  # maximum number of characters of a message; longer ones are cut in the middle
+# exceptions that parsing an external file can raise; only file readers may catch them: elsewhere they would hide bugs
 READ_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -22,23 +22,23 @@ READ_ERRORS = (
 
 
 class InputError(ValueError):
-    """Wrong input, said in one line."""
+    """Wrong user input, described in one line."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said if len(said) <= LONGEST else f"{said[: LONGEST // 2]} ... {said[-LONGEST // 2 :]}")
 
 
 class MissingExtra(InputError):
-    """A part of the package that this installation lacks."""
+    """A feature needs an optional dependency that is not installed."""
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, else its kind."""
+    """Return the first line of an error's text, or the name of its type where the text is empty."""
     return next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
 
 
 def unknown(what: str, value: object, allowed: Iterable[object]) -> InputError:
-    """An `InputError` for a name that is none of `allowed`.
+    """Create an `InputError` for a name that is not among `allowed`.
 
     >>> str(unknown("space", "mobil", ["mobile-32"]))
     "unknown space 'mobil'; choose from: mobile-32"
@@ -48,7 +48,7 @@ def unknown(what: str, value: object, allowed: Iterable[object]) -> InputError:
 
 
 def require(package: str, what: str) -> None:
-    """Raise `MissingExtra` with the install line where a package of the extra `train` is absent."""
+    """Raise `MissingExtra`, with the pip command, if a package of the extra `train` is not installed."""
     from importlib.util import find_spec
 
     if find_spec(package) is None:
@@ -56,5 +56,5 @@ def require(package: str, what: str) -> None:
 
 
 def require_torch(what: str) -> None:
-    """`require` torch."""
+    """Raise `MissingExtra` if torch is not installed."""
     require("torch", what)

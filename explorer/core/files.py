@@ -1,6 +1,7 @@
-"""Files that are either whole or absent.
+"""Atomic file writing, size-limited reading, and the folders that the package uses.
 
-Written under a temporary name in the same folder, flushed, then renamed: a crash leaves the old file or none.
+A file is written under a temporary name in the same folder, flushed, then renamed. After a crash there is the old file
+or none, never a partial one.
 """
 
 import hashlib
@@ -12,14 +13,14 @@ from typing import Any
 
 from explorer.core.errors import InputError
 
-LARGEST = 100_000_000  # bytes of one text file
+LARGEST = 100_000_000  # maximum bytes of one text file
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
     """Write a file atomically.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the file or its folder cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -47,15 +48,16 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 
 def read_limited(path: str | Path) -> str:
-    """UTF-8 text of a file of at most 100 MB.
+    """Read a UTF-8 text file of at most 100 MB.
 
     Raises:
-        InputError: absent, too large, or no text; names the file.
+        InputError: the file is missing, too large, or not text; the message names it.
     """
     path = Path(path)
     try:
         with open(path, "rb") as file:
-            data = file.read(LARGEST + 1)  # not by its size: what is no plain file says 0 and never ends
+            # the reported size is not used: a pipe or a device reports 0 and may never end
+            data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise InputError(f"{str(path)!r} has more than {LARGEST:,} bytes, which is all that is read")
         return data.decode().replace("\r\n", "\n")
@@ -66,10 +68,10 @@ def read_limited(path: str | Path) -> str:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read JSON.
+    """Read a JSON file.
 
     Raises:
-        InputError: absent, too large, or not JSON; names the file.
+        InputError: the file is missing, too large, or not JSON; the message names it.
     """
     text = read_limited(path)
     try:
@@ -79,20 +81,20 @@ def read_json(path: str | Path) -> Any:
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether there is a file of that name; what no file can be called is none (`Path.is_file` raises on it)."""
+    """Whether `path` is an existing file; False for an invalid file name, on which `Path.is_file` raises."""
     return os.path.isfile(path)
 
 
 def is_folder(path: str | Path) -> bool:
-    """The same for folders."""
+    """Whether `path` is an existing folder; False for an invalid name."""
     return os.path.isdir(path)
 
 
 def empty_folder(path: str | Path) -> Path:
-    """A folder to write to, which need not exist yet.
+    """Check that an output folder is empty or does not exist yet; return its path with `~` expanded.
 
     Raises:
-        InputError: it is a file, or not empty.
+        InputError: the path is a file, or a folder that is not empty.
     """
     path = expanded(path)
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
@@ -101,12 +103,12 @@ def empty_folder(path: str | Path) -> Path:
 
 
 def hand_over(work: Path, out: Path) -> None:
-    """Make a scratch folder's files those of the new or empty folder `out`: all of them at once, or none.
+    """Copy the files of a scratch folder to `out`, a new or empty folder: all of them at once, or none.
 
-    A folder that is there stays the same one: it may be somebody's working directory, or a disk of its own.
+    An existing `out` is filled, not replaced, because it may be a working directory or a mount point.
 
     Raises:
-        InputError: it cannot be written there.
+        InputError: `out` cannot be written.
     """
     there = out.is_dir()
     fresh = (out if there else out.parent) / f".{out.name}.{os.getpid()}.tmp"
@@ -114,7 +116,8 @@ def hand_over(work: Path, out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(work, fresh)
         if there:
-            for inside in sorted(fresh.iterdir(), key=lambda path: path.name == "study.json"):  # it says: complete
+            # study.json comes last: it marks the folder as complete
+            for inside in sorted(fresh.iterdir(), key=lambda path: path.name == "study.json"):
                 inside.rename(out / inside.name)
         else:
             fresh.rename(out)
@@ -125,23 +128,23 @@ def hand_over(work: Path, out: Path) -> None:
 
 
 def _why(error: OSError) -> str:
-    """The system's words; of a copied tree, those about its first file."""
+    """Return the system's error message; for a failed `copytree`, the message about its first file."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
         return str(error.args[0][0][2])
     return error.strerror or str(error)
 
 
 def sha256(path: str | Path) -> str:
-    """Hex digest of a file."""
+    """Return the SHA-256 hex digest of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def expanded(path: str | Path) -> Path:
-    """A path with `~` replaced.
+    """Return a path with `~` expanded.
 
     Raises:
-        InputError: it names a user that this machine does not have.
+        InputError: the path names a user that does not exist on this machine.
     """
     try:
         return Path(path).expanduser()
@@ -150,7 +153,7 @@ def expanded(path: str | Path) -> Path:
 
 
 def data_folder(kind: str) -> Path:
-    """Where `data/<kind>` or `notebooks` lies: in the wheel, else in the checkout."""
+    """Return the folder `data/<kind>`, or `notebooks`: inside the installed wheel, else in the source checkout."""
     package = Path(__file__).resolve().parent.parent
     shipped = package / "_notebooks" if kind == "notebooks" else package / "_data" / kind
     if shipped.is_dir():
@@ -160,7 +163,7 @@ def data_folder(kind: str) -> Path:
 
 
 def home() -> Path:
-    """The user's own folder: `$EXPLORER_HOME`, else the platform's data folder."""
+    """Return the folder for the user's data: `$EXPLORER_HOME`, else the platform's data folder."""
     if os.environ.get("EXPLORER_HOME"):
         return expanded(os.environ["EXPLORER_HOME"])
     import platformdirs

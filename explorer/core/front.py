@@ -1,6 +1,6 @@
-"""Fronts and candidates: what searching and generating return.
+"""Pareto fronts and candidates: the results of search and generation.
 
-Dominance and hypervolume come from moocore; accuracy is maximised, costs are minimised.
+Dominance and hypervolume are computed by moocore. Accuracy is maximised, costs are minimised.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from explorer.core.protocols import SearchSpace
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network with what is known of it.
+    """An architecture with its accuracy and costs.
 
     Attributes:
-        architecture: what runs.
+        architecture: the architecture.
         accuracy: in [0, 1]; predicted unless `source` says otherwise.
-        interval: (low, high) of the accuracy.
+        interval: (low, high) bounds of the accuracy.
         costs: device name -> cost in the device's unit.
-        feasible: it meets the budget that it was asked for.
-        generator: who made it.
-        source: provenance of the accuracy: "predicted" or "measured".
+        feasible: whether it meets the requested budget.
+        generator: name of the generator that produced it.
+        source: how the accuracy was obtained: "predicted" or "measured".
     """
 
     architecture: Architecture
@@ -46,16 +46,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Front:
-    """Non-dominated architectures, ascending in the first device's cost; iterates `Candidate`s.
+    """Non-dominated architectures, sorted by ascending cost on the first device; iterating yields `Candidate`s.
 
     Attributes:
         space: the search space.
-        codes: (n, d) int8.
+        codes: (n, d) int8 option indices.
         accuracy: (n,) in [0, 1].
         costs: (n, m), one column per device.
-        devices: names of the columns.
-        evaluations: number of architectures that were evaluated to find it.
-        reference: worst corner (error, costs...) of the hypervolume.
+        devices: device name of each column of `costs`.
+        evaluations: number of architectures that were evaluated to find the front.
+        reference: reference point (error, cost, ...) of the hypervolume.
+        source: how the accuracies were obtained: "predicted" or "measured".
     """
 
     space: SearchSpace
@@ -79,17 +80,17 @@ class Front:
 
     @property
     def hypervolume(self) -> float:
-        """Volume dominated up to `reference`, in (error x costs)."""
+        """Hypervolume of the front up to `reference`, in error x costs."""
         return hypervolume(self.accuracy, self.costs, self.reference)
 
 
 def objectives(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """(n,), (n, m) -> (n, 1 + m), all minimised: error, then costs."""
+    """Stack accuracies (n,) and costs (n, m) into objectives (n, 1 + m), all minimised: error, then costs."""
     return np.column_stack([1 - np.asarray(accuracy, float), np.asarray(costs, float)])
 
 
 def nondominated(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """Rows that no other row beats, ascending in the first cost; of equal points the first is kept."""
+    """Return the indices of non-dominated rows, sorted by the first cost; of equal points the first is kept."""
     points = objectives(accuracy, costs)
     if len(points) == 0:
         return np.zeros(0, int)
@@ -98,7 +99,7 @@ def nondominated(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:
 
 
 def hypervolume(accuracy: np.ndarray, costs: np.ndarray, reference: Sequence[float]) -> float:
-    """Hypervolume up to the reference (error, costs...).
+    """Return the hypervolume that a population dominates, up to the reference point (error, cost, ...).
 
     >>> hypervolume(np.array([1 - 24, 1 - 20]), np.array([[10.0], [20.0]]), (25, 100))
     410.0
@@ -111,7 +112,17 @@ def make_front(
     space: SearchSpace, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray, devices: Sequence[str],
     reference: Sequence[float] | None = None, **known: Any,
 ) -> Front:  # fmt: skip
-    """The front of a scored population; the reference is 1.1 x its worst corner unless given."""
+    """Build the front of a scored population.
+
+    Args:
+        space: the search space.
+        codes: (n, d) int8.
+        accuracy: (n,) in [0, 1].
+        costs: (n, m), one column per device.
+        devices: names of the columns.
+        reference: reference point (error, cost, ...); by default 1.1 x the population's worst value of each objective.
+        known: further fields of the `Front`.
+    """
     if reference is None:
         reference = 1.1 * objectives(accuracy, costs).max(0)
     rows = nondominated(accuracy, costs)
@@ -122,7 +133,7 @@ def make_front(
 
 
 def kendall_tau(a: np.ndarray, b: np.ndarray) -> float:
-    """Kendall's rank correlation (tau-b); 0 where it is not defined. Infinite values are ranked like others."""
+    """Return Kendall's rank correlation (tau-b); 0 where it is undefined. Infinite values are ranked like others."""
     i, j = np.triu_indices(len(a), 1)
     x, y = (np.greater(v[i], v[j]) * 1.0 - np.less(v[i], v[j]) for v in (np.asarray(a, float), np.asarray(b, float)))
     norm = np.sqrt(float(np.abs(x).sum()) * float(np.abs(y).sum()))

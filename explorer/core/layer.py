@@ -1,9 +1,9 @@
-"""`Layer`: the narrow waist between spaces and everything that looks at a network.
+"""`Layer`: one operator of a network; the only description of networks that spaces, devices and supernets share.
 
-A space lists the layers of an architecture; devices price them, supernets build them, pictures draw them. A layer knows
-shapes, never weights and never the space it came from. Every operator is a subclass, in `explorer.core.operators`: one
-record with its shapes, counts, features, ONNX nodes and words. The torch module that runs it is registered by the same
-name in `explorer.supernets.plain`.
+A space lists the layers of an architecture; devices price them, supernets build them, diagrams draw them. A layer knows
+its shapes, but neither weights nor the space that it comes from. Every operator is a subclass in
+`explorer.core.operators`, which defines its shapes, counts, cost features, ONNX nodes and label. The torch module that
+runs it is registered under the same name in `explorer.supernets.plain`.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ EXAMPLE = "expected for example 'conv 3-16 32px k3 s2 relu'"
 
 @dataclass(frozen=True)
 class Layer:
-    """One operator with its shapes. Two layers are equal when they cost the same: names do not count.
+    """One operator with its shapes. Layers of equal cost compare equal: names and inputs are not compared.
 
-    A subclass sets `op` and `written`, adds fields of its own, and says what it costs.
+    A subclass sets `op` and `written`, adds its own fields, and defines what it costs.
 
     Attributes:
-        cin, cout: input and output channels (features of a linear layer; of all inputs together for "concat").
-        size: height and width of the (square) input; 1 behind the global pooling.
-        kernel, stride: of the spatial window, where there is one.
+        cin, cout: input and output channels (features of a linear layer; for "concat", `cin` is the sum over all
+            inputs).
+        size: height and width of the square input in pixels; 1 after global pooling.
+        kernel, stride: size and stride of the spatial window, where there is one.
         act: activation of the output: "relu", "hswish" or "none".
         name: unique within a network; not compared.
         inputs: names of the layers that feed this one, () for the image; not compared.
     """
 
     op: ClassVar[str] = ""
-    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act")  # fields of the signature, in order
-    many_inputs: ClassVar[bool] = False  # whether it reads several layers
-    flat: ClassVar[bool] = False  # whether it gives (n, cout) instead of (n, cout, h, w)
+    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act")  # fields that appear in the signature, in order
+    many_inputs: ClassVar[bool] = False  # whether it takes several inputs
+    flat: ClassVar[bool] = False  # whether the output is (n, cout) instead of (n, cout, h, w)
 
     cin: int
     cout: int
@@ -60,16 +61,16 @@ class Layer:
 
     @property
     def fitted(self) -> bool:
-        """Whether layers of this kind were among those that fitted devices learned from."""
+        """Whether devices fitted to measurements (`LayerModel`) were fitted to layers of this kind."""
         return False
 
     @property
     def widest(self) -> int:
-        """The largest number of channels inside: the height of the layer's picture."""
+        """Largest number of channels inside the layer; diagrams derive the drawn height from it."""
         return self.cout
 
     def misfit(self, sources: Sequence[Layer]) -> str:
-        """What does not fit between this layer and those that feed it, "" where all does."""
+        """Return why this layer cannot read `sources`, the layers that feed it; "" where all shapes match."""
         if len(sources) > 1 and not self.many_inputs:
             return f"{self.op} reads one layer, not {len(sources)}"
         for source in sources:
@@ -81,36 +82,36 @@ class Layer:
     # costs ----------------------------------------------------------------------------------------------------
 
     def macs(self) -> int:
-        """Multiply-accumulates of one image; convolutions and linear layers count, biases and norms do not."""
+        """Multiply-accumulates for one image; convolutions and linear layers count, biases and norms do not."""
         return 0
 
     def params(self) -> int:
-        """Trainable numbers, as `torch.nn.Module.parameters()` of the built layer holds them."""
+        """Number of trainable parameters, as in `torch.nn.Module.parameters()` of the built layer."""
         return 0
 
     def work(self) -> Work:
-        """Features that a fitted latency is a weighted sum of; unless told otherwise every output is computed once."""
+        """Return the cost features that a fitted latency is a weighted sum of; by default one pass over the output."""
         return Work().elementwise(self.cout * self.size_out**2)
 
-    # as a graph, and in words ---------------------------------------------------------------------------------
+    # ONNX graph, and label ------------------------------------------------------------------------------------
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
-        """Append ONNX nodes that compute this layer; returns the name of the output."""
+        """Append the ONNX nodes that compute this layer to `graph`; return the name of the output value."""
         raise NotImplementedError(f"operator {self.op!r} does not say how it is written as ONNX")
 
     def sources_alone(self, graph: GraphWriter) -> list[str]:
-        """Inputs of a layer that is timed by itself: the image."""
+        """Return the input values for timing the layer on its own; by default the input image."""
         return [IMAGES]
 
     def words(self) -> str:
-        """The layer in a few words, such as "conv k3"."""
+        """Return a short label, such as "conv k3"."""
         return f"{self.op} k{self.kernel}" if self.kernel > 1 else self.op
 
     # signature ------------------------------------------------------------------------------------------------
 
     @property
     def signature(self) -> str:
-        """All that the cost depends on, as one readable line: the key of a device's block table.
+        """Everything that the cost depends on, as one readable line; the key in a device's block table.
 
         >>> from explorer.core.operators import Conv
         >>> Conv(3, 16, 32, 3, 2, "relu").signature
@@ -120,7 +121,7 @@ class Layer:
         return " ".join([*words, *filter(None, (self._word(name) for name in self.written))])
 
     def _word(self, name: str) -> str:
-        """How a field is written in the signature; "" where it has its usual value."""
+        """Return a field as written in the signature; "" where it has its default value."""
         value = getattr(self, name)
         if name in ALWAYS:
             return ALWAYS[name].format(value)
@@ -129,10 +130,10 @@ class Layer:
 
     @staticmethod
     def of_signature(signature: str) -> Layer:
-        """The layer that a signature tells of: equal in cost, without a name.
+        """Parse a signature; the layer is equal in cost to the original and has no name.
 
         Raises:
-            InputError: it is not a signature.
+            InputError: the text is not a signature.
         """
         op, _, rest = signature.partition(" ")
         if op not in OPERATORS:
@@ -164,7 +165,7 @@ class Layer:
 
     @classmethod
     def _value(cls, name: str, word: str) -> dict[str, Any] | None:
-        """The fields that a word of a signature sets, None where it is another field's."""
+        """Return the fields that a word of a signature sets, or None where the word belongs to another field."""
         usual = next(f.default for f in fields(cls) if f.name == name)
         if isinstance(usual, bool):
             return {name: not usual} if word == SOMETIMES.get(name, name + "={}") else None
@@ -174,7 +175,7 @@ class Layer:
         return None if found is None else {name: found[1] if isinstance(usual, str) else int(found[1])}
 
 
-N = r"\d{1,6}"  # no number of a layer is longer
+N = r"\d{1,6}"  # a number in a signature has at most 6 digits
 ALWAYS = {"mid": "m{}", "kernel": "k{}", "stride": "s{}", "act": "{}"}
 SOMETIMES = {
     "bn": "nobn", "groups": "g{}", "dilation": "d{}", "joins": "x{}", "se": "se{}", "residual": "skip",
@@ -186,7 +187,7 @@ L = TypeVar("L", bound=type[Layer])
 
 
 def operator(kind: L) -> L:
-    """Make an operator known by its `op`: a decorator of `Layer`'s subclasses."""
+    """Register a `Layer` subclass under its `op`; used as a class decorator."""
     OPERATORS.register(kind.op, kind)
     return kind
 
@@ -195,12 +196,12 @@ def operator(kind: L) -> L:
 class Part:
     """A piece of a network that depends on a few genes only.
 
-    Costs are compiled from parts: `layers(choices)` is asked once for every combination of those genes' options,
-    after which the cost of a population is array arithmetic.
+    Costs are compiled from parts: `layers(choices)` is called once for every combination of these genes' options. After
+    that, the cost of a population is array arithmetic.
 
     Attributes:
-        genes: positions of the genes that this part depends on.
-        layers: option indices of these genes -> the layers that run, () where the part is skipped.
+        genes: positions of the genes that the part depends on.
+        layers: function from these genes' option indices to the layers that run; () where the part is skipped.
     """
 
     genes: tuple[int, ...]
@@ -208,6 +209,6 @@ class Part:
 
 
 def round_width(width: float, divisor: int = 8) -> int:
-    """The multiple of 8 nearest to `width`, never more than 10 % below it (MobileNet's and once-for-all's rule)."""
+    """Round to the nearest multiple of `divisor`, at most 10 % below `width` (as in MobileNet and once-for-all)."""
     rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * width else rounded

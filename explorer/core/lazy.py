@@ -1,4 +1,4 @@
-"""Public names that are imported when they are first used, so that a room opens without torch."""
+"""Import public names on first use, so that importing a subpackage does not load torch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's `__getattr__` (PEP 562).
+    """Create a module's `__getattr__` (PEP 562) that imports public names on first use.
 
     Args:
         package: the module's `__name__`.
         homes: public name -> the module below `package` that defines it.
 
     Returns:
-        A function that imports a name's module once and keeps the value.
+        A function that imports the module of a name once and caches the value.
 
     Example:
         __getattr__ = lazy(__name__, {"train_supernet": "training"})

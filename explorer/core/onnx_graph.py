@@ -1,6 +1,6 @@
-"""Writing ONNX graphs node by node: what operators use to describe themselves as something that can be timed.
+"""Build ONNX graphs node by node; operators use this to describe themselves as graphs that can be timed.
 
-Weights are random, batch norm is folded into the convolutions as every runtime does, so no torch is needed.
+Weights are random, and batch norm is folded into the convolutions as every runtime does, so torch is not needed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-IMAGES = "images"  # the graph's input
+IMAGES = "images"  # name of the graph's input
 
 
 class GraphWriter:
-    """Collects nodes and weights; every method returns the name of the value that it makes."""
+    """Collects nodes and weights of a graph; every method returns the name of the value that it adds."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -24,28 +24,28 @@ class GraphWriter:
         self._rng = np.random.default_rng(0)
 
     def add(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """A node of one output."""
+        """Append a node with one output."""
         name = f"v{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
         return name
 
     def split(self, x: str, parts: int) -> list[str]:
-        """A value in so many equal pieces along its channels; the names of the pieces."""
+        """Split a value into `parts` equal pieces along its channels; return the names of the pieces."""
         names = [f"v{len(self.nodes)}.{i}" for i in range(parts)]
         self.nodes.append(helper.make_node("Split", [x], names, axis=1, num_outputs=parts))
         return names
 
     def weight(self, *shape: int) -> str:
-        """Random weights of a shape."""
+        """Add random float32 weights of the given shape."""
         values = self._rng.standard_normal(shape) / np.sqrt(max(1, int(np.prod(shape[1:]))))
         return self._constant(values.astype(np.float32))
 
     def integers(self, values: Sequence[int]) -> str:
-        """Constant whole numbers, such as the axes of a slice."""
+        """Add constant integers, such as the axes of a slice."""
         return self._constant(np.array(values, np.int64))
 
     def zero(self) -> str:
-        """The number 0."""
+        """Add the constant 0."""
         return self._constant(np.zeros(1, np.float32))
 
     def _constant(self, values: np.ndarray) -> str:
@@ -55,7 +55,7 @@ class GraphWriter:
 
     def conv(self, x: str, cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1,
              act: str = "none", bias: bool = True, dilation: int = 1) -> str:  # fmt: skip
-        """A convolution with "same" padding, then its activation."""
+        """Append a convolution with "same" padding, followed by its activation."""
         pad = dilation * (kernel // 2)
         inputs = [x, self.weight(cout, cin // groups, kernel, kernel)] + ([self.weight(cout)] if bias else [])
         y = self.add("Conv", inputs, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, group=groups,
@@ -63,6 +63,6 @@ class GraphWriter:
         return self.activate(y, act)
 
     def activate(self, x: str, act: str) -> str:
-        """The activation "relu" or "hswish"; with "none" the value itself."""
+        """Append the activation "relu" or "hswish"; for "none", return `x` itself."""
         operator = {"relu": "Relu", "hswish": "HardSwish", "none": None}[act]
         return self.add(operator, [x]) if operator else x

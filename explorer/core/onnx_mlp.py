@@ -1,4 +1,4 @@
-"""Plain networks (linear layers with ReLU between) as one ONNX graph, from arrays: no exporter, no torch."""
+"""Build multilayer perceptrons (linear layers with ReLU between them) as one ONNX graph from arrays, without torch."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,13 @@ Linear = tuple[np.ndarray, np.ndarray]  # weight (out, in), bias (out,)
 
 
 def mlp_graph(members: Sequence[Sequence[Linear]], reads: str, gives: str) -> onnx.ModelProto:
-    """`reads (n, in) -> gives (n, members x out)`: every member reads the same, what they give stands side by side."""
+    """Build a graph in which several MLPs read the same input and their outputs are concatenated.
+
+    Args:
+        members: the layers of each MLP, as (weight, bias).
+        reads: name of the input, (n, in).
+        gives: name of the output, (n, members x out).
+    """
     nodes, weights, outputs = [], [], []
     for i, layers in enumerate(members):
         x = reads

@@ -1,6 +1,6 @@
-"""One way to open an onnxruntime session: quiet, on the CPU, without spinning threads.
+"""Open onnxruntime sessions: without log output, on the CPU, without spinning threads.
 
-Threads that spin between calls make a slider callback fast on an idle machine and everything slow on a busy one.
+Threads that spin between calls make a slider callback fast on an idle machine, but slow everything down on a busy one.
 """
 
 import os
@@ -8,20 +8,20 @@ import os
 import onnx
 import onnxruntime as ort
 
-# what predictors and generators are made of: nothing that loops, or makes large things of small ones
+# operators that predictors and generators consist of: none of them loops or makes large outputs from small inputs
 OPERATORS = frozenset(
     ("Add", "Concat", "Conv", "Flatten", "Gather", "Gemm", "MatMul", "Mul", "Relu", "Sigmoid", "Split", "Tanh")
 ) | {"Unsqueeze"}
-LARGEST = 10_000  # number in an attribute, such as a padding
+LARGEST = 10_000  # largest number allowed in an attribute, such as a padding
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_session(model: bytes | str) -> ort.InferenceSession:
-    """A session with as many threads as there are cores."""
+    """Open a session with one thread per available core."""
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = cores(), 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -30,11 +30,11 @@ def open_session(model: bytes | str) -> ort.InferenceSession:
 
 
 def open_graph(model: bytes) -> ort.InferenceSession:
-    """A session of a graph from outside, of `OPERATORS` alone.
+    """Open a session for an untrusted graph, which may contain only `OPERATORS`.
 
     Raises:
-        ValueError: another operator, a function, or an attribute that is out of all bounds. Whatever else onnx and
-            onnxruntime raise is theirs.
+        ValueError: the graph has another operator, a function, or an attribute that is out of bounds. Other errors of
+            onnx and onnxruntime are passed on.
     """
     graph = onnx.load_from_string(model)
     foreign = {node.op_type for node in graph.graph.node} - OPERATORS
@@ -48,5 +48,5 @@ def open_graph(model: bytes) -> ort.InferenceSession:
 
 
 def metadata_of(model: bytes) -> dict[str, str]:
-    """What a graph says of itself, without opening it."""
+    """Return the metadata stored in a serialised ONNX model, without opening a session."""
     return {entry.key: entry.value for entry in onnx.load_from_string(model).metadata_props}

@@ -1,7 +1,8 @@
-"""Work spread over processes, or over a cluster: joblib's backends, and one plain message where a worker dies.
+"""Run work in several processes, or on a cluster, with joblib's backends.
 
-Without anything it runs here, one item after the other. `joblib.parallel_config(n_jobs=2)` around any call takes two
-processes, `joblib.parallel_config("dask")` the workers of a Dask cluster; results and their order stay the same.
+By default the items run in this process, one after the other. Wrap any call in `joblib.parallel_config(n_jobs=2)` to
+use two processes, or in `joblib.parallel_config("dask")` to use the workers of a Dask cluster. Results and their order
+stay the same.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from explorer.core.errors import InputError
 def map_in_workers(
     work: Callable[..., Any], items: Sequence[Any], *shared: Any, jobs: int | None = None
 ) -> Iterator[Any]:
-    """What `work(item, *shared)` gives for every item, in their order, as soon as it is there.
+    """Yield `work(item, *shared)` for every item, in the order of the items, as soon as each result is available.
 
     Args:
-        work: can be pickled.
-        items: one call each.
-        shared: the same for all calls.
-        jobs: processes; None takes what `joblib.parallel_config` says, else one.
+        work: the function to call; it must be picklable.
+        items: one call is made per item.
+        shared: further arguments, the same for all calls.
+        jobs: number of processes; None uses the setting of `joblib.parallel_config`, else one.
 
     Raises:
-        InputError: a worker process was killed. A cluster gives its work to another one instead.
+        InputError: a worker process was killed. (A cluster gives its work to another worker instead.)
     """
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError

@@ -1,6 +1,6 @@
-"""The doors between rooms: what a space, a device, an evaluator and a generator must offer.
+"""Interfaces between subpackages: what a space, a device, an evaluator and a generator must provide.
 
-Anybody's object that has these members works everywhere in the package; `explorer.testing` checks it.
+Any object with these members works everywhere in the package; `explorer.testing` checks it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,63 +15,72 @@ T = TypeVar("T")
 
 @runtime_checkable
 class SearchSpace(Protocol):
-    """What can be chosen. A population is an int8 array (n, d), one option index per decision."""
+    """A search space: the decisions that define a network. A population is an (n, d) int8 array of option indices."""
 
     @property
     def name(self) -> str:
-        """Its registered name."""
+        """Name under which the space is registered."""
 
     @property
     def decisions(self) -> Mapping[str, Sequence[Any]]:
         """Decision name -> option values, in gene order."""
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, d) int8: random canonical architectures."""
+        """Draw n random canonical architectures, (n, d) int8."""
 
     def canonical(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> the same networks with inactive genes set to one fixed option."""
+        """Return the same networks, (n, d) int8, in canonical form: inactive genes are set to one fixed option."""
 
     def layers(self, architecture: Any) -> Sequence[Layer]:
-        """The operators that run, in order, with shapes."""
+        """Return the operators that run, in order, with shapes."""
 
 
 @runtime_checkable
 class Device(Protocol):
-    """A target hardware (or a count) that prices architectures."""
+    """Target hardware (or a count, such as parameters) that prices architectures."""
 
     @property
     def name(self) -> str:
-        """The name that budgets and columns use."""
+        """Name used in budgets and table columns."""
 
     @property
     def unit(self) -> str:
-        """The unit of its costs: "ms", "M"."""
+        """Unit of the costs, such as "ms" or "M" (millions)."""
 
     def cost(self, space: SearchSpace, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> (n,) float64 in `unit`."""
+        """Price architectures: (n, d) int8 -> (n,) float64 in `unit`."""
 
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Anything that gives an accuracy."""
+    """Measures or predicts the accuracy of architectures."""
 
     def evaluate(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> (n,) accuracy in [0, 1]."""
+        """Evaluate architectures: (n, d) int8 -> (n,) accuracy in [0, 1]."""
 
 
 @runtime_checkable
 class Generator(Protocol):
-    """Budgets in, architectures out, in one forward pass."""
+    """Maps budgets to architectures in one forward pass."""
 
     def generate(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> np.ndarray:
-        """(n, m) limits, NaN where unconstrained -> (n, d) int8."""
+        """Generate one architecture per budget.
+
+        Args:
+            limits: (n, m), one row per budget and one column per device, NaN where unconstrained.
+            rng: the random generator.
+            samples: number of draws per budget, of which the best is kept.
+
+        Returns:
+            (n, d) int8.
+        """
 
 
 class Progress(Protocol):
-    """Reports how far a long piece of work is."""
+    """Reports the progress of a long computation."""
 
     def __call__(self, items: Iterable[T], total: int, what: str) -> Iterable[T]:
-        """Yield `items`, reporting on the way."""
+        """Yield `items` and report the progress; `total` is their number, `what` a label."""
 
 
 def silent(items: Iterable[T], total: int, what: str) -> Iterable[T]:

@@ -1,6 +1,6 @@
-"""One table per extensible thing: name -> value, open to other packages through entry points.
+"""Registries: tables from name to value that other packages can extend through entry points.
 
-A table's own entries are registered by the room that holds it. Another package adds one by naming it in its
+The subpackage that owns a registry registers the built-in entries. Another package adds one by naming it in its
 `pyproject.toml`, for example
 
     [project.entry-points."explorer.spaces"]
@@ -23,12 +23,14 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T]):
-    """Name -> value, in the order of registration. Entry points are read when a name is missing or all are listed.
+    """Maps names to values, in the order of registration.
+
+    Entry points are loaded only when a name is not found or all names are listed.
 
     Args:
         what: what a value is, for messages: "space", "export format".
-        group: of the entry points, such as "explorer.spaces".
-        home: a module that registers this table's own entries; imported on first use.
+        group: group of the entry points, such as "explorer.spaces".
+        home: module that registers the built-in entries; imported on first use.
 
     Example:
         >>> colours = Registry("colour", "explorer.colours")
@@ -45,7 +47,7 @@ class Registry(Mapping[str, T]):
         self._searched = False
 
     def register(self, name: str, value: T) -> T:
-        """Add an entry and return its value; the same name again replaces an entry of the same type only.
+        """Add an entry and return its value; an existing entry is replaced only by one of the same type.
 
         Raises:
             InputError: the name is taken by an entry of another type.
@@ -63,14 +65,14 @@ class Registry(Mapping[str, T]):
         self._entries.pop(name, None)
 
     def refresh(self) -> None:
-        """Read the entry points again when they are next needed: packages may have been installed meanwhile."""
+        """Read the entry points again on the next lookup, since packages may have been installed meanwhile."""
         self._searched = False
 
     def __getitem__(self, name: str) -> T:
-        """The value of a name.
+        """Return the value of a name.
 
         Raises:
-            InputError: an unknown name; the message lists the known ones.
+            InputError: the name is unknown; the message lists the known ones.
         """
         if name not in self:
             raise unknown(self.what, name, self)
@@ -96,7 +98,7 @@ class Registry(Mapping[str, T]):
             import_module(home)
 
     def _read_entry_points(self) -> None:
-        """Load what other packages offer; one that cannot be loaded is left out with a warning."""
+        """Load the entries of other packages; one that fails to load is skipped with a warning."""
         if self._searched:
             return
         self._searched = True

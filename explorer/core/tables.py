@@ -1,4 +1,4 @@
-"""CSV files whose rows are networks: by key, or in once-for-all's notation."""
+"""Read CSV files with one network per row, given by its key or in once-for-all's notation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explorer.core.protocols import SearchSpace
 
 
 def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
-    """Columns, and every row with the words that name its line."""
+    """Return the columns, and an iterator over the rows as (location for messages, cells)."""
     reader = csv.DictReader(read_limited(path).splitlines())
 
     def rows() -> Iterator[tuple[str, dict[str, str]]]:
@@ -31,16 +31,16 @@ def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]
     return columns, rows()
 
 
-NetworkRow = tuple[str, Architecture, dict[str, str]]  # the words that name a line, its network, its cells
+NetworkRow = tuple[str, Architecture, dict[str, str]]  # location for messages, network, cells
 
 
 def network_rows(path: Path, space: SearchSpace) -> tuple[list[str], Iterator[NetworkRow]]:
-    """Columns, and of every row its line, its network and its cells.
+    """Return the columns, and an iterator over the rows as (location for messages, network, cells).
 
-    A row names its network by `key`, or by once-for-all's `ks`, `e`, `d` (lists joined with "-") and `resolution`.
+    A row gives its network by `key`, or by once-for-all's `ks`, `e`, `d` (lists joined with "-") and `resolution`.
 
     Raises:
-        InputError: names the file and the line.
+        InputError: a row cannot be read; the message names the file and the line.
     """
     columns, rows = csv_rows(path)
 

@@ -1,4 +1,4 @@
-"""Images: data sets by name, folders, archives. Loading images needs torch; looking at archives does not."""
+"""Image data sets: by name, from folders, from archives. Loading images needs torch; inspecting archives does not."""
 
 from typing import TYPE_CHECKING
 

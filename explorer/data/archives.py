@@ -1,4 +1,4 @@
-"""Image archives: unpacked once below `$EXPLORER_HOME/images`, with nothing outside it touched."""
+"""Image archives, unpacked once into `$EXPLORER_HOME/images`; nothing outside that folder is written."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from explorer.core.files import home, is_file
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 BROKEN = (OSError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-LIMIT = 4_000_000_000  # bytes unpacked
-RATIO, FREE = 200, 100_000_000  # beyond so many bytes, at most so many times the archive's own size
+LIMIT = 4_000_000_000  # maximum bytes after unpacking
+RATIO, FREE = 200, 100_000_000  # an archive may unpack to RATIO times its own size, or to FREE bytes if that is more
 MEMBERS = 2_000_000
 LONGEST_HEADER = 100_000  # bytes
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file's name is an archive's."""
+    """Whether `path` is a file whose name ends like an archive's."""
     return is_file(path) and path.name.lower().endswith(ENDINGS)
 
 
 def unpacked(path: Path) -> Path:
-    """The folder of an archive's contents; where it holds one folder alone, that one.
+    """Unpack an archive on first use; return the folder of its contents, or the only folder inside it.
 
     Raises:
-        InputError: damaged, too large, or with members that would leave the folder.
+        InputError: the archive is damaged or too large, or has members that would leave the folder.
     """
     about = path.stat()
     name = hashlib.sha256(f"{path.resolve()}:{about.st_size}:{about.st_mtime_ns}".encode()).hexdigest()[:16]
@@ -40,14 +40,15 @@ def unpacked(path: Path) -> Path:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=folder.parent) as scratch:
-                work = Path(scratch) / "images"  # the scratch folder itself is nobody else's to read
+                # a sub-folder, because the scratch folder itself is readable by its owner only
+                work = Path(scratch) / "images"
                 work.mkdir()
                 (_zip if path.name.lower().endswith(".zip") else _tar)(path, work)
                 work.rename(folder)
         except InputError:
             raise
         except (*BROKEN, *READ_ERRORS) as error:
-            if not folder.is_dir():  # another process was not quicker
+            if not folder.is_dir():  # unless another process has unpacked it meanwhile
                 raise InputError(f"archive {str(path)!r} cannot be unpacked: {first_line(error)}") from error
     inside = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
@@ -56,7 +57,8 @@ def unpacked(path: Path) -> Path:
 def _zip(path: Path, out: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         _check((m.file_size for m in archive.infolist()), path)
-        for member in archive.infolist():  # extract() drops drives, roots and ".."
+        # extract() only strips drives, roots and "..", so such names are rejected here
+        for member in archive.infolist():
             _inside(member.filename, path)
         archive.extractall(out)
 
@@ -65,11 +67,11 @@ def _tar(path: Path, out: Path) -> None:
     with tarfile.open(path, tarinfo=_Member) as archive:
         _check((m.size for m in archive), path)  # a member's size is read before its contents
         extract: Callable[..., None] = archive.extractall
-        extract(out, filter="data")  # refuses links and paths that leave, devices, and owners
+        extract(out, filter="data")  # rejects links and paths that leave the folder, and devices; ignores owners
 
 
 class _Member(tarfile.TarInfo):
-    """A header whose name, or whose own headers, may not be longer than any path: they are read into memory."""
+    """A member whose name and extended headers may not be longer than any path, because they are read into memory."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and self.size > LONGEST_HEADER:

@@ -1,7 +1,8 @@
-"""Images with one seeded train / val / test split.
+"""Image data sets with one seeded train / val / test split.
 
-Training sees `train`, every choice is made on `val`, and `test` is touched when a finished network is reported.
-Images stay uint8 in memory, (n, channels, height, width); batches are made float by whoever computes with them.
+Models are trained on `train`, every choice is made on `val`, and `test` is used only to report a finished network.
+Images are kept in memory as uint8, (n, channels, height, width); the code that computes with a batch converts it to
+float.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from explorer.core.files import expanded, is_folder
 from explorer.data.archives import is_archive, unpacked
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
-FOLDER_LIMIT = 50_000_000  # pixels of one image file: more is refused before it is decoded
+FOLDER_LIMIT = 50_000_000  # maximum pixels of one image file; larger images are rejected before they are decoded
 
 
 @dataclass(frozen=True)
 class Split:
-    """`images` (n, c, h, w) uint8 and `labels` (n,) int64."""
+    """Images (n, c, h, w) uint8 and labels (n,) int64."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -34,17 +35,17 @@ class Split:
         return len(self.labels)
 
     def take(self, index: np.ndarray | slice) -> Split:
-        """The rows at `index`."""
+        """Return the rows at `index`."""
         at = index if isinstance(index, slice) else torch.from_numpy(np.asarray(index))
         return Split(self.images[at], self.labels[at])
 
 
 @dataclass(frozen=True)
 class Images:
-    """A data set: three splits, class names, and the normalisation of its training images.
+    """A data set: three splits, class names, and the mean and standard deviation of its training images.
 
     Attributes:
-        mean, std: per channel, of `train` scaled to [0, 1].
+        mean, std: per channel, of the training images scaled to [0, 1].
     """
 
     name: str
@@ -57,7 +58,7 @@ class Images:
 
     @property
     def channels(self) -> int:
-        """1 (grey) or 3 (colour)."""
+        """Number of channels: 1 (grey) or 3 (colour)."""
         return int(self.train.images.shape[1])
 
     @property
@@ -66,17 +67,17 @@ class Images:
         return int(self.train.images.shape[2])
 
     def split(self, name: str) -> Split:
-        """A split by name.
+        """Return a split by name.
 
         Raises:
-            InputError: not "train", "val" or "test".
+            InputError: the name is not "train", "val" or "test".
         """
         if name not in ("train", "val", "test"):
             raise unknown("split", name, ("train", "val", "test"))
         return getattr(self, name)
 
     def subset(self, train: int | None = None) -> Images:
-        """The same data with the first `train` training images only (they are already shuffled)."""
+        """Return the same data with only the first `train` training images (they are already shuffled)."""
         return self if train is None else replace(self, train=self.train.take(slice(0, train)))
 
 
@@ -84,12 +85,13 @@ def load_dataset(name: str, seed: int = 0, size: int | None = None) -> Images:
     """Load a data set by name.
 
     Args:
-        name: "digits", "fashion-mnist", "cifar10", or "folder:PATH" (one sub-folder of images per class).
-        seed: of the split; equal seeds give equal splits.
-        size: "folder:" only: images are resized to this many pixels (32 unless given).
+        name: "digits", "fashion-mnist", "cifar10", or "folder:PATH" (a folder or archive with one sub-folder per
+            class).
+        seed: seed of the split; equal seeds give equal splits.
+        size: for "folder:" only, height and width in pixels that images are resized to; 32 by default.
 
     Raises:
-        InputError: unknown name, absent files, an image that cannot be read, fewer than two classes.
+        InputError: unknown name, missing files, an image that cannot be read, or fewer than two classes.
     """
     if name.startswith("folder:"):
         return _folder(expanded(name.removeprefix("folder:")), seed, size or 32, name)
@@ -167,22 +169,22 @@ def _idx(path: Path) -> np.ndarray:
         raise InputError(f"{str(path)!r} is damaged: {error}") from error
 
 
-DEEP = ("I", "I;16", "I;16B", "I;16L", "F")  # grey of more than 8 bits: radiographs, depth maps, microscopes
+DEEP = ("I", "I;16", "I;16B", "I;16L", "F")  # grey with more than 8 bits: radiographs, depth maps, microscopy
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"}
 
 
 def image_files(path: Path) -> list[Path]:
-    """The image files of a folder or archive of class folders, class by class.
+    """Return the image files of a folder (or archive) with one sub-folder per class, class by class.
 
     Raises:
-        InputError: it does not exist.
+        InputError: the folder does not exist.
     """
     if is_archive(path):
         path = unpacked(path)
     if not is_folder(path):
         raise InputError(f"image folder {str(path)!r} does not exist")
     found = [f for c in _class_folders(path) for f in sorted(c.rglob("*")) if f.suffix.lower() in ENDINGS]
-    return [f for f in found if f.is_file() and not f.name.startswith("._")]  # such are notes of macOS about a file
+    return [f for f in found if f.is_file() and not f.name.startswith("._")]  # "._" files are metadata of macOS
 
 
 def _class_folders(path: Path) -> list[Path]:
@@ -190,14 +192,14 @@ def _class_folders(path: Path) -> list[Path]:
 
 
 def _folder(path: Path, seed: int, size: int, name: str) -> Images:
-    """Any folder of class folders, or an archive of one; every image is converted to `size` x `size`."""
+    """Load a folder with one sub-folder per class, or an archive of one; every image is resized to `size` x `size`."""
     from PIL import Image, UnidentifiedImageError
 
     found = image_files(path)
     path = unpacked(path) if is_archive(path) else path
     classes = _class_folders(path)
     for c in classes:
-        if not c.name.isprintable():  # and so it is in UTF-8, too
+        if not c.name.isprintable():  # printable names can also be encoded as UTF-8
             raise InputError(f"image folder {str(path)!r}: {c.name!r} cannot be the name of a class; rename it")
     place = {c.name: i for i, c in enumerate(classes)}
     files = [(f, place[f.relative_to(path).parts[0]]) for f in found]
@@ -240,7 +242,7 @@ def _folder(path: Path, seed: int, size: int, name: str) -> Images:
 
 
 def _to_eight_bits(images: list[np.ndarray], deep: list[int]) -> None:
-    """Replace the images at `deep` by ones of 8 bits, by one scale: from 0, or their darkest, to their brightest."""
+    """Convert the images at `deep` to 8 bits on one scale: from 0 (or their darkest value) to their brightest."""
     if deep:
         low, high = min(0.0, *(float(images[i].min()) for i in deep)), max(float(images[i].max()) for i in deep)
         for i in deep:
@@ -252,7 +254,7 @@ def _split(
     name: str, classes: list[str], x: np.ndarray, y: np.ndarray, seed: int, val: int,
     test: int | tuple[np.ndarray, np.ndarray],
 ) -> Images:  # fmt: skip
-    """Shuffle once by seed; the last rows become val, and test where the data has no test part of its own."""
+    """Shuffle once by seed; the last rows become val, and also test where the data has no test part."""
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = x[order], y[order]
     if isinstance(test, int):

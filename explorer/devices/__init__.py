@@ -1,4 +1,4 @@
-"""Target hardware and counts: everything that prices an architecture."""
+"""Devices: target hardware and counts, everything that prices an architecture."""
 
 from explorer.devices.adopted import AdoptedDevice, adopted
 from explorer.devices.base import LayerDevice, Provenance

@@ -1,4 +1,4 @@
-"""Anybody's device, with the members that a study and the page read beyond the protocol."""
+"""Wrap a user's own device, to give it the members that a study and the web page need beyond the protocol."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from explorer.devices.quantities import quantity_of
 
 
 class AdoptedDevice(LayerDevice):
-    """Stands for a device that is no `LayerDevice`: its own costs, and usual answers to everything else.
+    """Wraps a device that is not a `LayerDevice`: prices come from the device, all other members are defaults.
 
     Args:
-        device: has `name`, `unit` and `cost`; `quantity` and `provenance` are taken over where it has them.
+        device: has `name`, `unit` and `cost`; its `quantity` and `provenance` are used where it has them.
     """
 
     def __init__(self, device: Device) -> None:
@@ -28,18 +28,18 @@ class AdoptedDevice(LayerDevice):
 
     @property
     def additive(self) -> bool:
-        """Not known of it."""
+        """False, because it is not known whether the device's costs are sums over layers."""
         return False
 
     def cost(self, space: SearchSpace, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> (n,) in `unit`."""
+        """Price architectures: (n, d) int8 -> (n,) in `unit`."""
         return np.asarray(self.device.cost(space, codes), float)
 
     def shares(self, layers: Sequence[Layer]) -> np.ndarray:
-        """(n_layers,): zeros, as such a device does not price single layers."""
+        """Return zeros, (n_layers,), because the device does not price single layers."""
         return np.zeros(len(layers))
 
 
 def adopted(device: Device) -> LayerDevice:
-    """A device as a study holds it."""
+    """Return the device as a `LayerDevice`, wrapped if it is not one."""
     return device if isinstance(device, LayerDevice) else AdoptedDevice(device)

@@ -1,4 +1,4 @@
-"""What every device of ours shares: a price per layer, a cost compiled once per space, and a provenance."""
+"""The base class of devices: a price per layer, a cost compiled once per space, and a provenance."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from explorer.devices.compiled import CompiledCost, compile_parts, price_populat
 from explorer.devices.quantities import LATENCY
 from explorer.spaces.base import Compilable
 
-LARGEST = 1e9  # of a price in any unit: no block takes eleven days, or as many bytes
+LARGEST = 1e9  # upper limit of a price in any unit: no block takes 1e9 ms, which is eleven days
 
 
 class Provenance(Settings):
     """Where a device's numbers come from.
 
     Attributes:
-        kind: "measured" (timed by us or the user), "published" (somebody's table) or "modelled" (calculated).
+        kind: "measured" (timed by this package or its user), "published" (from someone else's table), "modelled"
+            (calculated) or "counted" (exact).
         hardware, runtime, threads, batch: what was timed or modelled; None where the source does not say.
         source: file, table or data sheet.
-        error: on measurements that were not fitted, for example {"mape": 0.05, "kendall_tau": 0.97, "band": 0.1}.
-        licence: of the source's data, where it is somebody else's.
-        note: anything a reader must know.
+        error: error on held-out measurements, for example {"mape": 0.05, "kendall_tau": 0.97, "band": 0.1}.
+        licence: licence of the source's data, where it belongs to someone else.
+        note: anything else a reader must know.
     """
 
     kind: Literal["measured", "published", "modelled", "counted"]
@@ -49,16 +50,16 @@ class Provenance(Settings):
 
 
 class LayerDevice:
-    """A device that prices layers; a network costs `offset + scale * sum`.
+    """A device that prices layers; a network costs `offset + scale * sum over its layers`.
 
-    Subclasses give `price(layer)`.
+    Subclasses implement `price(layer)`.
 
     Args:
-        name: what budgets and columns call it.
-        unit: of its costs.
-        provenance: where its numbers come from.
-        scale, offset: of the sum.
-        quantity: what it counts: "latency", "memory", "size", "energy", or "count", which is no target.
+        name: name used in budgets and table columns.
+        unit: unit of the costs.
+        provenance: where the numbers come from.
+        scale, offset: applied to the sum.
+        quantity: what the costs measure: "latency", "memory", "size", "energy", or "count", which is not a target.
     """
 
     def __init__(
@@ -70,15 +71,18 @@ class LayerDevice:
         self._compiled: dict[Compilable, CompiledCost] = {}
 
     def price(self, layer: Layer) -> float:
-        """Cost of one layer in `unit`, before scale and offset."""
+        """Return the cost of one layer in `unit`, before scale and offset."""
         raise TypeError(f"{type(self).__name__} has no price(layer)")
 
     def price_in(self, layer: Layer, image: int) -> float:
-        """The same in a network that reads images of this size; only some published tables tell them apart."""
+        """Return the cost of one layer in a network that reads images of `image` x `image` pixels.
+
+        By default the image size is ignored; only some published tables depend on it.
+        """
         return self.price(layer)
 
     def outside(self, space: SearchSpace, codes: np.ndarray) -> str:
-        """One line where these architectures lie outside what the device was made from, else ""."""
+        """Return a one-line warning where architectures lie outside the range that the device was made for, or ""."""
         return ""
 
     @property
@@ -87,20 +91,20 @@ class LayerDevice:
         return True
 
     def compiled(self, space: Compilable) -> CompiledCost:
-        """The cost of a space with `parts()` as small tables, made once."""
+        """Return the cost of a space with `parts()` as small tables, compiled on first use."""
         if space not in self._compiled:
             self._compiled[space] = compile_parts(space, self.price_in, self.scale, self.offset)
         return self._compiled[space]
 
     def cost(self, space: SearchSpace, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> (n,) in `unit`."""
+        """Price architectures: (n, d) int8 -> (n,) in `unit`."""
         codes = as_codes(space, codes)
         if isinstance(space, Compilable):
             return self.compiled(space)(codes)
         return price_population(space, codes, self.price_in, self.scale, self.offset)
 
     def shares(self, layers: Sequence[Layer]) -> np.ndarray:
-        """(n_layers,) share of each layer in the network's cost; they add up to 1."""
+        """Return the share of each layer in the network's cost, (n_layers,); the shares add up to 1."""
         prices = np.array([self.price_in(layer, layers[0].size) for layer in layers])
         return prices / prices.sum() if prices.sum() > 0 else prices
 

@@ -1,8 +1,8 @@
-"""A cost compiled once per space: after that, pricing a population is array arithmetic.
+"""Compile a cost once per space; after that, pricing a population is array arithmetic.
 
-Every part of a space (a slot, the stem, the tail) depends on a few genes; its cost over all combinations of their
-options is one small array. The same arrays give the expected cost under probabilities, with gradients, to whoever
-needs them (SGNAS, Huang and Chu 2021).
+Every part of a space (a slot, the stem, the tail) depends on a few genes; its cost for all combinations of their
+options is one small array. The same arrays give the expected cost under option probabilities, with gradients (SGNAS,
+Huang and Chu 2021).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +14,17 @@ from explorer.core.layer import Layer, Part
 from explorer.core.protocols import SearchSpace
 from explorer.spaces.base import Compilable, resolution_gene
 
-Price = Callable[[Layer, int], float]  # a layer, and the size of the images of its network -> cost
-BLOCK = 1 << 14  # rows at once: their indices stay in the processor's cache
+Price = Callable[[Layer, int], float]  # (layer, image size of its network) -> cost
+BLOCK = 1 << 14  # rows processed at once, so that their indices stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class CompiledCost:
-    """The cost of every part of a space.
+    """The cost tables of all parts of a space.
 
     Attributes:
-        parts: (genes, array of shape (options of each gene...)) per part.
-        scale, offset: of the sum over parts.
+        parts: per part, its genes and an array of costs with one axis per gene.
+        scale, offset: applied to the sum over the parts.
     """
 
     parts: tuple[tuple[tuple[int, ...], np.ndarray], ...]
@@ -32,7 +32,7 @@ class CompiledCost:
     offset: float = 0.0
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> (n,) float64."""
+        """Price architectures: (n, d) int8 -> (n,) float64."""
         total = np.zeros(len(codes))
         for start in range(0, len(codes), BLOCK):
             genes = np.ascontiguousarray(codes[start : start + BLOCK].T).astype(np.intp)
@@ -49,12 +49,12 @@ class CompiledCost:
 
 
 def compile_parts(space: Compilable, price: Price, scale: float = 1.0, offset: float = 0.0) -> CompiledCost:
-    """Price each distinct layer of a space once.
+    """Compile the cost of a space; each distinct layer is priced once.
 
     Args:
         space: has `parts()` and `decisions`.
-        price: cost of one layer.
-        scale, offset: applied to a network's sum.
+        price: function (layer, image size) -> cost.
+        scale, offset: applied to the sum over a network's layers.
     """
     counts = [len(options) for options in space.decisions.values()]
     parts = space.parts()
@@ -71,7 +71,7 @@ def compile_parts(space: Compilable, price: Price, scale: float = 1.0, offset: f
 
 
 def _image_sizes(space: Compilable, parts: Sequence[Part]) -> Callable[[Part, tuple[int, ...]], int]:
-    """How to tell a part's image size: from the decision on it, else all networks read one size, that of the stem."""
+    """Return a function (part, choices) -> image size: the chosen resolution, else the stem's input size."""
     gene = resolution_gene(space)
     if gene is not None:
         chosen, sizes = gene, list(space.decisions.values())[gene]
@@ -90,7 +90,7 @@ def _total(layers: Sequence[Layer], size: int, price: Price, prices: dict[tuple[
 
 
 def price_population(space: SearchSpace, codes: np.ndarray, price: Price, scale: float, offset: float) -> np.ndarray:
-    """The same for a space without `parts`: layer by layer, each distinct layer priced once."""
+    """Price a population of a space without `parts`, layer by layer; each distinct layer is priced once."""
     prices: dict[tuple[Layer, int], float] = {}
     totals = np.zeros(len(codes))
     for row, choices in enumerate(codes):

@@ -1,4 +1,4 @@
-"""The two counts: multiply-accumulates and parameters, exact.
+"""The counts as devices: multiply-accumulates and parameters, both exact.
 
 `macs_m` counts convolutions (squeeze-and-excitation included, without biases) and linear layers; `params_m` is what
 `torch.nn.Module.parameters()` of the built network holds (batch norm's scale and shift included).
@@ -23,7 +23,7 @@ class CountDevice(LayerDevice):
         super().__init__(name, "M", Provenance(kind="counted", source="layer shapes"), quantity=COUNT)
 
     def price(self, layer: Layer) -> float:
-        """Millions."""
+        """Return the count of one layer, in millions."""
         return (layer.macs() if self.name == "macs_m" else layer.params()) / 1e6
 
 

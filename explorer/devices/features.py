@@ -1,4 +1,4 @@
-"""The features of layers (`Layer.work`) as arrays: what fitted devices weigh."""
+"""Features of layers (`Layer.work`) as arrays; fitted devices are a weighted sum of them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from explorer.core.work import FEATURES
 
 @lru_cache(100_000)
 def features(layer: Layer) -> np.ndarray:
-    """(len(FEATURES),) float64 of one layer, read-only.
+    """Return the features of one layer, (len(FEATURES),) float64, read-only.
 
     Raises:
-        InputError: a kernel or stride that no feature describes.
+        InputError: no feature describes the layer's kernel and stride.
     """
     values = layer.work().values
     values.setflags(write=False)
@@ -24,5 +24,5 @@ def features(layer: Layer) -> np.ndarray:
 
 
 def design(networks: Sequence[Sequence[Layer]]) -> np.ndarray:
-    """(n, len(FEATURES)): the sum over each network's layers."""
+    """Return the sum of features over each network's layers, (n, len(FEATURES))."""
     return np.array([sum(map(features, layers), np.zeros(len(FEATURES))) for layers in networks])

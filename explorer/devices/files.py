@@ -1,4 +1,4 @@
-"""Device files: JSON in and out, with provenance; a name under `data/devices`, a registered name, or a path."""
+"""Device files: read and write JSON with provenance; find a device by shipped name, registered name or path."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from explorer.devices.formats import read_block_table
 from explorer.devices.kinds import DEVICES, KINDS, NAME
 from explorer.devices.quantities import LATENCY
 
-# files of format 1 may hold the fields of both first kinds, whichever they are of
+# fields of kinds "table" and "layers"; a file of format 1 may have all of them, those of the other kind are ignored
 SHARED = {"blocks", "scale", "offset", "interpolates", "uncounted", "weights", "domain"}
 
 
 def load_device(source: str | Path) -> LayerDevice:
-    """A device by name ("mobile", "cpu", "gpu", "macs_m", "params_m") or from a file.
+    """Load a device by name ("mobile", "cpu", "gpu", "macs_m", "params_m") or from a file.
 
     Args:
-        source: a name, a device's JSON, a latency table of once-for-all (YAML, or a folder of them), or a CSV block
-            table; "NAME=SOURCE" gives a device another name, as in "cpu=i7-8700k".
+        source: a name, a device's JSON file, a latency table of once-for-all (YAML, or a folder of them), or a CSV
+            block table; "NAME=SOURCE" gives the device another name, as in "cpu=i7-8700k".
 
     Raises:
-        InputError: unknown name, unreadable or malformed file.
+        InputError: the name is unknown, or the file is unreadable or malformed.
     """
     name = str(source)
     alias, sign, rest = name.partition("=")
@@ -49,10 +49,10 @@ def _of_file(path: Path) -> LayerDevice:
 
 
 def device_from(values: object, source: str) -> LayerDevice:
-    """A device from the parsed JSON of its file.
+    """Create a device from the parsed JSON of its file.
 
     Raises:
-        InputError: it does not hold a device of a known kind.
+        InputError: the JSON does not describe a device of a known kind.
     """
     if not isinstance(values, dict):
         raise InputError(f"{source}: a device file holds one JSON object, not {type(values).__name__}")
@@ -70,10 +70,10 @@ def has_file(device: object) -> bool:
 
 
 def device_json(device: LayerDevice) -> dict[str, Any]:
-    """The JSON that `load_device` reads back.
+    """Return the JSON of a device, which `load_device` reads.
 
     Raises:
-        InputError: a device of a kind that has no file format.
+        InputError: devices of this kind have no file format.
     """
     common = {"format": 1, "name": device.name, "unit": device.unit, "provenance": device.provenance.model_dump()}
     if device.quantity != LATENCY:
@@ -85,15 +85,15 @@ def device_json(device: LayerDevice) -> dict[str, Any]:
 
 
 def renamed(device: LayerDevice, name: str) -> LayerDevice:
-    """The same device under another name."""
+    """Return the same device under another name."""
     return device_from(device_json(device) | {"name": name}, device.name)
 
 
 def shipped_devices() -> list[str]:
-    """Names of the device files in the package."""
+    """Return the names of the device files in the package."""
     return sorted(path.stem for path in data_folder("devices").glob("*.json"))
 
 
 def device_names() -> list[str]:
-    """Every name that `load_device` knows."""
+    """Return every name that `load_device` knows."""
     return [*shipped_devices(), *DEVICES]

@@ -1,7 +1,8 @@
-"""Fit a `LayerModel` to measurements: of single blocks, or of whole networks. Needs scipy.
+"""Fit a `LayerModel` to measurements of single blocks or of whole networks. Needs scipy.
 
-Weights are non-negative (no work makes a network faster) and minimise relative errors, so a small network counts as
-much as a large one. The error is measured on rows that were held out, fold by fold; the device itself is fitted on all.
+Weights are non-negative (no work makes a network faster) and minimise relative errors, so small networks count as much
+as large ones. The error comes from cross-validation, on rows that were held out; the device itself is fitted to all
+rows.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ FEWEST = 30
 def fit_layer_model(
     name: str, networks: Sequence[Sequence[Layer]], latency_ms: np.ndarray, provenance: Provenance, seed: int = 0
 ) -> LayerModel:
-    """Fit to measured networks; a block measured alone is a network of one layer.
+    """Fit a device to measured networks; a block measured alone is a network of one layer.
 
     Args:
-        name: of the device.
-        networks: (n) lists of layers.
+        name: name of the device.
+        networks: n lists of layers.
         latency_ms: (n,) milliseconds, all above 0.
         provenance: where the measurements come from; the held-out error is added to it.
-        seed: of the folds.
+        seed: seed of the cross-validation folds.
 
     Raises:
         InputError: fewer than 30 rows, or a latency that is not above 0.
-        MissingExtra: without scipy.
+        MissingExtra: scipy is not installed.
     """
     latency = np.asarray(latency_ms, float)
     if len(latency) < FEWEST:
@@ -50,16 +51,16 @@ def fit_layer_model(
     x = design(networks)
     weights = solve(x, latency)
     domain = _domain(networks, latency)
-    # fewer digits than were measured in keep files readable and change no price by more than a millionth
+    # seven digits, more than measurements have, keep files readable and change no price by more than a millionth
     kept = {f: float(f"{w:.7g}") for f, w in zip(FEATURES, weights) if w > 0}
-    # a classifier or a stem is the only one of its kind in a block table, so it cannot be left out
+    # a block table has only one classifier and one stem, so these cannot be held out
     scored = np.array([len(network) > 1 or isinstance(network[0], MBConv) for network in networks])
     error = held_out(x, latency, scored if scored.any() else ~scored, seed)
     return LayerModel(name, provenance.model_copy(update={"error": error}), kept, domain)
 
 
 def solve(x: np.ndarray, latency: np.ndarray) -> np.ndarray:
-    """(n, F), (n,) -> (F,) weights >= 0 that minimise the sum of squared relative errors."""
+    """Return the weights (F,) >= 0 with the least squared relative errors, for features (n, F) and latency (n,)."""
     require("scipy", "fitting a device")
     from scipy.optimize import nnls
 
@@ -69,14 +70,14 @@ def solve(x: np.ndarray, latency: np.ndarray) -> np.ndarray:
 
 
 def held_out(x: np.ndarray, latency: np.ndarray, scored: np.ndarray, seed: int = 0) -> dict[str, float]:
-    """Error on rows that no fit has seen: {"mape", "kendall_tau", "band", "coverage", "networks"}.
+    """Return the error on held-out rows: {"mape", "kendall_tau", "band", "coverage", "networks"}.
 
     Args:
-        x, latency: (n, F), (n,).
-        scored: (n,) bool: rows that are left out in turn; the others are in every fit.
-        seed: of the folds.
+        x, latency: features (n, F) and latency (n,).
+        scored: (n,) bool, rows that are held out in turn; the others are in every fit.
+        seed: seed of the folds.
     """
-    _, group = np.unique(x, axis=0, return_inverse=True)  # equal rows are never on both sides
+    _, group = np.unique(x, axis=0, return_inverse=True)  # equal rows are always in the same fold
     fold = (np.random.default_rng(seed).permutation(group.max() + 1) % FOLDS)[group.ravel()]
     fold[~scored] = -1
     predicted = np.zeros(len(latency))
@@ -86,7 +87,7 @@ def held_out(x: np.ndarray, latency: np.ndarray, scored: np.ndarray, seed: int =
 
 
 def error_of(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
-    """Mean absolute relative error, rank correlation, and the relative half-width that covers 90 % of the rows."""
+    """Return mean absolute relative error, rank correlation, and the relative half-width that covers 90 % of rows."""
     relative = np.abs(predicted / measured - 1)
     return {
         "mape": round(float(relative.mean()), 4), "kendall_tau": round(kendall_tau(predicted, measured), 4),
@@ -97,7 +98,7 @@ def error_of(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
 def fit_space(
     name: str, space: SearchSpace, codes: np.ndarray, latency_ms: np.ndarray, provenance: Provenance, seed: int = 0
 ) -> LayerModel:
-    """Fit to whole networks of a space: codes (n, d) int8 and latency (n,)."""
+    """Fit a device to whole networks of a space: codes (n, d) int8 and latency (n,) in ms."""
     return fit_layer_model(name, [space.layers(row) for row in codes], latency_ms, provenance, seed)
 
 

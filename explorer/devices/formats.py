@@ -1,7 +1,7 @@
-"""Other people's latency files: once-for-all's lookup tables (YAML), CSV block tables, CSV of whole networks.
+"""Read latency files of other projects: once-for-all's lookup tables (YAML), CSV block tables, CSV of whole networks.
 
-Everything is read as data (safe YAML without aliases, no pickle) and every entry is checked: the unit is declared or
-read, never guessed, and what is negative, empty or no number is refused with the file and the layer.
+Files are read as plain data (safe YAML without aliases, no pickle) and every entry is checked. The unit is declared or
+read from the file, never guessed. Negative, empty or non-numeric values are rejected, with the file and the layer.
 """
 
 from __future__ import annotations
@@ -25,34 +25,35 @@ from explorer.core.tables import csv_rows, network_rows
 from explorer.devices.base import LARGEST, Provenance
 from explorer.devices.table import BlockTable, block_key
 
-SIZE = 1_000_000  # no number of a layer is as large
+SIZE = 1_000_000  # the numbers of a layer must be below this
 UNITS = {"ms": 1.0, "us": 1e-3, "s": 1e3}
 OFA_KINDS = (
     "Conv", "expanded_conv", "Conv_1", "AvgPool2D", "Conv_2", "Logits", "first_conv", "MBConv", "final_expand_layer",
     "feature_mix_layer", "classifier",
 )  # fmt: skip
-USUAL = {"mid": 0, "se": 0, "residual": False, "bn": True}  # of columns that some operators do not have
+USUAL = {"mid": 0, "se": 0, "residual": False, "bn": True}  # defaults of columns that some operators do not have
 LAYER_COLUMNS = ("op", "cin", "cout", "size", "kernel", "stride", "mid", "se", "act", "residual", "bn")
 
 
 @dataclass(frozen=True)
 class Block:
-    """One entry of a table: what was timed, in networks of which image size (None: of any), and how long it took."""
+    """One entry of a table: what was timed, the image size of its networks (None: any), and the latency."""
 
-    layers: tuple[Layer, ...]  # more than one where the source does not tell their activations apart
+    layers: tuple[Layer, ...]  # several where the source does not distinguish their activations
     image: int | None
     latency_ms: float
 
 
 def read_blocks(path: str | Path, unit: str | None = None) -> list[Block]:
-    """Blocks of a YAML file of once-for-all, of a folder of them (one per image size), or of a CSV file.
+    """Read the blocks of a once-for-all YAML file, of a folder of them (one per image size), or of a CSV file.
 
     Args:
-        path: of the file or folder.
-        unit: of the latencies, where the file does not say; once-for-all's format is in ms.
+        path: the file or folder.
+        unit: unit of the latencies ("ms", "us" or "s"), where the file does not state it; once-for-all's format is in
+            ms.
 
     Raises:
-        InputError: unreadable, an entry that is no latency, no unit, or another unit than the file's own.
+        InputError: the file is unreadable, an entry is not a latency, or the unit is missing or contradicts the file.
     """
     path = Path(path)
     if unit is not None and unit not in UNITS:
@@ -75,11 +76,11 @@ def read_blocks(path: str | Path, unit: str | None = None) -> list[Block]:
 def read_block_table(
     path: str | Path, name: str, unit: str | None = None, uncounted: tuple[str, ...] = ()
 ) -> BlockTable:
-    """The same as a device.
+    """Read a latency table as a device.
 
     Args:
         path, unit: see `read_blocks`.
-        name: of the device.
+        name: name of the device.
         uncounted: operators that the source leaves out of its sums, for example ("pool",).
     """
     blocks = read_blocks(path, unit)
@@ -95,14 +96,14 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain data only
 
 
 def _yaml(text: str) -> Any:
-    """Parse; aliases are refused, since a few of them can stand for gigabytes."""
+    """Parse YAML; aliases are rejected, because a few of them can expand to gigabytes."""
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=LOADER)):
         raise yaml.YAMLError("aliases (*name) are not read")
     return yaml.load(text, Loader=LOADER)
 
 
 def _folder(path: Path) -> Iterator[Block]:
-    """`160_lookup_table.yaml`, ...: every file holds for images of its own size."""
+    """Read `160_lookup_table.yaml`, ...: every file holds the blocks for one image size."""
     for file in sorted([*path.glob("*.yaml"), *path.glob("*.yml")]):
         number = re.match(r"(\d+)", file.name)
         if not number:
@@ -124,13 +125,13 @@ def _ofa_blocks(path: Path, image: int | None) -> Iterator[Block]:
 
 
 def ofa_layers(key: str, source: str = "table") -> list[Layer]:
-    """The layers that a key of once-for-all's tables stands for.
+    """Return the layers that a key of once-for-all's tables describes.
 
-    Two dialects: `expand` is a number of middle channels where the key has `hs`, else a ratio; a key without `hs` holds
-    for ReLU and h-swish alike (once-for-all, `latency_lookup_table.py`; NSGANetV2).
+    There are two dialects: `expand` is the number of middle channels where the key has `hs`, otherwise a ratio. A key
+    without `hs` applies to both ReLU and h-swish (once-for-all, `latency_lookup_table.py`; NSGANetV2).
 
     Raises:
-        InputError: not such a key.
+        InputError: the text is not such a key.
     """
     op, *fields = key.split("-")
     values = dict(field.split(":", 1) for field in fields if ":" in field)
@@ -178,10 +179,10 @@ def _latency(value: object, where: str, unit: str = "ms") -> float:
 
 
 def latency_column(columns: list[str], path: Path, column: str | None, unit: str | None) -> tuple[str, str]:
-    """(column, unit): a column says its unit in its name (`latency_ms`, `latency_ms_pixel`), else it is declared.
+    """Return (column, unit): the unit is part of the name (`latency_ms`, `latency_ms_pixel`), else it must be declared.
 
     Raises:
-        InputError: no such column, several without a choice, no unit, or two different units.
+        InputError: there is no such column, several without a choice, no unit, or two different units.
     """
     candidates = [c for c in columns if c.startswith("latency")]
     if column is None:
@@ -242,10 +243,10 @@ def _csv_layer(row: Mapping[str, str], where: str) -> Layer:
 
 
 def _layer_of(kind: type[Layer], values: Mapping[str, Any]) -> Layer:
-    """A layer from cells of a CSV row; a column that this operator does not have must hold its usual value.
+    """Create a layer from the cells of a CSV row; a column that its operator does not have must hold the default.
 
     Raises:
-        ValueError: it holds another one.
+        ValueError: such a column holds another value.
     """
     known = {f.name for f in fields(kind)}
     for name in set(values) - known:
@@ -257,21 +258,21 @@ def _layer_of(kind: type[Layer], values: Mapping[str, Any]) -> Layer:
 def read_measurements(
     path: str | Path, space: SearchSpace, column: str | None = None, unit: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whole networks of a space and their latency, from a CSV file.
+    """Read whole networks of a space and their latency from a CSV file.
 
-    A row names its network by `key`, or by once-for-all's `ks`, `e`, `d` (lists joined with "-") and `resolution`.
+    A row gives its network by `key`, or by once-for-all's `ks`, `e`, `d` (lists joined with "-") and `resolution`.
 
     Args:
-        path: of the file.
-        space: what the networks belong to.
-        column: which latency, where the file has several.
-        unit: of it, where its name does not say.
+        path: the file.
+        space: the search space of the networks.
+        column: name of the latency column, where the file has several.
+        unit: unit of the latencies, where the column's name does not state it.
 
     Returns:
         codes (n, d) int8 and latency (n,) in ms.
 
     Raises:
-        InputError: names the file and the line.
+        InputError: a row or a column cannot be read; the message names the file and the line.
     """
     path = Path(path)
     columns, rows = network_rows(path, space)

@@ -1,4 +1,4 @@
-"""ONNX graphs of networks from their layers: what is timed on a device. No torch."""
+"""Build ONNX graphs of networks from their layers, to be timed on a device. Needs no torch."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ OPSET = 18
 
 
 def network_graph(layers: Sequence[Layer], batch: int = 1) -> onnx.ModelProto:
-    """The graph of a network (or of one layer) with random weights; input `images`, output `out`."""
+    """Build the graph of a network (or of one layer) with random weights; input `images`, output `out`."""
     writer = GraphWriter()
     outputs: dict[str, str] = {}
     for i, layer in enumerate(layers):

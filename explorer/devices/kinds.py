@@ -1,7 +1,7 @@
-"""Kinds of devices with a file format, and devices that are calculated and need no file.
+"""Registries of device kinds (with a file format) and of calculated devices (without files).
 
-A kind is a settings model of its JSON, a function that reads it and one that writes it. A calculated device (a count,
-a memory) is a function of no arguments under a name. Both tables are open to other packages.
+A kind consists of a settings model of its JSON, a function that reads it and one that writes it. A calculated device (a
+count, a memory) is a function without arguments, registered under a name. Other packages can extend both registries.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from explorer.devices.base import LayerDevice, Provenance
 from explorer.devices.quantities import LATENCY, MILLISECONDS
 
 NAME = "[A-Za-z][A-Za-z0-9_.-]{0,39}"
-TAKEN = ("accuracy", "lo", "hi", "key", "source")  # other columns of the tables in which a device has one
+TAKEN = ("accuracy", "lo", "hi", "key", "source")  # other columns of tables with one column per device
 
 
 class DeviceFile(Settings):
-    """What the JSON of every device holds; a kind adds fields of its own.
+    """Fields of every device's JSON file; each kind adds its own.
 
     Attributes:
-        format: of the file.
+        format: version of the file format.
         kind: a name in `KINDS`.
-        name: what budgets and columns call the device.
-        unit: of its costs; a latency is in ms.
-        quantity: what it counts; "latency" unless the file says another.
-        provenance: where its numbers come from.
+        name: name of the device in budgets and columns.
+        unit: unit of the costs; a latency is in ms.
+        quantity: what the costs measure; "latency" by default.
+        provenance: where the numbers come from.
     """
 
     format: Literal[1]
@@ -55,10 +55,10 @@ class DeviceKind:
     """A kind of device with a file format.
 
     Attributes:
-        file: the model of its JSON.
-        device: its class.
-        read: file -> device.
-        write: device -> the JSON's own fields, without those of `DeviceFile`.
+        file: the settings model of its JSON.
+        device: the class of its devices.
+        read: function from a parsed file to a device.
+        write: function from a device to its JSON fields, without those of `DeviceFile`.
     """
 
     file: type[DeviceFile]
@@ -72,10 +72,10 @@ DEVICES: Registry[Callable[[], LayerDevice]] = Registry("device", "explorer.devi
 
 
 def checked_device_name(name: str) -> str:
-    """A name that a device may have.
+    """Return a device name after checking it.
 
     Raises:
-        InputError: other characters, or the name of a table's column.
+        InputError: the name has other characters, or is the name of a table column.
     """
     if not re.fullmatch(NAME, name):
         raise InputError(f"device name {name!r}: expected a letter, then up to 39 letters, digits, '.', '_' or '-'")

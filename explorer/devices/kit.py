@@ -1,4 +1,7 @@
-"""The kit: a folder that times a space's blocks on any machine with Python, numpy and onnxruntime; and its way back."""
+"""The measuring kit: a folder that times a space's blocks on another machine, and the import of its timings.
+
+The other machine needs Python, numpy and onnxruntime.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from explorer.devices.plan import make_plan, table_from
 from explorer.devices.table import BlockTable
 from explorer.spaces.base import Space
 
-MOST = 300  # graphs of one kit
+MOST = 300  # maximum number of graphs in one kit
 README = """# Measuring kit
 
 Copy this folder to the device. There, with Python, numpy and onnxruntime:
@@ -34,7 +37,7 @@ It takes some minutes and writes `timings.json`. Back home:
 
 
 class Timing(Settings):
-    """One graph of a kit, and how long it took."""
+    """One graph of a kit and its latency."""
 
     file: str
     kind: Literal["call", "block", "network"]
@@ -44,7 +47,7 @@ class Timing(Settings):
 
 
 class Timings(Settings):
-    """`timings.json`, as a kit writes it."""
+    """The contents of `timings.json`, as a kit writes it."""
 
     format: Literal[1]
     kind: Literal["timings"]
@@ -59,14 +62,14 @@ class Timings(Settings):
 
 
 def write_kit(names: Sequence[str], spaces: Sequence[Space], out: str | Path, networks: int = 40, seed: int = 0) -> int:
-    """Write a kit; returns how many graphs it has (at most 300).
+    """Write a kit and return its number of graphs (at most 300).
 
     Args:
-        names: what `spaces` are called, for the import.
-        spaces: with `parts()`.
+        names: names of `spaces`, for the import.
+        spaces: search spaces with `parts()`.
         out: an empty or new folder.
-        networks: whole networks; half fit scale and offset, half give the error.
-        seed: of the networks.
+        networks: number of whole networks; half are used to fit scale and offset, half to estimate the error.
+        seed: seed for drawing the networks.
 
     Raises:
         InputError: `out` is not empty or cannot be written.
@@ -94,10 +97,10 @@ def write_kit(names: Sequence[str], spaces: Sequence[Space], out: str | Path, ne
 
 
 def table_of_kit(values: object, name: str, source: str) -> BlockTable:
-    """A device from the parsed `timings.json`.
+    """Create a device from the parsed `timings.json` of a kit.
 
     Raises:
-        InputError: not the timings of a kit; names the file and the value.
+        InputError: the JSON is not the timings of a kit; the message names the file and the value.
     """
     timings = parse(Timings, values, source)
     graphs = timings.graphs

@@ -5,7 +5,7 @@
     python run.py --threads 2 --name my-phone --seconds 0.01
 
 One session per graph and a fixed number of threads. Every round times all graphs one after the other, so a slow moment
-of the machine hits all of them; the median over the rounds is kept. The package times with the same code.
+of the machine affects all of them; the median over the rounds is kept. The package uses the same code to time graphs.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import onnxruntime as ort
 
 
 def open_graph(model: Any, threads: int) -> ort.InferenceSession:
-    """A session of a graph (path or bytes) on a fixed number of threads that do not spin between calls."""
+    """Open a session for a graph (path or bytes) with a fixed number of threads, which do not spin between calls."""
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -33,9 +33,9 @@ def open_graph(model: Any, threads: int) -> ort.InferenceSession:
 def time_graphs(
     sessions: list, rounds: int = 15, seconds: float = 0.004, tell: Callable[[range], Any] = iter
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) median and (n,) spread (half the interquartile range) of every session's run time, in ms.
+    """Return (n,) median and (n,) spread (half the interquartile range) of the run time of every session, in ms.
 
-    `seconds` is the aim per session and round; `tell` wraps the rounds, to report them.
+    `seconds` is the target time per session and round; `tell` wraps the rounds, to report progress.
     """
     feeds, repeats = [], []
     for session in sessions:
@@ -59,7 +59,7 @@ def time_graphs(
 
 
 def hardware() -> str:
-    """The processor of this machine."""
+    """Return the name of this machine's processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("model name", "Model", "Hardware")):

@@ -1,6 +1,6 @@
-"""A fitted device: latency as a weighted sum of what each layer does (`features`).
+"""A fitted device: latency is a weighted sum of the features of each layer.
 
-It prices shapes that nobody measured, so it says where it was fitted, and `outside` tells where it extrapolates.
+It prices shapes that were never measured, so it records the range it was fitted on; `outside` reports extrapolation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from explorer.devices.features import features
 from explorer.devices.kinds import KINDS, DeviceFile, DeviceKind
 from explorer.devices.quantities import LATENCY, MILLISECONDS
 
-HEAVIEST = 1e6  # cost per unit of a feature
+HEAVIEST = 1e6  # upper limit of a weight, the cost per unit of a feature
 
 
 class LayersFile(DeviceFile):
@@ -33,17 +33,18 @@ class LayersFile(DeviceFile):
 
 
 class LayerModel(LayerDevice):
-    """Latency from layer features.
+    """A device whose costs are a weighted sum of layer features.
 
     Args:
-        name: the device's name.
-        provenance: of the fit, with its error.
-        weights: feature -> cost per unit of it, none negative; features without a weight cost nothing.
-        domain: what was fitted: "size" and "channels" of layers, "cost" of what was measured, each (low, high).
-        unit, quantity: of the costs.
+        name: name of the device.
+        provenance: where the measurements come from, with the error of the fit.
+        weights: feature -> cost per unit, never negative; features without a weight cost nothing.
+        domain: range of the fit, each (low, high): "size" in pixels and "channels" of layers, "cost" of the
+            measurements.
+        unit, quantity: unit of the costs, and what they measure.
 
     Raises:
-        InputError: an unknown feature, or a weight that is negative or no number, or none above 0.
+        InputError: a feature is unknown, a weight is negative or not a number, or no weight is above 0.
     """
 
     def __init__(
@@ -65,11 +66,11 @@ class LayerModel(LayerDevice):
         self._vector = np.array([self.weights.get(feature, 0.0) for feature in FEATURES])
 
     def price(self, layer: Layer) -> float:
-        """Cost of a layer in `unit`."""
+        """Return the cost of a layer in `unit`."""
         return float(features(layer) @ self._vector)
 
     def outside(self, space: SearchSpace, codes: np.ndarray) -> str:
-        """One line on what lies outside the fitted range, "" where all of it was fitted."""
+        """Return one line on what lies outside the fitted range; "" where nothing does."""
         said = []
         every = {layer for row in codes for layer in space.layers(row)}
         layers = {layer for layer in every if isinstance(layer, MBConv)}

@@ -1,4 +1,4 @@
-"""Timing on this machine: a file, networks, or every block of some spaces. No torch."""
+"""Measure latency on this machine: of a file, of networks, or of every block of some spaces. Needs no torch."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ from explorer.spaces.base import Space
 def measure_networks(
     networks: Sequence[Sequence[Layer]], threads: int = 1, rounds: int = 15, progress: Progress = silent
 ) -> np.ndarray:
-    """(n,) median latency in ms of networks (or single layers) with random weights, timed in interleaved rounds.
+    """Measure networks (or single layers) with random weights, in interleaved rounds.
+
+    Returns:
+        (n,) median latency in ms.
 
     Raises:
-        InputError: more threads than cores.
+        InputError: `threads` is below 1 or above the number of cores.
     """
     if not 1 <= threads <= cores():
         raise InputError(f"threads = {threads!r}; choose from 1 to {cores()}")
@@ -37,7 +40,7 @@ def measure_networks(
 
 
 def measure_file(path: str | Path, threads: int = 1, rounds: int = 30) -> dict[str, Any]:
-    """Latency of an ONNX file on this machine: {"latency_ms", "spread_ms", "threads", "runtime", "hardware"}."""
+    """Measure an ONNX file: {"latency_ms", "spread_ms", "threads", "batch", "runtime", "hardware"}."""
     if not 1 <= threads <= cores():
         raise InputError(f"threads = {threads!r}; choose from 1 to {cores()}")
     median, spread = time_graphs([open_graph(str(path), threads)], rounds)
@@ -51,16 +54,16 @@ def measure_table(
     name: str, spaces: Sequence[Space], threads: int = 1, rounds: int = 60, networks: int = 100, seed: int = 0,
     progress: Progress = silent,
 ) -> BlockTable:  # fmt: skip
-    """Time every distinct block of some spaces, and whole networks in the same rounds.
+    """Measure a block table: every distinct block of some spaces, and whole networks in the same rounds.
 
     Args:
-        name: of the device.
-        spaces: with `parts()`.
-        threads: of the runtime.
-        rounds: interleaved passes.
-        networks: whole networks in all; half fit scale and offset, the others, unseen, give the error.
-        seed: of the networks.
-        progress: reports rounds.
+        name: name of the device.
+        spaces: search spaces with `parts()`.
+        threads: number of threads of the runtime.
+        rounds: number of interleaved passes over all graphs.
+        networks: number of whole networks; half are used to fit scale and offset, the other half to estimate the error.
+        seed: seed for drawing the networks.
+        progress: reports the rounds.
     """
     plan = make_plan(spaces, networks, seed=seed)
     ms = measure_networks(plan.graphs, threads, rounds, progress)

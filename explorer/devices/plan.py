@@ -1,6 +1,6 @@
-"""What is timed to make a block table: every distinct block of some spaces, and whole networks to check their sum.
+"""Plan what to time for a block table: every distinct block of some spaces, and whole networks to check their sum.
 
-The plan is the same whether the graphs run here (`measure`) or on another machine (`kit`); `table_from` turns its
+The plan is the same whether the graphs run here (`measure`) or on another machine (`kit`); `table_from` turns the
 timings into a device.
 """
 
@@ -18,9 +18,9 @@ from explorer.devices.base import Provenance
 from explorer.devices.table import BlockTable
 from explorer.spaces.base import Compilable, Space, records_of, resolution_gene
 
-LEAST = 0.05  # of a network's time that its blocks, timed alone, have to explain
-ENOUGH = 20  # whole networks from which on more than scale and offset are fitted
-NOTHING = GlobalPool(1, 1, 1, name="call")  # what a call costs that computes nothing
+LEAST = 0.05  # minimum share of a network's time that its blocks, timed alone, must explain
+ENOUGH = 20  # number of whole networks from which more than scale and offset is fitted
+NOTHING = GlobalPool(1, 1, 1, name="call")  # a graph that computes nothing: its time is the overhead of a call
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Plan:
     """What to time.
 
     Attributes:
-        blocks: distinct layers.
-        networks: whole networks; every other one fits scale and offset, the rest is unseen and gives the error.
-        interpolates: not every image size is timed; feature maps between two timed sizes are interpolated.
+        blocks: distinct layers, each timed alone.
+        networks: whole networks; every second one is used to fit scale and offset, the others to estimate the error.
+        interpolates: whether some image sizes are left out; costs of feature maps between timed sizes are interpolated.
     """
 
     blocks: tuple[Layer, ...]
@@ -44,16 +44,16 @@ class Plan:
 
 
 def make_plan(spaces: Sequence[Space], networks: int = 100, most: int | None = None, seed: int = 0) -> Plan:
-    """The plan of some spaces.
+    """Plan the measurement of some spaces.
 
     Args:
-        spaces: with `parts()`.
-        networks: whole networks, drawn evenly over the spaces; half of them are unseen.
-        most: at most so many graphs; image sizes are left out until they fit.
-        seed: of the networks.
+        spaces: search spaces with `parts()`.
+        networks: number of whole networks, drawn evenly from the spaces; half are held out to estimate the error.
+        most: maximum number of graphs; image sizes are left out until the plan fits.
+        seed: seed for drawing the networks.
 
     Raises:
-        InputError: it does not fit even with two image sizes.
+        InputError: even with two image sizes there are more than `most` graphs.
     """
     rng = np.random.default_rng(seed)
     for step in range(25):
@@ -71,7 +71,7 @@ def make_plan(spaces: Sequence[Space], networks: int = 100, most: int | None = N
 
 
 def _thinned(space: Space, step: int) -> Space:
-    """The space with `step` image sizes less, both ends kept and the others evenly spread."""
+    """Return the space with `step` fewer image sizes: both ends are kept, the others evenly spread."""
     gene = resolution_gene(space)
     record = None if gene is None else records_of(space)[gene]
     if step == 0 or record is None or len(record.options) <= 2:
@@ -82,10 +82,10 @@ def _thinned(space: Space, step: int) -> Space:
 
 
 def all_layers(space: Space) -> set[Layer]:
-    """Every distinct layer of a space with `parts()`.
+    """Return every distinct layer of a space with `parts()`.
 
     Raises:
-        InputError: the space has none.
+        InputError: the space does not have `parts()`.
     """
     if not isinstance(space, Compilable):
         raise InputError(
@@ -104,24 +104,24 @@ def table_from(
     name: str, call_ms: float, blocks: dict[str, float], networks: Sequence[tuple[Sequence[str], float]],
     provenance: Provenance, interpolates: bool = False,
 ) -> BlockTable:  # fmt: skip
-    """A device from a plan's timings.
+    """Create a device from the timings of a plan.
 
-    A block's price is its time less that of an empty call. Two things differ for a block timed alone: a runtime
-    converts its input and output to a memory layout of its own, in a network only at the ends; and its weights stay in
-    the nearest cache, in a network they do not. Both costs (per block and value, per weight), one scale and one offset
-    are fitted on every other network; the rest of the networks gives the error. Where whole networks do not get
-    slower with their blocks (a busy machine, few rounds), the blocks are summed as they are.
+    The price of a block is its time minus that of an empty call. A block timed alone differs from one inside a network
+    in two ways. The runtime converts input and output to its own memory layout, which a network does only at its ends.
+    The weights stay in the nearest cache, which they do not in a network. Both costs (per block and value, per weight),
+    a scale and an offset are fitted to every second network; the other networks give the error. Where whole networks do
+    not get slower with their blocks (a busy machine, few rounds), the blocks are summed without a fit.
 
     Args:
-        name: of the device.
+        name: name of the device.
         call_ms: time of the empty call.
         blocks: signature -> ms.
-        networks: (signatures of a network's layers, ms).
-        provenance: where it was timed; source, error and note are added.
+        networks: per network, the signatures of its layers, and ms.
+        provenance: what was timed; source, error and note are filled in.
         interpolates: see `Plan`.
 
     Raises:
-        InputError: a network has a layer that is not among the blocks.
+        InputError: a layer of a network is not among the blocks.
     """
     from explorer.devices.fit import error_of
 
@@ -141,14 +141,15 @@ def table_from(
         weights = np.array([x.params() for x in layers]) / 1e6
         paid = np.stack([-np.ones(len(names)), -values, weights], 1)
         alone, *each, _ = _coefficients((counts @ np.column_stack([net, paid]))[fitted], measured[fitted])
-        if alone > LEAST:  # else the timings are noise, and the costs would be blown up
+        # otherwise the timings are noise, and the division would inflate the costs
+        if alone > LEAST:
             net = np.maximum(0.0, net + paid @ each / alone)
             fits.append("what they pay alone")
     if len(networks) >= 4:
         scale, offset = (round(x, 6) for x in _coefficients((counts @ net)[fitted, None], measured[fitted]))
         if scale:
             fits.append("scale and offset")
-        else:  # the timings of whole networks are noise: the sum of the blocks says more than their mean
+        else:  # network timings are noise: the sum of the blocks says more than their mean
             scale, offset = 1.0, 0.0
         error = error_of(offset + scale * (counts @ net)[~fitted], measured[~fitted])
     prices = {name: round(float(ms), 6) for name, ms in zip(names, net)}
@@ -162,7 +163,7 @@ def table_from(
 
 
 def _coefficients(columns: np.ndarray, measured: np.ndarray) -> list[float]:
-    """One coefficient >= 0 per column and one for a constant, of least relative error: every network counts alike."""
+    """Fit one coefficient >= 0 per column and one constant, with least relative error (all networks count equally)."""
     design = np.column_stack([columns, np.ones(len(columns))]) / measured[:, None]
     kept = list(range(design.shape[1]))
     while True:

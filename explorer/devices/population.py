@@ -1,6 +1,6 @@
-"""Costs and limits of populations: what networks cost, whether they fit a budget, and the nearest one that can.
+"""Costs of populations and budgets: price networks, check budgets, and find the architecture nearest to a budget.
 
-Limits are (n, m), one row per request and one column per device, NaN where a device is free. numpy only.
+Limits are (n, m): one row per budget, one column per device, NaN where a device is unconstrained. Needs only numpy.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from explorer.spaces.operators import neighbours
 
 
 def costs_of(space: SearchSpace, devices: Sequence[Device], codes: np.ndarray) -> np.ndarray:
-    """(n, d) -> (n, m), one column per device."""
+    """Price architectures on several devices: (n, d) -> (n, m), one column per device."""
     if not devices:
         return np.zeros((len(codes), 0))
     return np.column_stack([device.cost(space, codes) for device in devices])
 
 
 def overshoot(costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Largest cost / limit over the bounded devices: at most 1 means that the budget is met; 0 where none is bounded.
+    """Return the largest cost / limit over the limited devices: <= 1 where the budget is met, 0 without limits.
 
     Args:
         costs: (..., m).
-        limits: (..., m), NaN where free.
+        limits: (..., m), NaN where unconstrained.
     """
     ratio = costs / limits
     ratio = np.where(np.isfinite(ratio) & (limits > 0), ratio, np.inf)  # an unknown cost meets no budget
@@ -31,10 +31,11 @@ def overshoot(costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
 
 
 def nearest(space: SearchSpace, devices: Sequence[Device], limits: np.ndarray) -> np.ndarray:
-    """(d,) the architecture whose largest cost / limit is least: the cheapest, or the nearest reachable one.
+    """Return the architecture (d,) that minimises the largest cost / limit: the cheapest, or the nearest reachable.
 
-    Descends from the best of the first option everywhere and a fixed draw, one gene at a time, until nothing helps:
-    no better one is known for any shipped device; one whose blocks act on each other's cost may have a better one.
+    The search starts from the best of a fixed random sample and the architecture with all first options, and changes
+    one gene at a time until nothing improves. For every shipped device no better result is known; for a device whose
+    blocks affect each other's cost, there may be one.
     """
     bounded = [i for i in range(len(devices)) if not np.isnan(limits[i])]
     chosen = [devices[i] for i in bounded]
@@ -57,12 +58,12 @@ def nearest(space: SearchSpace, devices: Sequence[Device], limits: np.ndarray) -
 
 
 def cheapest(space: SearchSpace, device: Device) -> np.ndarray:
-    """(d,) the cheapest architecture on one device."""
+    """Return the cheapest architecture on one device, (d,)."""
     return nearest(space, [device], np.ones(1))
 
 
 def dearest(space: SearchSpace, device: Device) -> np.ndarray:
-    """(d,) the dearest architecture on one device: climbs from the last option everywhere, one gene at a time."""
+    """Return the most expensive architecture on one device, (d,): changes one gene at a time, from all last options."""
     best = space.canonical(np.array([[len(options) - 1 for options in space.decisions.values()]], np.int8))[0]
     while True:
         around = neighbours(space, best)

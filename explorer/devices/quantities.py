@@ -1,7 +1,7 @@
-"""What a device counts: latency, memory, size, energy, or operations; and how its numbers are said.
+"""What a device measures (latency, memory, size, energy or operations), and how its numbers are written.
 
-Only this room looks at units. A device says `quantity` and `unit`; one that says no quantity has a latency. *Targets*
-are what a user bounds by a slider: everything but counts.
+Only this module interprets units. A device has a `unit` and a `quantity`, which is latency by default. *Targets* are
+the quantities that a user limits with a slider: all except counts.
 """
 
 from __future__ import annotations
@@ -14,47 +14,47 @@ MILLISECONDS = "ms"
 
 
 class Priced(Protocol):
-    """As much of a device as its numbers need."""
+    """The members of a device that are needed to write its numbers."""
 
     @property
     def name(self) -> str:
-        """What budgets and columns call it."""
+        """Name used in budgets and columns."""
 
     @property
     def unit(self) -> str:
-        """Of its costs."""
+        """Unit of the costs."""
 
 
 D = TypeVar("D", bound=Priced)
 
 
 def quantity_of(device: Priced) -> str:
-    """What a device counts: its `quantity`, else "latency"."""
+    """Return what a device measures: its `quantity`, else "latency"."""
     return str(getattr(device, "quantity", LATENCY))
 
 
 def is_target(device: Priced) -> bool:
-    """Whether its budget is a slider: a count of operations or parameters is shown, and bounded on demand."""
+    """Whether the device has a budget slider; counts are displayed, and have a budget only on request."""
     return quantity_of(device) != COUNT
 
 
 def targets_of(devices: Iterable[D]) -> list[D]:
-    """Those that are targets: latencies first, then other quantities, each in the order given."""
+    """Return the devices that are targets: latencies first, then other quantities, each in the given order."""
     return sorted(filter(is_target, devices), key=lambda device: quantity_of(device) != LATENCY)
 
 
 def arranged(devices: Mapping[str, D]) -> dict[str, D]:
-    """The same devices with targets first."""
+    """Return the same devices with targets first."""
     return {device.name: device for device in targets_of(devices.values())} | dict(devices)
 
 
 def is_timed(device: Priced) -> bool:
-    """Whether it can be compared with a clock: a latency in milliseconds."""
+    """Whether the costs can be compared with a clock: latencies in milliseconds."""
     return quantity_of(device) == LATENCY and device.unit == MILLISECONDS
 
 
 def amount(device: Priced, value: float, digits: int = 4) -> str:
-    """A cost with its unit.
+    """Format a cost with its unit.
 
     >>> class Board:
     ...     name, unit, quantity = "ram_kb", "kB", "memory"
@@ -65,12 +65,12 @@ def amount(device: Priced, value: float, digits: int = 4) -> str:
 
 
 def column_of(device: Priced) -> str:
-    """The name of a table's column of its costs, which ends with the unit: "mobile_ms", "params_m"."""
+    """Return the name of the device's cost column in tables, which ends with the unit: "mobile_ms", "params_m"."""
     ending = f"_{device.unit.lower()}"
     return device.name if device.name.lower().endswith(ending) else device.name + ending
 
 
 def words_of(devices: Iterable[Priced]) -> str:
-    """Their quantities in words, such as "latency and memory"; a count that is a target bounds a size."""
+    """Return the quantities of devices in words, such as "latency and memory"; a count is called a size."""
     words = ["size" if quantity_of(device) == COUNT else quantity_of(device) for device in devices]
     return " and ".join(dict.fromkeys(words))

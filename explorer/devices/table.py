@@ -1,4 +1,4 @@
-"""A block table: the latency of every layer, measured one by one; a network is their sum (Cai et al. 2019)."""
+"""A block table: the latency of every layer, measured one by one; a network costs their sum (Cai et al. 2019)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from explorer.devices.quantities import LATENCY, MILLISECONDS
 
 
 def block_key(layer: Layer, image: int | None = None) -> str:
-    """The key of a block: its signature, behind the size of the images where it was measured for that size alone."""
+    """Return the key of a block: its signature, after the image size where it was measured for that size only."""
     return layer.signature if image is None else f"r{image} {layer.signature}"
 
 
@@ -34,21 +34,22 @@ class TableFile(DeviceFile):
 
 
 class BlockTable(LayerDevice):
-    """Latency from a table of layers; a layer that it lacks is refused, never guessed.
+    """A device with a table of layer latencies; a layer that is not in the table is an error, never a guess.
 
-    A classifier of a width that was not measured is interpolated between the measured widths of the same input.
+    A classifier whose width was not measured is interpolated between the measured widths for the same input.
 
     Args:
-        name: the device's name.
-        provenance: of the timings.
+        name: name of the device.
+        provenance: where the timings come from.
         blocks: `block_key` -> price.
-        scale, offset: fitted on whole networks, for what blocks timed alone miss.
-        interpolates: a feature-map size between two measured ones is interpolated over its area, all else equal.
-        uncounted: operators that the table's source leaves out of a network's sum.
-        unit, quantity: of the prices.
+        scale, offset: fitted to whole networks, to include what timing blocks alone misses.
+        interpolates: whether a feature-map size between two measured ones is interpolated over its area, all else
+            equal.
+        uncounted: operators that the source of the table leaves out of a network's sum.
+        unit, quantity: unit of the prices, and what they measure.
 
     Raises:
-        InputError: no block, or a latency that is negative or no number.
+        InputError: there is no block, or a price is negative or not a number.
     """
 
     def __init__(
@@ -66,15 +67,15 @@ class BlockTable(LayerDevice):
         self.blocks, self.interpolates, self.uncounted = dict(blocks), interpolates, tuple(uncounted)
 
     def price(self, layer: Layer) -> float:
-        """Milliseconds of a layer, whatever the images of its network.
+        """Return the price of a layer, for any image size.
 
         Raises:
-            InputError: the table lacks this layer.
+            InputError: the table does not have this layer.
         """
         return self._price(layer, None)
 
     def price_in(self, layer: Layer, image: int) -> float:
-        """The same in a network that reads images of this size."""
+        """Return the price of a layer in a network that reads images of `image` x `image` pixels."""
         return self._price(layer, image)
 
     def _price(self, layer: Layer, image: int | None) -> float:
@@ -93,7 +94,7 @@ class BlockTable(LayerDevice):
         return found
 
     def _between(self, layer: Layer) -> float | None:
-        """Interpolated latency, None where it would be a guess."""
+        """Return the interpolated latency; None without measured values on both sides."""
         known, at = [], 0
         if isinstance(layer, Linear):
             pattern, at = rf"linear {layer.cin}-(\d{{1,6}}) 1px", layer.cout

@@ -1,14 +1,14 @@
-"""Compiled forms of what trains on CPUs: the same results as torch's own to rounding, sooner.
+"""Compiled training operations for CPUs: faster than torch's own, with the same results up to rounding.
 
-One switch turns all of them off: `EXPLORER_FAST=0` in the environment, read when the process starts. A comma-separated
-list of names keeps only those (for measuring what each is worth):
+The environment variable `EXPLORER_FAST=0`, read when the process starts, turns all of them off. A comma-separated list
+of names keeps only those, to measure how much each one gains:
 
     depthwise   gradients of depthwise convolutions          explorer.fast.depthwise
     normact     batch norm with its activation               explorer.fast.normact
     pointwise   1x1 convolutions as matrix products          explorer.fast.pointwise
-    memory      freed memory stays in the process            explorer.fast.memory
+    memory      keeps freed memory in the process            explorer.fast.memory
 
-Every function here says when it applies; elsewhere it is torch's own operation.
+Every function here states when it applies; otherwise torch's own operation is used.
 """
 
 import os
@@ -17,7 +17,7 @@ NAMES = ("depthwise", "normact", "pointwise", "memory")
 
 
 def chosen(setting: str) -> frozenset[str]:
-    """The names that a value of `EXPLORER_FAST` keeps: "0" none, "1" or "" all, else those listed."""
+    """Return the names that a value of `EXPLORER_FAST` enables: none for "0", all for "1" or "", else those listed."""
     words = {word.strip() for word in setting.split(",")}
     if words & {"0", "off", "no", "false"}:
         return frozenset()

@@ -1,9 +1,9 @@
 """A depthwise convolution whose backward pass is fast on CPUs.
 
 On CPUs the backward pass of a depthwise convolution takes most of a training step, and most of that is the gradient of
-its weights. Here that is a small compiled loop over NHWC memory. The input gradient is, with stride 1, a *forward*
-convolution with the flipped kernel. Kernel 3, other accelerators and inference go to torch. Gradients equal torch's to
-rounding.
+its weights. Here that gradient is a small compiled loop over NHWC memory. With stride 1, the input gradient is a
+*forward* convolution with the flipped kernel. Kernel 3, other devices and inference use torch. Gradients equal torch's
+up to rounding.
 """
 
 from typing import Any
@@ -17,19 +17,19 @@ from torch import Tensor
 from explorer import fast
 from explorer.fast.threads import set_threads
 
-CHUNKS = 8  # fixed, so that sums have one order whatever the number of threads
-OURS = 5  # kernel from which the compiled loop beats torch
+CHUNKS = 8  # fixed, so the order of summation does not depend on the number of threads
+OURS = 5  # smallest kernel for which the compiled loop is faster than torch
 
 
 @njit(parallel=True, cache=True)
 def _weight_gradient(x: np.ndarray, g: np.ndarray, k: int, stride: int, dilation: int, partial: np.ndarray) -> None:
-    """Add x (n, h, w, c) correlated with g (n, h', w', c) into partial (CHUNKS, k*k, c)."""
+    """Add the correlation of x (n, h, w, c) with g (n, h', w', c) to partial (CHUNKS, k*k, c)."""
     n, h, w, channels = x.shape
     _, rows, columns, _ = g.shape
     chunks = partial.shape[0]
     for chunk in prange(chunks):
         for image in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            # a row of g and the k rows of x that it meets stay in the first cache
+            # a row of g and the k rows of x that it overlaps stay in the first-level cache
             for row in range(rows):
                 for i in range(k):
                     down = row * stride + (i - k // 2) * dilation
@@ -40,7 +40,7 @@ def _weight_gradient(x: np.ndarray, g: np.ndarray, k: int, stride: int, dilation
                         left = max(0, (stride - 1 - aside) // stride)
                         right = min(columns, (w - 1 - aside) // stride + 1)
                         tap, fours = i * k + j, max(0, right - left) // 4
-                        for four in range(fours):  # four products for one reading and writing of the sum
+                        for four in range(fours):  # four products per load and store of the sum
                             q = left + 4 * four
                             p = q * stride + aside
                             for c in range(channels):
@@ -92,7 +92,7 @@ def _to_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilatio
 def _torch_backward(
     x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int, wanted: tuple[bool, bool]
 ) -> tuple[Tensor, Tensor]:
-    """Torch's own gradients to input and weights, those that are wanted."""
+    """Return torch's own gradients of input and weights; `wanted` selects which are computed."""
     pad = dilation * (weight.shape[-1] // 2)
     to_x, to_weight, _ = torch.ops.aten.convolution_backward(
         gradient, x, weight, None, [stride] * 2, [pad] * 2, [dilation] * 2, False, [0, 0], len(weight), [*wanted, False]
@@ -105,7 +105,7 @@ def _nhwc(x: Tensor) -> np.ndarray:
 
 
 def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
-    """Depthwise convolution with "same" padding; x (n, c, h, w), weight (c, 1, k, k)."""
+    """Apply a depthwise convolution with "same" padding; x (n, c, h, w), weight (c, 1, k, k)."""
     if applies(x):
         return _Depthwise.apply(x.contiguous(memory_format=torch.channels_last), weight, stride, dilation)
     pad = dilation * (weight.shape[-1] // 2)
@@ -113,6 +113,6 @@ def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> 
 
 
 def applies(x: Tensor) -> bool:
-    """In training on a CPU, in float32, where a gradient of the input is asked for."""
+    """Whether the fast backward pass is used: training on a CPU, in float32, with a gradient for the input."""
     on = "depthwise" in fast.ON and x.device.type == "cpu" and x.dtype == torch.float32
     return on and torch.is_grad_enabled() and x.requires_grad

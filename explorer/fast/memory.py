@@ -1,6 +1,6 @@
 """Keep freed memory in the process while training on Linux CPUs.
 
-glibc gives large blocks back to the system and asks for them again at every step; the page faults cost 10-40 % of a
+glibc returns large blocks to the system and requests them again at every step; the page faults cost 10-40 % of a
 training step. The setting lasts for the process.
 """
 
@@ -13,7 +13,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 
 
 def keep_memory() -> bool:
-    """Tell glibc to keep freed blocks; False where the C library has no such setting or `fast` is off."""
+    """Tell glibc to keep freed blocks; return False where the C library has no such setting or it is turned off."""
     if "memory" not in fast.ON or not sys.platform.startswith("linux"):
         return False
     try:

@@ -1,9 +1,9 @@
 """Batch norm and activation in one pass, forward and backward, for training on CPUs.
 
-The two are memory-bound, so on CPUs they cost as much as the convolutions between them. Here the statistics take one
-reading of the input, the output one more, and the backward pass two; the normalised and the pre-activation tensors are
-never written. Each direction is one compiled call. Inference, other accelerators and exports go to torch. Results equal
-torch's to rounding.
+Both are memory-bound, so on CPUs they cost as much as the convolutions between them. Here the input is read once for
+the statistics, once for the output and twice in the backward pass; the normalised and the pre-activation tensors are
+never written. Each direction is one compiled call. Inference, other devices and exports use torch. Results equal
+torch's up to rounding.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from explorer import fast
 from explorer.fast.threads import set_threads
 
-CHUNKS = 8  # fixed, so that sums have one order whatever the number of threads
+CHUNKS = 8  # fixed, so the order of summation does not depend on the number of threads
 BLOCK = 64  # rows summed in float32 before they are added in float64
 ACTS = {"none": 0, "relu": 1, "hswish": 2}
 
@@ -47,7 +47,10 @@ def _slope(z: Any, act: int) -> Any:
 @njit(parallel=True, cache=True)
 def _forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float, act: int, momentum: float,
              running_mean: np.ndarray, running_var: np.ndarray, kept: np.ndarray, y: np.ndarray) -> None:  # fmt: skip
-    """y = act(batch norm of x), both (m, c); running statistics move on; mean, 1/std, scale, shift into kept (4, c)."""
+    """Compute y = act(batch norm of x), both (m, c), and update the running statistics.
+
+    `kept` (4, c) receives mean, 1 / standard deviation, scale and shift.
+    """
     m, channels = x.shape
     sums = np.zeros((CHUNKS, 2, channels))
     for chunk in prange(CHUNKS):
@@ -86,7 +89,7 @@ def _forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float, ac
 @njit(parallel=True, cache=True)
 def _backward(x: np.ndarray, g: np.ndarray, kept: np.ndarray, act: int, to_x: np.ndarray, to_weight: np.ndarray,
               to_bias: np.ndarray) -> None:  # fmt: skip
-    """Gradients by x, weight and bias, where g (m, c) is that by y; `to_x` may be `g` itself."""
+    """Compute the gradients of x, weight and bias from g (m, c), the gradient of y; `to_x` may be `g` itself."""
     m, channels = x.shape
     scale, shift = kept[2].astype(np.float32), kept[3].astype(np.float32)
     sums = np.zeros((CHUNKS, 2, channels))
@@ -103,7 +106,7 @@ def _backward(x: np.ndarray, g: np.ndarray, kept: np.ndarray, act: int, to_x: np
             for c in range(channels):
                 sums[chunk, 0, c] += block[0, c]
                 sums[chunk, 1, c] += block[1, c]
-    # gradient by x: scale * (gz - mean(gz) - xhat * mean(gz * xhat)),  gz = g * act',  xhat = (x - mean) * inverse
+    # gradient of x: scale * (gz - mean(gz) - xhat * mean(gz * xhat)),  gz = g * act',  xhat = (x - mean) * inverse
     by_x, constant = np.empty(channels, np.float32), np.empty(channels, np.float32)
     for c in range(channels):
         total, with_x = 0.0, 0.0
@@ -124,7 +127,7 @@ def _backward(x: np.ndarray, g: np.ndarray, kept: np.ndarray, act: int, to_x: np
 
 
 def _rows(x: Tensor) -> np.ndarray:
-    """(n, c, h, w) in channels_last memory -> its (n*h*w, c) array, without a copy."""
+    """Return (n, c, h, w) in channels_last memory as an (n*h*w, c) array, without a copy."""
     return x.detach().permute(0, 2, 3, 1).reshape(-1, x.shape[1]).numpy()
 
 
@@ -169,15 +172,17 @@ class _NormAct(torch.autograd.Function):
 
 
 def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = None, owned: bool = False) -> Tensor:
-    """Batch norm over the first `x.shape[1]` features of `norm` (or those of `index`), then the activation.
+    """Apply batch norm, then the activation.
+
+    Batch norm uses the first `x.shape[1]` features of `norm`, or those of `index`.
 
     Args:
         x: (n, c, h, w).
         norm: holds at least c features; its running statistics are updated in training.
         act: "none", "relu" or "hswish".
-        index: (c,) which features of `norm` the channels are.
-        owned: what uses the result makes its gradient anew and for this alone (a convolution does, a sum does not), so
-            the gradient by x may be written over it.
+        index: (c,) features of `norm` that belong to the channels of x.
+        owned: whether the gradient of the result is a new tensor that nothing else uses, so that the gradient of x may
+            overwrite it (true where a convolution uses the result, false where a sum does).
     """
     if applies(x, norm):
         x = x.contiguous(memory_format=torch.channels_last)
@@ -191,5 +196,5 @@ def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = N
 
 
 def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
-    """In training mode on a CPU, in float32."""
+    """Whether the fast pass is used: training mode on a CPU, in float32."""
     return "normact" in fast.ON and norm.training and x.device.type == "cpu" and x.dtype == torch.float32

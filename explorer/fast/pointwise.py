@@ -1,7 +1,7 @@
-"""A 1x1 convolution as the matrix product that it is.
+"""1x1 convolutions computed as matrix products.
 
-In channels_last memory the pixels of a batch are the rows of a matrix. On CPUs the product of two matrices is faster
-than a convolution, most of all in the backward pass. Other accelerators and inference go to torch.
+In channels_last memory the pixels of a batch are the rows of a matrix. On CPUs a matrix product is faster than a
+convolution, above all in the backward pass. Other devices and inference use torch.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explorer import fast
 
-PARTS = 4  # of a weight gradient's sums
+PARTS = 4  # number of partial sums of a weight gradient
 
 
 class _Pointwise(torch.autograd.Function):
@@ -35,8 +35,12 @@ class _Pointwise(torch.autograd.Function):
 
 
 def _product(g: Tensor, x: Tensor) -> Tensor:
-    """g (m, cout) transposed times x (m, cin): sums over so many rows that parts of them make the threads' work."""
-    if g.shape[1] > x.shape[1]:  # the narrow one first: what is transposed is copied
+    """Return g (m, cout) transposed times x (m, cin).
+
+    The sum over the rows is split into parts, because it is long enough to be shared between threads.
+    """
+    # the narrower matrix comes first, because the transposed one is copied
+    if g.shape[1] > x.shape[1]:
         return _product(x, g).t()
     parts = PARTS if len(g) % PARTS == 0 else 1
     g, x = g.view(parts, -1, g.shape[1]), x.view(parts, -1, x.shape[1])
@@ -44,7 +48,7 @@ def _product(g: Tensor, x: Tensor) -> Tensor:
 
 
 def _rows(x: Tensor) -> Tensor:
-    """(n, c, h, w) in channels_last memory -> (n*h*w, c), without a copy."""
+    """Return (n, c, h, w) in channels_last memory as (n*h*w, c), without a copy."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
@@ -54,11 +58,12 @@ def _image(rows: Tensor, like: Tensor) -> Tensor:
 
 
 def pointwise(x: Tensor, weight: Tensor, cout: int | None = None) -> Tensor:
-    """1x1 convolution with the first `cout` filters over the first channels.
+    """Apply a 1x1 convolution with the first `cout` filters and the first c channels of `weight`.
 
     Args:
         x: (n, c, h, w).
-        weight: (C', C, 1, 1) with at least `cout` (None: all) filters of at least c channels.
+        weight: (C', C, 1, 1), with C' >= cout and C >= c.
+        cout: number of filters; None for all.
     """
     cout = len(weight) if cout is None else cout
     if applies(x, weight):
@@ -67,6 +72,6 @@ def pointwise(x: Tensor, weight: Tensor, cout: int | None = None) -> Tensor:
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:
-    """In training on a CPU, in float32."""
+    """Whether the matrix product is used: training on a CPU, in float32."""
     trained = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     return "pointwise" in fast.ON and trained and x.device.type == "cpu" and x.dtype == torch.float32

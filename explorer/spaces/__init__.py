@@ -1,4 +1,4 @@
-"""Search spaces: what can be chosen. A name is the interface: `SPACES["mobile-32"]`."""
+"""Search spaces, looked up by name: `SPACES["mobile-32"]`."""
 
 from explorer.core.registry import Registry
 from explorer.spaces.base import Compilable, Decision, Enumerable, ForImages, FromString, OnceForAll, Space, records_of
@@ -12,11 +12,11 @@ SPACES: Registry[Space] = Registry("space", "explorer.spaces")
 
 
 def register(space: Space) -> Space:
-    """Make a space known by its name."""
+    """Register a space under its name and return it."""
     return SPACES.register(space.name, space)
 
 
-# 1,764 architectures of 8x8 images: small enough to be enumerated in tests and classrooms
+# 1,764 architectures for 8x8 images: small enough to be enumerated in tests and classrooms
 register(
     MobileSpace(
         "mobile-tiny", stem=8, stem_stride=1, widths=(8, 16), strides=(1, 2), se=(False, True),

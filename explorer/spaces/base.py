@@ -1,9 +1,9 @@
-"""The space protocol: what every space offers, what it may offer besides, and how rooms ask.
+"""The interface of search spaces: required members, optional abilities, and helpers that query them.
 
-`explorer.core.protocols.SearchSpace` is the least that anybody's space needs: name, decisions, sample, canonical and
-layers. `Space` is the base of registered spaces; it gives the other members that a study uses their usual values. What
-only some spaces can do is a protocol of its own, to be asked with `isinstance`: `ForImages`, `Compilable`,
-`Enumerable`, `OnceForAll`, `FromString`, `Scalable`. `explorer.testing.check_space` tests all of it.
+`explorer.core.protocols.SearchSpace` is the minimum: name, decisions, sample, canonical and layers. `Space` is the base
+class of registered spaces; it implements defaults of the other members that a study uses. An ability that only some
+spaces have is a protocol of its own, to be tested with `isinstance`: `ForImages`, `Compilable`, `Enumerable`,
+`OnceForAll`, `FromString`. `explorer.testing.check_space` checks a space against all of it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ Choices = Architecture | np.ndarray | Sequence[int]  # an architecture, or its o
 
 @dataclass(frozen=True)
 class Decision:
-    """What a gene means; rooms read this instead of the gene's name.
+    """Describes a gene; code reads this instead of interpreting the gene's name.
 
     Attributes:
-        name: as in `decisions`.
+        name: the key in `decisions`.
         kind: what is chosen: "depth", "kernel", "expand", "resolution", "subblock", "operation", "input", ...
         options: the values to choose from.
-        place: where in the network, from the outside in and from 1, such as (stage, slot); () for all of it.
-        part: tells several decisions of one kind and place apart, from 1; 0 where there is only one.
+        place: position in the network, outermost level first and counted from 1, such as (stage, slot); () for a
+            decision about the whole network.
+        part: distinguishes several decisions of one kind and place, counted from 1; 0 where there is only one.
     """
 
     name: str
@@ -45,19 +46,19 @@ class Decision:
 
 
 class Space(ABC):
-    """Base of registered spaces.
+    """Base class of registered search spaces.
 
-    A subclass sets `name`, `channels`, `classes` and `resolutions`, and writes `decisions`, `canonical` and `layers`.
-    It is hashable, usually a frozen dataclass.
+    A subclass sets `name`, `channels`, `classes` and `resolutions`, and implements `decisions`, `canonical` and
+    `layers`. It must be hashable; usually it is a frozen dataclass.
 
     Attributes:
-        name: its registered name.
-        channels, classes: of the images that it is configured for.
-        resolutions: sizes of image that networks compute with, in pixels.
-        sizes: sizes of image that `for_images` takes as they are; others are resized by the network.
-        limits: decisions that `restrict` narrowed, with their options.
-        supernet: "module:class" of its shared weights, "" where it has none.
-        soft: whether that supernet also runs mixtures of all choices, by their probabilities.
+        name: name under which the space is registered.
+        channels, classes: number of channels and of classes of the images that the space is configured for.
+        resolutions: image sizes that networks compute at, in pixels.
+        sizes: image sizes that `for_images` accepts as they are, in pixels; the network resizes other images.
+        limits: decisions narrowed by `restrict`, with their remaining options.
+        supernet: "module:class" of the space's supernet; "" where it has none.
+        soft: whether that supernet can also run a mixture of all choices, weighted by probabilities.
     """
 
     name: str
@@ -72,40 +73,40 @@ class Space(ABC):
     @property
     @abstractmethod
     def decisions(self) -> Mapping[str, Sequence[Any]]:
-        """Decision name -> option values, in gene order; of a supernet's space the last option is the largest."""
+        """Decision name -> option values, in gene order; where there is a supernet, the last option is the largest."""
 
     @abstractmethod
     def canonical(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> (n, d) int8 with equal networks as equal codes; idempotent."""
+        """Map (n, d) int8 codes to canonical codes, which are the same for equal networks; idempotent."""
 
     @abstractmethod
     def layers(self, architecture: Choices) -> tuple[Layer, ...]:
-        """The operators that run, in order, with shapes."""
+        """Return the operators that run, in order, with shapes."""
 
     @property
     def records(self) -> tuple[Decision, ...]:
-        """What every gene means, in gene order; unless told otherwise each is a kind of its own."""
+        """Description of every gene, in gene order; by default the kind of a gene is its name."""
         return tuple(Decision(name, name, tuple(options)) for name, options in self.decisions.items())
 
     @property
     def size(self) -> int:
-        """Number of canonical architectures; unless told otherwise the product of all options, which it is at most."""
+        """Number of canonical architectures; the default, the product of all option counts, is an upper bound."""
         return math.prod(len(options) for options in self.decisions.values())
 
     @property
     def encoded(self) -> Sequence[int]:
-        """Genes of the one-hot encoding that predictors read; those that follow from others may be left out."""
+        """Positions of the genes in the predictor's one-hot encoding; genes that follow from others may be left out."""
         return range(len(self.decisions))
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, d) int8: uniform genes, canonical."""
+        """Draw n architectures, (n, d) int8: every gene uniform, then made canonical."""
         return sample_uniform(self, n, rng)
 
     def for_images(self, channels: int, classes: int, size: int) -> Self:
-        """The same space for images of a shape; unless told otherwise it fits one number of channels and classes only.
+        """Return the space for images of a shape; by default only its own numbers of channels and classes are accepted.
 
         Raises:
-            InputError: it does not fit.
+            InputError: the space cannot be used for these images.
         """
         if (channels, classes) != (self.channels, self.classes):
             raise InputError(
@@ -115,63 +116,63 @@ class Space(ABC):
         return self
 
     def restrict(self, options: Mapping[str, Sequence[int]]) -> Self:
-        """A narrower space; unless told otherwise a space cannot be narrowed.
+        """Return a narrower space, with fewer options per decision; by default this is not supported.
 
         Raises:
-            InputError: it cannot.
+            InputError: the space cannot be narrowed.
         """
         raise InputError(f"space {self.name!r} cannot be narrowed to {dict(options)!r}; choose from: the whole space")
 
 
 @runtime_checkable
 class ForImages(Protocol):
-    """Can be configured for the shape of images."""
+    """A space that can be configured for the shape of images."""
 
     def for_images(self, channels: int, classes: int, size: int) -> SearchSpace:
-        """The same space for images of this shape."""
+        """Return the same space, configured for images of this shape."""
 
 
 @runtime_checkable
 class Compilable(SearchSpace, Protocol):
-    """Networks fall into parts that depend on a few genes each, so that costs become small tables."""
+    """A space whose networks consist of parts that depend on a few genes each, so that costs become small tables."""
 
     def parts(self) -> list[Part]:
-        """The pieces of a network."""
+        """Return the parts of a network."""
 
 
 @runtime_checkable
 class Enumerable(SearchSpace, Protocol):
-    """All networks can be listed."""
+    """A space whose architectures can be listed."""
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """Number of canonical architectures."""
 
     def enumerate(self) -> np.ndarray:
-        """(size, d) int8: every canonical architecture."""
+        """Return every canonical architecture, (size, d) int8."""
 
 
 @runtime_checkable
 class OnceForAll(Protocol):
-    """Reads and writes once-for-all's `{"ks", "e", "d", "r"}`."""
+    """A space that reads and writes once-for-all's notation, `{"ks", "e", "d", "r"}`."""
 
     def from_ofa(self, config: Mapping[str, Any]) -> Architecture:
-        """From once-for-all's notation."""
+        """Create an architecture from once-for-all's notation."""
 
     def to_ofa(self, architecture: Architecture) -> dict[str, Any]:
-        """To once-for-all's notation."""
+        """Convert an architecture to once-for-all's notation."""
 
 
 @runtime_checkable
 class FromString(Protocol):
-    """Reads the strings of a benchmark."""
+    """A space that reads the architecture strings of a benchmark."""
 
     def from_string(self, text: str) -> Architecture:
-        """The architecture of a string."""
+        """Parse an architecture string."""
 
 
 def records_of(space: SearchSpace) -> tuple[Decision, ...]:
-    """What every gene of anybody's space means: its `records`, or a kind of its own for each."""
+    """Return the description of every gene of any space: its `records`; without them, a gene's kind is its name."""
     own: tuple[Decision, ...] | None = getattr(space, "records", None)
     if own is not None:
         return own
@@ -179,10 +180,10 @@ def records_of(space: SearchSpace) -> tuple[Decision, ...]:
 
 
 def configured(space: SearchSpace, channels: int, classes: int, size: int) -> SearchSpace:
-    """Anybody's space for images of a shape; one that cannot be configured has to fit as it is."""
+    """Configure any space for images of a shape; one without `for_images` is returned as it is and has to fit."""
     return space.for_images(channels, classes, size) if isinstance(space, ForImages) else space
 
 
 def resolution_gene(space: SearchSpace) -> int | None:
-    """The position of the decision that chooses the size of the images, None where there is none."""
+    """Return the position of the decision that chooses the image size, or None where there is none."""
     return next((i for i, record in enumerate(records_of(space)) if record.kind == "resolution"), None)

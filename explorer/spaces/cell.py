@@ -1,9 +1,9 @@
-"""NAS-Bench-201's space: one small cell, repeated; six edges between four nodes, five operations an edge.
+"""The NAS-Bench-201 space: one small cell, repeated; four nodes, six edges, five operations per edge.
 
-Dong and Yang 2020 ("NAS-Bench-201"): stem, three stages of equal cells, between stages a residual block that halves the
-size and doubles the channels. Many cells are the same function: an edge without operation cuts, a skip connection
-joins two nodes, nodes can change places, and what does not reach the output is idle. The canonical form is the cell of
-least work among them.
+Dong and Yang 2020 ("NAS-Bench-201"): a stem, then three stages of identical cells; between stages, a residual block
+halves the size and doubles the channels. Many cells compute the same function: "none" removes an edge, a skip
+connection merges two nodes, nodes can be swapped, and edges that do not reach the output have no effect. The canonical
+form is the one of these cells with the least work.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ NODES = 4
 
 @dataclass(frozen=True)
 class CellSpace(Cells):
-    """Networks of equal cells; every stage has twice the width of the one before.
+    """Networks of identical cells; every stage is twice as wide as the one before.
 
     Attributes:
         depth: cells per stage.
-        stages: how many, each but the first behind a residual block of stride 2.
+        stages: number of stages; each one but the first begins with a residual block of stride 2.
     """
 
     stages: int = 3
 
     @cached_property
     def decisions(self) -> dict[str, tuple[str, ...]]:
-        """`o1.0`, `o2.0`, `o2.1`, ...: the operation of the edge to node 1 from node 0, and so on."""
+        """`o1.0`, `o2.0`, `o2.1`, ...: `o2.1` is the operation of the edge to node 2 from node 1."""
         return {f"o{to}.{source}": OPERATIONS for to, source in EDGES}
 
     @property
     def records(self) -> tuple[Decision, ...]:
-        """Every edge chooses an operation; its place is (to, from)."""
+        """One operation per edge; its place is (to, from)."""
         return tuple(Decision(f"o{to}.{source}", "operation", OPERATIONS, (to, source)) for to, source in EDGES)
 
     @property
@@ -60,14 +60,14 @@ class CellSpace(Cells):
         return _all_cells()[np.unique(_representatives())]
 
     def canonical(self, codes: np.ndarray) -> np.ndarray:
-        """(n, 6) int8 -> equal functions as equal codes; idempotent."""
+        """Map (n, 6) int8 codes to canonical codes, which are the same for equal functions; idempotent."""
         return _all_cells()[_representatives()[_number(as_codes(self, codes))]]
 
     def from_string(self, text: str) -> Architecture:
-        """The cell of one of the benchmark's strings, such as "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|".
+        """Parse a cell string of the benchmark, such as "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|".
 
         Raises:
-            InputError: not such a string.
+            InputError: the text is not such a string.
         """
         found = CELL_STRING.fullmatch(text)
         chosen = [] if found is None else [found.group(i + 1) for i in range(len(EDGES))]
@@ -80,14 +80,14 @@ class CellSpace(Cells):
         return Architecture(self, [OPERATIONS.index(operation) for operation in chosen])
 
     def to_string(self, architecture: Architecture | Sequence[int], canonical: bool = True) -> str:
-        """The benchmark's string of an architecture; with `canonical=False` of exactly these choices."""
+        """Return an architecture's string in the benchmark; with `canonical=False`, that of the choices as they are."""
         codes = as_codes(self, [choices_of(architecture)])
         row = (self.canonical(codes) if canonical else codes)[0]
         words = [f"{OPERATIONS[c]}~{source}" for c, (_, source) in zip(row, EDGES)]
         return "+".join(f"|{'|'.join(words[start:end])}|" for start, end in ((0, 1), (1, 3), (3, 6)))
 
     def layers(self, architecture: Choices) -> tuple[Layer, ...]:
-        """The operators that run, in order; what leads nowhere or comes from nowhere is left out."""
+        """Return the operators that run, in order; edges that do not connect the input to the output are left out."""
         row = self.canonical(as_codes(self, [choices_of(architecture)]))[0]
         return _network(self, tuple(int(c) for c in row))
 
@@ -99,19 +99,22 @@ CELL_STRING = re.compile(
 
 @lru_cache(maxsize=1)
 def _all_cells() -> np.ndarray:
-    """(15,625, 6) int8, every code; the row number is its number."""
+    """All codes, (15,625, 6) int8; a cell's number is its row index."""
     return np.stack(np.meshgrid(*[np.arange(5)] * 6, indexing="ij"), -1).reshape(-1, 6).astype(np.int8)
 
 
 def _number(codes: np.ndarray) -> np.ndarray:
-    """(n, 6) -> (n,) row of `_all_cells`."""
+    """Return the number of each cell, its row in `_all_cells`: (n, 6) -> (n,)."""
     return np.asarray(codes, np.int64) @ 5 ** np.arange(5, -1, -1)
 
 
 @lru_cache(maxsize=1)
 def _representatives() -> np.ndarray:
-    """(15,625,) the number of the canonical cell of every code: of those with the same function the one with fewest
-    convolutions and poolings, then with most edges cut, then the lowest."""
+    """Return the number of the canonical cell for every code, (15,625,).
+
+    Of the cells with the same function, the canonical one has the fewest convolutions and poolings, then the most
+    removed edges, then the lowest number.
+    """
     cells = _all_cells()
     order = np.lexsort((np.arange(len(cells)), -(cells == NONE).sum(1), (cells > SKIP).sum(1)))
     functions = [_function(tuple(row)) for row in cells.tolist()]
@@ -121,15 +124,17 @@ def _representatives() -> np.ndarray:
     return np.array([chosen[function] for function in functions])
 
 
-Function = tuple[tuple[int, tuple[int, ...]], ...]  # every value: its operation and what it adds up; last the output
+# per value: its operation and the values that it adds up; the output comes last
+Function = tuple[tuple[int, tuple[int, ...]], ...]
 
 
 def _function(row: tuple[int, ...]) -> Function:
-    """What a cell computes, the same for equal functions.
+    """Return a description of what a cell computes, which is the same for equal functions.
 
-    A node is a bag of values: the cell's input and what convolutions and poolings make. Skip connections hand a bag on,
-    cut edges hand on nothing; every convolution is a value of its own, as it has weights of its own. Values that reach
-    the output are numbered by what they compute; those that compute the same are tried in every order.
+    A node is a multiset of values: the cell's input and the outputs of convolutions and poolings. A skip connection
+    passes a node's values on, "none" passes nothing on. Every convolution is a separate value, because it has its own
+    weights. The values that reach the output are numbered by what they compute; for values that compute the same, all
+    orders are tried.
     """
     values: list[tuple[int, tuple[int, ...]]] = [(SKIP, ())]  # the cell's input
     bags: list[tuple[int, ...]] = [(0,)]
@@ -150,7 +155,7 @@ def _function(row: tuple[int, ...]) -> Function:
         bags.append(tuple(sorted(bag)))
     live = _live(values, bags[-1])
     words: dict[int, str] = {}
-    for i in live:  # ascending: what a value reads comes before it
+    for i in live:  # ascending, so the inputs of a value come before it
         words[i] = f"{values[i][0]}({'+'.join(sorted(words[j] for j in values[i][1]))})"
     groups = [[i for i in live if words[i] == word] for word in sorted(set(words.values()))]
 
@@ -164,7 +169,7 @@ def _function(row: tuple[int, ...]) -> Function:
 
 
 def _live(values: Sequence[tuple[int, tuple[int, ...]]], output: Sequence[int]) -> list[int]:
-    """Values that the output depends on, ascending."""
+    """Return the values that the output depends on, ascending."""
     found, left = set(), list(output)
     while left:
         value = left.pop()
@@ -191,7 +196,7 @@ def _network(space: CellSpace, row: tuple[int, ...]) -> tuple[Layer, ...]:
 
 
 def _cell(row: tuple[int, ...], name: str, source: str, width: int, size: int) -> Iterator[Layer]:
-    """The layers of one cell; nodes are added up in order, the last one is the cell's output."""
+    """Yield the layers of one cell. Every node sums its inputs, in order; the last node is the cell's output."""
     wanted, outputs = _reaching(row), {0: source}
     for to in range(1, NODES):
         if to not in wanted and to != NODES - 1:
@@ -215,7 +220,7 @@ def _cell(row: tuple[int, ...], name: str, source: str, width: int, size: int) -
 
 
 def _reaching(row: tuple[int, ...]) -> set[int]:
-    """Nodes that lead to the output."""
+    """Return the nodes from which the output can be reached."""
     wanted = {NODES - 1}
     for operation, (target, origin) in reversed(list(zip(row, EDGES))):
         if operation != NONE and target in wanted:
@@ -224,7 +229,7 @@ def _reaching(row: tuple[int, ...]) -> set[int]:
 
 
 def _operation(operation: int, name: str, source: str, width: int, size: int) -> Layer | None:
-    """One edge; None where it passes its input on."""
+    """Return the layer of one edge; None for a skip connection, which passes its input on."""
     if operation == SKIP:
         return None
     if operation == POOL:

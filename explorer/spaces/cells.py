@@ -1,4 +1,4 @@
-"""What spaces of repeated cells share: their size in width and depth, and that nothing of them is ever narrowed."""
+"""Base class of spaces of repeated cells, whose width and depth can be scaled; their options cannot be narrowed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class Cells(Space):
     """Networks of repeated cells.
 
     Attributes:
-        name: its registered name.
+        name: name under which the space is registered.
         width: channels of the first cells.
-        depth: how many cells; a subclass says of what.
-        resolution: input size; `sizes` are image sizes that a network may compute at as they are.
-        channels, classes: of the images.
+        depth: number of cells; subclasses define which cells it counts.
+        resolution: input size in pixels.
+        channels, classes: number of channels and of classes of the images.
+        sizes: image sizes that a network may compute at without resizing.
     """
 
     name: str
@@ -35,23 +36,23 @@ class Cells(Space):
 
     @property
     def resolutions(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The one input size."""
+        """The single input size."""
         return (self.resolution,)
 
     def active(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) bool: every decision matters."""
+        """Return (n, d) bool, all True: every decision affects the network."""
         return np.ones(np.shape(codes), bool)
 
     def for_images(self, channels: int, classes: int, size: int) -> Self:
-        """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
+        """Return the same space for images of this shape; the network resizes images whose size is not in `sizes`."""
         resolution = size if size in self.sizes else self.resolution
         return replace(self, channels=channels, classes=classes, resolution=resolution)
 
     def scaled(self, width: int | None = None, depth: int | None = None) -> Self:
-        """The same cells in networks of another width and depth.
+        """Return the space of the same cells in networks of another width and depth.
 
         Raises:
-            InputError: a width below 1, or too few cells.
+            InputError: the width is below 1, or there are too few cells.
         """
         for what, value, least in (("width", width, 1), ("depth", depth, self.least_depth)):
             if value is not None and value < least:

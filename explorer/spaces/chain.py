@@ -1,4 +1,4 @@
-"""Networks that are one row of layers, each fed by the one before it: the mobile and the unified family."""
+"""Networks that are a chain of layers, each fed by the one before it: the mobile and the unified family."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,17 +12,17 @@ from explorer.core.protocols import SearchSpace
 
 
 class ChainSpace(SearchSpace, Protocol):
-    """A space whose parts follow one another."""
+    """A space whose networks are a chain of parts."""
 
     def parts(self) -> list[Part]:
-        """The pieces of a network, in order."""
+        """Return the parts of a network, in order."""
 
 
 def chain_layers(space: ChainSpace, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
-    """The layers of all parts of a space with `parts()`, in order.
+    """Return the layers of all parts of a space with `parts()`, in order, each connected to the one before it.
 
     Raises:
-        InputError: no architecture of the space.
+        InputError: not an architecture of the space.
     """
     row = as_codes(space, [choices_of(architecture)])[0]
     chain: list[Layer] = []

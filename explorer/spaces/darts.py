@@ -1,8 +1,9 @@
-"""A NASNet-style space: two cells of free wiring, a normal one and one that halves the size, repeated.
+"""The DARTS space: two freely wired cells, a normal and a reduction cell (which halves the size), both repeated.
 
-Liu et al. 2019 ("DARTS"), with the encoding of NSGA-Net (Lu et al. 2019): each of four nodes adds up two edges; an edge
-is an input (either of the two cells before, or an earlier node) and one of seven operations; a cell's output is its
-nodes side by side. Both edges may have one input. The order of a node's two edges changes nothing: they ascend.
+Liu et al. 2019 ("DARTS"), with the encoding of NSGA-Net (Lu et al. 2019). Each of the four nodes of a cell sums two
+edges. An edge is an input (one of the two previous cells, or an earlier node) and one of seven operations. The output
+of a cell is the concatenation of its nodes. Both edges of a node may read the same input. The order of a node's two
+edges does not matter, so they ascend in canonical form.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from explorer.spaces.cells import Cells
 
 OPERATIONS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")
 CELLS, NODES, EDGES = ("normal", "reduce"), 4, 2
-STEM = 3  # the stem has so many times the width
+STEM = 3  # width of the stem, as a multiple of the space's width
 
 
 @dataclass(frozen=True)
 class DartsSpace(Cells):
-    """Networks of two kinds of cells; every reduction doubles the width.
+    """Networks of normal and reduction cells; every reduction doubles the width.
 
     Attributes:
         width: channels of a node in the first cells.
-        depth: cells in all; those at a third and at two thirds reduce.
+        depth: total number of cells; those at one third and at two thirds of the depth are reduction cells.
     """
 
     depth: int = 8
@@ -39,8 +40,10 @@ class DartsSpace(Cells):
 
     @cached_property
     def decisions(self) -> dict[str, tuple[int | str, ...]]:
-        """`normal.2.input1`, `normal.2.op1`, `normal.2.input2`, ...: where each edge of a node comes from, and what it
-        does; 0 and 1 are the cells before, nodes are 2 to 5."""
+        """`normal.2.input1`, `normal.2.op1`, `normal.2.input2`, ...: input and operation of every edge of every node.
+
+        Inputs 0 and 1 are the two previous cells, 2 to 5 are nodes.
+        """
         found: dict[str, tuple[int | str, ...]] = {}
         for cell in CELLS:
             for node in range(2, 2 + NODES):
@@ -51,7 +54,7 @@ class DartsSpace(Cells):
 
     @property
     def records(self) -> tuple[Decision, ...]:
-        """Every edge chooses an input and an operation; its place is (cell, node)."""
+        """One input and one operation per edge; their place is (cell, node)."""
         found = []
         for name, options in self.decisions.items():
             cell, node, what = name.split(".")
@@ -66,13 +69,13 @@ class DartsSpace(Cells):
         return int(np.prod([n * (n + 1) // 2 for n in edges], dtype=object) ** len(CELLS))
 
     def canonical(self, codes: np.ndarray) -> np.ndarray:
-        """(n, 32) int8 with the two edges of every node ascending; idempotent."""
+        """Sort the two edges of every node, (n, 32) int8; idempotent."""
         edges = as_codes(self, codes).reshape(-1, len(CELLS) * NODES, EDGES, 2)
         swap = np.lexsort((edges[..., 1], edges[..., 0]), axis=-1)
         return np.take_along_axis(edges, swap[..., None], axis=2).reshape(len(edges), -1)
 
     def layers(self, architecture: Choices) -> tuple[Layer, ...]:
-        """The operators that run, in order."""
+        """Return the operators that run, in order."""
         row = self.canonical(as_codes(self, [choices_of(architecture)]))[0].tolist()
         stem, pool, classifier = self._ends()
         chain, before, last = [stem], "stem", "stem"
@@ -93,7 +96,7 @@ class DartsSpace(Cells):
         return (*chain, replace(pool, inputs=(last,)), classifier)
 
     def parts(self) -> list[Part]:
-        """The pieces of a network, each dependent on a few genes: what costs are compiled from."""
+        """Return the parts of a network, each dependent on a few genes; costs are compiled from them."""
         stem, pool, classifier = self._ends()
         parts = [Part((), lambda _: (stem,)), Part((), lambda _: (pool, classifier))]
         for place in self._places():
@@ -120,7 +123,7 @@ class DartsSpace(Cells):
         )
 
     def _places(self) -> Iterator[_Place]:
-        """Where the cells stand, from image to classes."""
+        """Yield the position of every cell, from the image to the classifier."""
         width, size, stage = self.width, self.resolution, 1
         before = last = (STEM * self.width, self.resolution)
         for i in range(self.depth):
@@ -135,7 +138,7 @@ class DartsSpace(Cells):
 
 @dataclass(frozen=True)
 class _Place:
-    """A cell in a network: its name, shape, and the channels and sizes of the two outputs that it reads."""
+    """A cell at its position in a network: name, shape, and (channels, size) of the two outputs that it reads."""
 
     name: str
     width: int
@@ -150,7 +153,7 @@ class _Place:
 
     @property
     def offset(self) -> int:
-        """Its first gene."""
+        """Index of the cell's first gene."""
         return NODES * EDGES * 2 * self.reduces
 
     @property
@@ -162,7 +165,7 @@ class _Place:
         return Concat(NODES * self.width, NODES * self.width, self.size_out, joins=NODES)
 
     def preprocess(self, before: str, last: str) -> tuple[Layer, Layer]:
-        """Both inputs at the cell's width and size; the older one is halved behind a reduction."""
+        """Return the layers that bring both inputs to the cell's width and size (the older may be twice as large)."""
         (cin, older), (wide, size) = self.before, self.last
         op, stride = (Factorized, 2) if older != size else (Conv, 1)
         first = op(cin, self.width, older, 1, stride, before="relu", name=f"{self.name}.in0", inputs=(before,))
@@ -170,12 +173,12 @@ class _Place:
         return first, second
 
     def edges(self, row: Sequence[int], node: int) -> list[tuple[int, int]]:
-        """(input, operation) of a node's edges."""
+        """Return (input, operation) of each edge of a node."""
         start = self.offset + node * EDGES * 2
         return [(row[start + 2 * edge], row[start + 2 * edge + 1]) for edge in range(EDGES)]
 
     def operation(self, operation: int, source: int, name: str, inputs: str) -> Iterator[Layer]:
-        """The layers of one edge, none where it hands its input on."""
+        """Yield the layers of one edge; none for a skip connection that passes its input on."""
         kind, _, kernel = OPERATIONS[operation].partition("_")
         stride = 2 if self.reduces and source < 2 else 1
         size = self.size if source < 2 else self.size_out

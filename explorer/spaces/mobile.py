@@ -1,8 +1,8 @@
-"""The MobileNetV3-style family: depth, kernel and expansion, and where wanted resolution.
+"""The MobileNetV3-style family: searches depth, kernel, expansion and, optionally, resolution.
 
 A network is stem -> one fixed block -> stages of 1..D MBConv slots -> 1x1 conv -> pool -> feature mix -> classifier
-(Cai et al. 2020, once-for-all; the macro-structure of its `ofa_mbv3`). A stage's depth says how many of its slots run.
-This file knows shapes and choices; weights live in `supernets`.
+(Cai et al. 2020, once-for-all; the macro-structure of its `ofa_mbv3`). The depth of a stage is the number of its slots
+that run. This file defines shapes and choices; the weights are in `supernets`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ class MobileSpace(Space):
     """A search space of MBConv networks.
 
     Attributes:
-        name: its registered name.
+        name: name under which the space is registered.
         stem: channels of the stem and of the fixed first block.
-        widths, strides, se, acts: one entry per stage; the stride belongs to a stage's first slot.
-        depths, kernels, expands: the options of every stage and slot.
-        resolutions: input sizes; with more than one, `r` is a decision.
-        final, mix: channels of the last 1x1 convolution and of the feature mix behind the pooling (0: none).
+        widths, strides, se, acts: one entry per stage: output channels, stride of the first slot, whether its blocks
+            have squeeze-and-excitation, activation.
+        depths, kernels, expands: the options of every stage (depth) and slot (kernel, expansion).
+        resolutions: input sizes in pixels; the options of decision `r` where the resolution is searched.
+        final, mix: channels of the last 1x1 convolution and of the feature mix after pooling (0: none).
         stem_stride: stride of the stem.
-        channels, classes: of the images; see `for_images`.
-        sizes: image sizes that a network of one fixed resolution may compute at as they are (else they are resized).
+        searched_resolution: whether the resolution is a decision.
+        channels, classes: number of channels and of classes of the images; see `for_images`.
+        sizes: image sizes that a network of one fixed resolution may compute at as they are (others are resized).
         limits: decisions narrowed by `restrict`.
     """
 
@@ -60,7 +62,7 @@ class MobileSpace(Space):
 
     supernet: ClassVar[str] = "explorer.supernets.mobile:MobileSupernet"
 
-    # what can be chosen -------------------------------------------------------------------------------------
+    # decisions ----------------------------------------------------------------------------------------------
 
     @cached_property
     def slots(self) -> tuple[tuple[int, int], ...]:
@@ -69,7 +71,7 @@ class MobileSpace(Space):
 
     @cached_property
     def decisions(self) -> dict[str, tuple[int, ...]]:
-        """`d1..dS`, `k1.1..`, `e1.1..`, and `r` where the resolution is searched."""
+        """Depths `d1..dS`, kernels `k1.1..`, expansions `e1.1..`, and the resolution `r` where it is searched."""
         options = {f"d{s + 1}": self.depths for s in range(len(self.widths))}
         options |= {f"k{s + 1}.{j + 1}": self.kernels for s, j in self.slots}
         options |= {f"e{s + 1}.{j + 1}": self.expands for s, j in self.slots}
@@ -79,7 +81,7 @@ class MobileSpace(Space):
 
     @cached_property
     def records(self) -> tuple[Decision, ...]:
-        """Depths of stages, kernels and expansions of slots, the resolution; places are (stage,) and (stage, slot)."""
+        """Depth per stage, kernel and expansion per slot, resolution; places are (stage,), (stage, slot) and ()."""
         kinds = {"d": "depth", "k": "kernel", "e": "expand", "r": "resolution"}
         return tuple(
             Decision(name, kinds[name[0]], tuple(options), tuple(int(n) for n in name[1:].split(".") if n))
@@ -92,7 +94,7 @@ class MobileSpace(Space):
 
     @property
     def encoded(self) -> list[int]:
-        """Genes of the one-hot encoding: kernels, expansions, then the resolution where it is a choice."""
+        """Positions of the one-hot encoded genes: kernels, expansions, and the resolution where it is a choice."""
         return [
             i for i, record in enumerate(self.records)
             if record.kind in ("kernel", "expand") or (record.kind == "resolution" and len(record.options) > 1)
@@ -103,7 +105,7 @@ class MobileSpace(Space):
 
     @cached_property
     def _activity(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Slot genes (2, slots), their stage's depth gene, their position, and the depth values by option."""
+        """Genes of the slots (2, slots), depth gene of each slot's stage, its position there, depths by option."""
         slots = np.array([self._gene_of_slots("k"), self._gene_of_slots("e")])
         stage = np.array([self._genes[f"d{s + 1}"] for s, _ in self.slots])
         position = np.array([j for _, j in self.slots])
@@ -114,7 +116,7 @@ class MobileSpace(Space):
         return slots, stage, position, depths
 
     def active(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) bool: slots beyond their stage's depth are inactive."""
+        """Mark the active genes, (n, d) bool: slots beyond the depth of their stage are inactive."""
         slots, stage, position, depths = self._activity
         on = np.ones(codes.shape, bool)
         runs = position < depths[stage, codes[:, stage]]
@@ -123,7 +125,7 @@ class MobileSpace(Space):
         return on
 
     def canonical(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 with option 0 in inactive slots; idempotent."""
+        """Set inactive slots to option 0, (n, d) int8; idempotent."""
         codes = as_codes(self, codes)
         return np.where(self.active(codes), codes, 0).astype(np.int8)
 
@@ -143,10 +145,10 @@ class MobileSpace(Space):
         return total
 
     def enumerate(self) -> np.ndarray:
-        """(size, d): every canonical architecture.
+        """Return every canonical architecture, (size, d) int8.
 
         Raises:
-            InputError: more than 100,000 of them.
+            InputError: there are more than 100,000.
         """
         if self.size > 100_000:
             raise InputError(f"space {self.name!r} has {self.size:.2e} architectures; only up to 100,000 are listed")
@@ -166,16 +168,16 @@ class MobileSpace(Space):
             codes[:, genes] = rows[at]
         return codes
 
-    # the same family, narrower or for other images ----------------------------------------------------------
+    # the same family, narrowed or for other images ----------------------------------------------------------
 
     def restrict(self, options: Mapping[str, Sequence[int]]) -> MobileSpace:
-        """A narrower space of the same family and gene order.
+        """Return a narrower space of the same family and gene order.
 
         Args:
             options: decision name, or kind ("depth", "kernel", "expand", or "d", "k", "e") -> allowed values.
 
         Raises:
-            InputError: an unknown decision, no value, or a value that the space does not have.
+            InputError: an unknown decision, an empty list, or a value that the space does not have.
         """
         narrowed = dict(self.limits)
         for name, values in options.items():
@@ -192,19 +194,19 @@ class MobileSpace(Space):
         return replace(self, limits=tuple(sorted(narrowed.items())))
 
     def for_images(self, channels: int, classes: int, size: int) -> MobileSpace:
-        """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
+        """Return the same space for images of this shape; the network resizes images whose size is not in `sizes`."""
         resolutions = (size,) if size in self.sizes else self.resolutions
         return replace(self, channels=channels, classes=classes, resolutions=resolutions)
 
     # once-for-all's notation ---------------------------------------------------------------------------------
 
     def from_ofa(self, config: Mapping[str, Any]) -> Architecture:
-        """From once-for-all's `{"ks", "e", "d", "r"}`; a whole `net.config` works too where it names these.
+        """Create an architecture from once-for-all's `{"ks", "e", "d", "r"}`, or from a whole `net.config`.
 
-        `r` is an int or a list of one; inactive slots may hold anything (published files have 0 there).
+        `r` is an int or a list of one int. The values of inactive slots are ignored (published files have 0 there).
 
         Raises:
-            InputError: a missing list, a wrong length, or a value that the space does not have.
+            InputError: a list is missing or has the wrong length, or the space does not have a value.
         """
         if "blocks" in config and "ks" not in config:
             config = self._from_net_config(config)
@@ -226,7 +228,7 @@ class MobileSpace(Space):
         return Architecture.from_values(self, {name: values[name] for name in self.decisions})
 
     def to_ofa(self, architecture: Architecture) -> dict[str, Any]:
-        """To `{"ks", "e", "d", "r"}` with 0 in inactive slots."""
+        """Convert an architecture to `{"ks", "e", "d", "r"}`, with 0 in inactive slots."""
         v = architecture.values
         depth = [v[f"d{s + 1}"] for s in range(len(self.widths))]
         ofa: dict[str, Any] = {
@@ -238,7 +240,7 @@ class MobileSpace(Space):
         return ofa
 
     def _from_net_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Read the blocks of once-for-all's `net.config` (the fixed first block, then the searched ones)."""
+        """Convert the blocks of once-for-all's `net.config` (one fixed block, then the searched ones) to its lists."""
         try:
             blocks = [b["conv"] if "conv" in b else b["mobile_inverted_conv"] for b in config["blocks"]][1:]
             ofa: dict[str, Any] = {"ks": [], "e": [], "d": []}
@@ -264,10 +266,10 @@ class MobileSpace(Space):
                 ofa["r"] = config[name]
         return ofa
 
-    # what runs -----------------------------------------------------------------------------------------------
+    # layers --------------------------------------------------------------------------------------------------
 
     def parts(self) -> list[Part]:
-        """The pieces of a network, each dependent on a few genes: what costs are compiled from."""
+        """Return the parts of a network, each dependent on a few genes; costs are compiled from them."""
         r = (self._genes["r"],) if "r" in self._genes else ()
 
         def resolution(choices: tuple[int, ...]) -> int:
@@ -287,11 +289,11 @@ class MobileSpace(Space):
         return parts
 
     def layers(self, architecture: Choices) -> tuple[Layer, ...]:
-        """The operators that run, in order; each layer's input is the one before it."""
+        """Return the operators that run, in order; each layer reads the one before it."""
         return chain_layers(self, architecture)
 
     def _size(self, stage: int, resolution: int) -> int:
-        """Feature-map size at the input of a stage."""
+        """Return the feature-map size at the input of a stage."""
         size = (resolution - 1) // self.stem_stride + 1
         for stride in self.strides[:stage]:
             size = (size - 1) // stride + 1
@@ -326,7 +328,7 @@ class MobileSpace(Space):
 
 
 def mobilenetv3(name: str, multiplier: float) -> MobileSpace:
-    """Once-for-all's MobileNetV3 space at a width multiplier: 7371^5 networks per resolution."""
+    """Create once-for-all's MobileNetV3 space at a width multiplier: 7371^5 networks per resolution."""
     w = [round_width(base * multiplier) for base in (16, 24, 40, 80, 112, 160, 960, 1280)]
     return MobileSpace(
         name, stem=w[0], widths=tuple(w[1:6]), strides=(2, 2, 2, 1, 2),
@@ -337,7 +339,7 @@ def mobilenetv3(name: str, multiplier: float) -> MobileSpace:
 
 
 def _whole(values: Any, field: str) -> list[int]:
-    """Whole numbers of a field of once-for-all's."""
+    """Convert the values of a once-for-all field to integers."""
     try:
         return [int(v) for v in values]
     except (TypeError, ValueError, OverflowError) as error:

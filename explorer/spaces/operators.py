@@ -1,7 +1,7 @@
-"""Operators on populations, for any space: sample, mutate, cross, one-hot, activity.
+"""Operations on populations, for any space: sample, mutate, cross over, encode one-hot, find active genes.
 
-They know a space by its protocol (`decisions`, `canonical`) alone, so they serve anybody's space.
-Populations are int8 arrays (n, d); everything here is array arithmetic.
+They use a space only through its protocol (`decisions`, `canonical`), so they work with every space. Populations are
+int8 arrays (n, d); everything here is array arithmetic.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from explorer.core.protocols import SearchSpace
 
 @runtime_checkable
 class TellsActive(Protocol):
-    """A space that says which genes matter, without being asked gene by gene."""
+    """A space that computes directly which genes are active."""
 
     def active(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 -> (n, d) bool."""
+        """Mark the active genes: (n, d) int8 -> (n, d) bool."""
 
 
 def option_counts(space: SearchSpace) -> np.ndarray:
-    """(d,) number of options of each decision."""
+    """Return the number of options of each decision, (d,)."""
     return np.array([len(options) for options in space.decisions.values()])
 
 
 def sample_uniform(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, d) canonical architectures, every gene uniform and independent."""
+    """Draw n canonical architectures, (n, d) int8, with every gene uniform and independent."""
     counts = option_counts(space)
     return space.canonical(rng.integers(0, counts, (n, len(counts))).astype(np.int8))
 
@@ -39,12 +39,12 @@ def mutate(space: SearchSpace, codes: np.ndarray, rate: float, rng: np.random.Ge
 
 
 def cross(space: SearchSpace, a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Uniform crossover of two populations of one shape; (n, d), canonical."""
+    """Cross two populations of the same shape (n, d), gene by gene at random; the result is canonical."""
     return space.canonical(np.where(rng.random(a.shape) < 0.5, a, b).astype(np.int8))
 
 
 def active(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
-    """Which genes matter: (n, d) bool.
+    """Mark the genes that affect the network, (n, d) bool.
 
     A gene is active where changing it changes the canonical form.
     """
@@ -61,19 +61,19 @@ def active(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
 
 
 def written(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
-    """Which genes a generator writes when it has come this far: (n, d) bool.
+    """Mark the genes that a generator must choose, given those chosen so far, (n, d) bool.
 
-    A space with an `active` of its own tells early, from a stage's depth; of any other space every gene is written, and
-    `canonical` clears what does not matter.
+    A space with its own `active` knows this early, from a stage's depth. For any other space every gene is chosen, and
+    `canonical` resets those that have no effect.
     """
     return np.asarray(space.active(codes)) if isinstance(space, TellsActive) else np.ones(codes.shape, bool)
 
 
 def one_hot(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
-    """What predictors read: (n, D) float32, one bit per option, inactive genes all zero.
+    """Encode architectures for predictors: (n, D) float32, one bit per option, inactive genes all zero.
 
-    A space may leave genes out of it that follow from others (`encoded`: their positions); the mobile family leaves
-    depth out, as once-for-all's 128-d encoding does (Cai et al. 2020: 120 bits and the resolution).
+    A space may leave out genes that follow from others (`encoded` lists the positions that are kept). The mobile family
+    leaves out depth, as once-for-all's 128-d encoding does (Cai et al. 2020: 120 bits and the resolution).
     """
     counts = option_counts(space)
     genes: Sequence[int] = getattr(space, "encoded", range(len(counts)))
@@ -93,7 +93,7 @@ def unique(codes: np.ndarray) -> np.ndarray:
 
 
 def neighbours(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
-    """(d,) -> (N, d): every architecture one gene away from `codes`, canonical, itself first."""
+    """Return every architecture one gene away from `codes`: (d,) -> (N, d), canonical, `codes` itself first."""
     counts = option_counts(space)
     rows = [codes]
     for gene, count in enumerate(counts):

@@ -1,4 +1,4 @@
-"""A space of some given networks: one decision, which of them. What pruning leaves is one."""
+"""A space of a few given networks, with one decision: which of them. Pruning produces such a space."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from explorer.core.layer import Layer
 from explorer.spaces.base import Choices, Space
 
 NAME = "table"
-MOST = {"networks": 100, "layers": 20_000, "channels": 65_536}  # of a file; more is no table of ours
+# limits of a file; this package writes none beyond them
+MOST = {"networks": 100, "layers": 20_000, "channels": 65_536}
 
 
 class _Row(Settings):
@@ -36,7 +37,7 @@ class _File(Settings):
 
 @dataclass(frozen=True)
 class TableSpace(Space):
-    """Some networks.
+    """A search space of given networks.
 
     Attributes:
         networks: name -> layers, in the order of the options.
@@ -48,32 +49,32 @@ class TableSpace(Space):
     supernet: ClassVar[str] = "explorer.supernets.table:TableNetworks"
 
     def __hash__(self) -> int:
-        """By the networks' names; a mapping has no hash of its own."""
+        """Hash by the names of the networks, because a mapping has no hash."""
         return hash(tuple(self.networks))
 
     @property
     def decisions(self) -> dict[str, tuple[str, ...]]:
-        """`network`: which one."""
+        """One decision, `network`: the name of the network."""
         return {"network": tuple(self.networks)}
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """Number of networks."""
         return len(self.networks)
 
     @property
     def resolutions(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The size of image that they compute with."""
+        """The image size that the networks compute at."""
         return (self._first[0].size,)
 
     @property
     def channels(self) -> int:  # type: ignore[override]
-        """Of the images."""
+        """Number of channels of the images."""
         return self._first[0].cin
 
     @property
     def classes(self) -> int:  # type: ignore[override]
-        """Of the images."""
+        """Number of classes of the images."""
         return self._first[-1].cout
 
     @property
@@ -81,23 +82,23 @@ class TableSpace(Space):
         return next(iter(self.networks.values()))
 
     def enumerate(self) -> np.ndarray:
-        """(n, 1) int8: all of them."""
+        """Return all architectures, (n, 1) int8."""
         return np.arange(self.size, dtype=np.int8)[:, None]
 
     def canonical(self, codes: np.ndarray) -> np.ndarray:
-        """(n, 1) int8 as it is: all networks differ."""
+        """Return a copy of (n, 1) int8 codes: all networks differ."""
         return np.array(as_codes(self, codes))
 
     def active(self, codes: np.ndarray) -> np.ndarray:
-        """(n, 1) bool: the decision always matters."""
+        """Return (n, 1) bool, all True: the decision always affects the network."""
         return np.ones(np.shape(codes), bool)
 
     def layers(self, architecture: Choices) -> tuple[Layer, ...]:
-        """The operators that run, in order."""
+        """Return the operators that run, in order."""
         return self.networks[self.decisions["network"][choices_of(architecture)[0]]]
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` reads."""
+        """Return the networks as JSON values, for `from_json`."""
         return {"networks": [
             {"name": name, "layers": [
                 {"layer": x.signature, "name": x.name, "inputs": list(x.inputs),
@@ -109,10 +110,10 @@ class TableSpace(Space):
 
     @classmethod
     def from_json(cls, values: Any, source: str) -> TableSpace:
-        """Read what `to_json` gave.
+        """Read the JSON values that `to_json` returned; `source` names them in messages.
 
         Raises:
-            InputError: it is none, or its layers do not fit together.
+            InputError: the values have another structure, or the shapes of the layers do not match.
         """
         file = parse(_File, values, source)
         names = [network.name for network in file.networks]

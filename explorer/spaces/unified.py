@@ -1,8 +1,9 @@
-"""The unified family: every block mixes kernels and chooses its expansion by the same decisions.
+"""The unified family (SGNAS): the same decisions choose each block's mix of kernels and its expansion.
 
-A block expands its input to several sub-blocks of as many channels as the input; each sub-block picks a depthwise
-kernel or is skipped, so the number of sub-blocks that run is the expansion (SGNAS, Huang and Chu 2021, section 3).
-Which sub-block has which kernel does not change the network, so the canonical form has kernels descending, skips last.
+A block expands its input to several sub-blocks with as many channels each as the input. Each sub-block picks a
+depthwise kernel or is skipped, so the number of sub-blocks that run is the expansion (SGNAS, Huang and Chu 2021,
+section 3). Which sub-block has which kernel does not change the network, so in canonical form kernels descend and skips
+come last.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ class UnifiedSpace(Space):
     """A search space of unified blocks.
 
     Attributes:
-        name: its registered name.
-        stem, first: channels of the stem and of the fixed MBConv behind it (kernel 3, no expansion).
+        name: name under which the space is registered.
+        stem, first: channels of the stem and of the fixed MBConv after it (kernel 3, no expansion).
         widths, strides: one entry per block.
-        subblocks: per block.
-        resolution: input size; `sizes` are image sizes that a network may compute at as they are.
+        subblocks: number of sub-blocks per block.
+        resolution: input size in pixels.
         final: channels of the last 1x1 convolution.
         stem_stride: stride of the stem.
-        kernels: that a sub-block may pick.
-        channels, classes: of the images.
+        kernels: the kernels that a sub-block may pick.
+        channels, classes: number of channels and of classes of the images.
+        sizes: image sizes that a network may compute at without resizing.
     """
 
     name: str
@@ -59,13 +61,13 @@ class UnifiedSpace(Space):
 
     @cached_property
     def decisions(self) -> dict[str, tuple[int, ...]]:
-        """`b1.1`, `b1.2`, ...: the kernel of every sub-block of every block, 0 where it is skipped; never the first."""
+        """`b1.1`, `b1.2`, ...: the kernel of each sub-block of each block; 0, except in the first, means skipped."""
         names = [(i + 1, j + 1) for i in range(len(self.widths)) for j in range(self.subblocks)]
         return {f"b{i}.{j}": self.kernels if j == 1 else (SKIP, *self.kernels) for i, j in names}
 
     @property
     def records(self) -> tuple[Decision, ...]:
-        """Every sub-block chooses a kernel, or to be skipped; its place is (block,), its part its number in it."""
+        """One decision per sub-block, a kernel or a skip; its place is (block,), its part the number in the block."""
         found = []
         for i, (name, options) in enumerate(self.decisions.items()):
             block, part = divmod(i, self.subblocks)
@@ -74,39 +76,39 @@ class UnifiedSpace(Space):
 
     @property
     def resolutions(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The one input size."""
+        """The single input size."""
         return (self.resolution,)
 
     @property
     def size(self) -> int:
-        """Exact number of canonical architectures: multisets of kernels, per block."""
+        """Exact number of canonical architectures: every block has a multiset of kernels."""
         options = len(self.kernels)
         block = sum(math.comb(n + options - 1, options - 1) for n in range(1, self.subblocks + 1))
         return int(block ** len(self.widths))
 
     def _ranks(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) options -> (n, blocks, sub-blocks): 0 for skip, then kernels from 1."""
+        """Convert option indices (n, d) to ranks (n, blocks, sub-blocks): 0 for skip, then kernels from 1."""
         ranks = as_codes(self, codes).reshape(-1, len(self.widths), self.subblocks).copy()
         ranks[:, :, 0] += 1
         return ranks
 
     def canonical(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) int8 with descending kernels in every block; idempotent."""
+        """Sort the kernels of every block in descending order, (n, d) int8; idempotent."""
         ranks = -np.sort(-self._ranks(codes), axis=2)
         ranks[:, :, 0] -= 1
         return ranks.reshape(len(ranks), -1).astype(np.int8)
 
     def active(self, codes: np.ndarray) -> np.ndarray:
-        """(n, d) bool: every decision matters."""
+        """Return (n, d) bool, all True: every decision affects the network."""
         return np.ones(codes.shape, bool)
 
     def for_images(self, channels: int, classes: int, size: int) -> UnifiedSpace:
-        """The same space for images of this shape; a size that is not among `sizes` is resized by the network."""
+        """Return the same space for images of this shape; the network resizes images whose size is not in `sizes`."""
         resolution = size if size in self.sizes else self.resolution
         return replace(self, channels=channels, classes=classes, resolution=resolution)
 
     def parts(self) -> list[Part]:
-        """The pieces of a network, each dependent on a few genes: what costs are compiled from."""
+        """Return the parts of a network, each dependent on a few genes; costs are compiled from them."""
         parts = [Part((), lambda _: self._head())]
         for i in range(len(self.widths)):
             genes = tuple(range(i * self.subblocks, (i + 1) * self.subblocks))
@@ -119,11 +121,11 @@ class UnifiedSpace(Space):
         return parts
 
     def layers(self, architecture: Choices) -> tuple[Layer, ...]:
-        """The operators that run, in order; `Layer.places` tells which sub-blocks they are."""
+        """Return the operators that run, in order; `MBConv.places` lists the sub-blocks that run."""
         return chain_layers(self, architecture)
 
     def _size(self, block: int) -> int:
-        """Feature-map size at the input of a block."""
+        """Return the feature-map size at the input of a block."""
         size = (self.resolution - 1) // self.stem_stride + 1
         for stride in self.strides[:block]:
             size = (size - 1) // stride + 1
@@ -147,7 +149,7 @@ class UnifiedSpace(Space):
         )  # fmt: skip
 
     def _stage(self, i: int) -> int:
-        """Blocks of one width are one stage, from 1."""
+        """Return the stage of a block, from 1: consecutive blocks of the same width are one stage."""
         return 1 + sum(a != b for a, b in zip(self.widths[:i], self.widths[1 : i + 1]))
 
     def _tail(self) -> tuple[Layer, ...]:
@@ -163,7 +165,7 @@ WIDTHS = (32,) * 2 + (40,) * 4 + (80,) * 4 + (96,) * 4 + (192,) * 4 + (320,)
 
 
 def unified(name: str, resolution: int, stride: int, classes: int) -> UnifiedSpace:
-    """SGNAS's space: 19 blocks of 6 sub-blocks; stride 2 at blocks 1 (ImageNet only), 3, 7 and 15."""
+    """Create the space of SGNAS: 19 blocks of 6 sub-blocks; stride 2 at blocks 1 (ImageNet only), 3, 7 and 15."""
     strides = [1] * len(WIDTHS)
     for block in (0, 2, 6, 14):
         strides[block] = 2

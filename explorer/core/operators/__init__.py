@@ -1,4 +1,4 @@
-"""The operators of networks, a file each. A new one is a file here and a line below."""
+"""The operators of networks, one file each. To add one, create a file here and import it below."""
 
 from explorer.core.operators.conv import Conv
 from explorer.core.operators.factorized import Factorized

@@ -1,4 +1,4 @@
-"""A convolution: activation of the input, convolution, batch norm, activation of the output."""
+"""Convolution: activation of the input, convolution, batch norm, activation of the output."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Conv(Layer):
     """A square convolution with "same" padding.
 
     Attributes:
-        bn: followed by batch norm; else it has neither norm nor bias.
-        groups: equal to `cin` means depthwise.
-        dilation: pixels between the taps of the kernel.
+        bn: whether batch norm follows; without it there is no bias either.
+        groups: number of groups; equal to `cin` for a depthwise convolution.
+        dilation: distance between neighbouring taps of the kernel, in pixels.
         before: activation of the input.
     """
 
@@ -33,7 +33,7 @@ class Conv(Layer):
 
     @property
     def fitted(self) -> bool:
-        """Whether such a convolution was among the layers that devices are fitted to: a 1x1, or a stem."""
+        """See `Layer.fitted`: devices are fitted to 1x1 convolutions and to stems (few input channels)."""
         return self.groups == 1 and (self.kernel == 1 or self.cin <= IMAGE)
 
     def macs(self) -> int:
@@ -66,5 +66,5 @@ class Conv(Layer):
         )
 
     def words(self) -> str:
-        """Such as "conv k1"."""
+        """Return a label, such as "conv k1"."""
         return f"conv k{self.kernel}"

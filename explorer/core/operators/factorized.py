@@ -1,4 +1,4 @@
-"""Half the size, no pixel lost: two 1x1 convolutions of stride 2, one pixel apart (Liu et al. 2019, "DARTS")."""
+"""Factorized reduction: halves the feature map without dropping pixels (Liu et al. 2019, "DARTS")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explorer.core.work import Work
 @operator
 @dataclass(frozen=True)
 class Factorized(Layer):
-    """Two 1x1 convolutions of stride 2 side by side, the second one pixel further, then batch norm.
+    """Two parallel 1x1 convolutions of stride 2, the second shifted by one pixel; concatenation, then batch norm.
 
     Attributes:
         before: activation of the input.
@@ -41,7 +41,8 @@ class Factorized(Layer):
         """See `Layer.write`."""
         x, first = graph.activate(sources[0], self.before), self.cout // 2
         shifted = graph.add("Slice", [x, *(graph.integers(v) for v in ([1, 1], [self.size] * 2, [2, 3]))])
-        if self.size % 2:  # an odd border is filled with zeros
+        # an odd size leaves a border, which is filled with zeros
+        if self.size % 2:
             shifted = graph.add("Pad", [shifted, graph.integers([0, 0, 0, 0, 0, 0, 1, 1])])
         halves = [graph.conv(x, self.cin, first, 1, 2), graph.conv(shifted, self.cin, self.cout - first, 1, 2)]
         return graph.activate(graph.add("Concat", halves, axis=1), self.act)

@@ -1,4 +1,4 @@
-"""Where branches meet: their sum, or all of them side by side."""
+"""Operators that join branches: sum and concatenation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from explorer.core.work import Work
 
 @dataclass(frozen=True)
 class _Joining(Layer):
-    """What both share.
+    """Base class of operators with several inputs.
 
     Attributes:
         joins: number of inputs.
@@ -25,7 +25,7 @@ class _Joining(Layer):
     joins: int = 0
 
     def work(self) -> Work:
-        """See `Layer.work`: one pass over the output for every further input."""
+        """See `Layer.work`: one pass over the output for every input after the first."""
         return Work().elementwise(self.cout * self.size_out**2, max(1, self.joins - 1))
 
 
@@ -41,14 +41,14 @@ class Add(_Joining):
         return graph.add("Sum", sources)
 
     def sources_alone(self, graph: GraphWriter) -> list[str]:
-        """The image, once per input."""
+        """Return the input image once per input."""
         return [IMAGES] * max(1, self.joins)
 
 
 @operator
 @dataclass(frozen=True)
 class Concat(_Joining):
-    """All inputs side by side; `cin` is the sum of their channels."""
+    """All inputs concatenated along the channels; `cin` is the sum of their channels."""
 
     op: ClassVar[str] = "concat"
 
@@ -65,5 +65,5 @@ class Concat(_Joining):
         return graph.add("Concat", sources, axis=1)
 
     def sources_alone(self, graph: GraphWriter) -> list[str]:
-        """The image in pieces."""
+        """Return the channels of the input image, split into one piece per input."""
         return graph.split(IMAGES, self.joins)

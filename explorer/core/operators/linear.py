@@ -1,4 +1,4 @@
-"""The classifier: a linear layer with bias."""
+"""Linear layer with bias: the classifier."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explorer.core.work import Work
 @operator
 @dataclass(frozen=True)
 class Linear(Layer):
-    """A linear layer with bias, behind a 1 x 1 feature map."""
+    """A linear layer with bias, which reads a 1 x 1 feature map."""
 
     op: ClassVar[str] = "linear"
     written: ClassVar[tuple[str, ...]] = ()
@@ -27,7 +27,7 @@ class Linear(Layer):
 
     @property
     def size_out(self) -> int:
-        """1."""
+        """Always 1."""
         return 1
 
     def macs(self) -> int:

@@ -1,4 +1,4 @@
-"""The inverted residual block: expand 1x1, depthwise, squeeze-and-excitation, project 1x1 (Sandler et al. 2018)."""
+"""Inverted residual block: expand 1x1, depthwise, squeeze-and-excitation, project 1x1 (Sandler et al. 2018)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from explorer.core.layer import Layer, N, operator
 from explorer.core.onnx_graph import GraphWriter
 from explorer.core.work import CACHE, Work
 
-GROUPS = 64  # of kernels in one block, at most
+GROUPS = 64  # maximum number of kernel groups in one block
 
 
 @operator
 @dataclass(frozen=True)
 class MBConv(Layer):
-    """A block of MobileNetV2 and V3.
+    """An inverted residual block of MobileNetV2 and V3.
 
     Attributes:
-        mid: expanded channels; equal to `cin` means that there is no expand convolution.
-        se: squeeze width of the squeeze-and-excitation, 0 where there is none.
-        residual: the input is added to the output.
-        mixed: kernels, ascending, of equal groups of the middle channels; () where all have `kernel`, which is
-            otherwise the largest of them (Tan and Le 2019, "MixConv").
-        places: which of a supernet's groups run, in the order of `mixed`; not compared.
+        mid: channels after the expansion; equal to `cin` means that there is no expand convolution.
+        se: squeezed channels of the squeeze-and-excitation; 0 where there is none.
+        residual: whether the input is added to the output.
+        mixed: ascending kernels of equal groups of the middle channels (Tan and Le 2019, "MixConv"), of which `kernel`
+            is the largest; () where all middle channels have the kernel `kernel`.
+        places: indices of the supernet's groups that run, in the order of `mixed`; not compared.
     """
 
     op: ClassVar[str] = "mbconv"
@@ -59,7 +59,7 @@ class MBConv(Layer):
 
     @property
     def widest(self) -> int:
-        """The middle channels, where they are more than the output's."""
+        """The larger of the middle and the output channels."""
         return max(self.mid, self.cout)
 
     def macs(self) -> int:
@@ -80,7 +80,7 @@ class MBConv(Layer):
         """See `Layer.work`.
 
         Raises:
-            InputError: a kernel or stride that no feature describes.
+            InputError: no feature describes the kernel and stride.
         """
         work, mid, area, out = Work(), self.mid, self.size**2, self.size_out**2
         for kernel, channels in self.depthwise:
@@ -114,13 +114,13 @@ class MBConv(Layer):
             return graph.conv(x, self.mid, self.mid, groups[0][0], self.stride, groups=self.mid, act=self.act)
         outputs = []
         for start, (kernel, channels) in zip(accumulate((n for _, n in groups), initial=0), groups):
-            ends = [graph.integers([n]) for n in (start, start + channels, 1)]  # from, to, along the channels
+            ends = [graph.integers([n]) for n in (start, start + channels, 1)]  # start, end, axis of the channels
             part = graph.add("Slice", [x, *ends])
             outputs.append(graph.conv(part, channels, channels, kernel, self.stride, groups=channels, act=self.act))
         return graph.add("Concat", outputs, axis=1)
 
     def words(self) -> str:
-        """Kernel and expansion, for example "k5 e3"."""
+        """Return kernel and expansion, for example "k5 e3"."""
         kernels = "+".join(str(k) for k, _ in self.depthwise)
         return f"k{kernels} e{self.mid / self.cin:.3g}"
 

@@ -1,4 +1,4 @@
-"""Batch norm and activation that stand alone, behind a sum, where nothing can absorb them."""
+"""Standalone batch norm and activation, for example after a sum, where no convolution can absorb them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from explorer.core.onnx_graph import GraphWriter
 @operator
 @dataclass(frozen=True)
 class Norm(Layer):
-    """Batch norm, then the activation."""
+    """Batch norm, followed by the activation."""
 
     op: ClassVar[str] = "norm"
 

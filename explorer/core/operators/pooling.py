@@ -1,4 +1,4 @@
-"""Pooling over a window, and over the whole feature map."""
+"""Pooling over a window, and global pooling."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from explorer.core.work import Work
 
 @dataclass(frozen=True)
 class Pooling(Layer):
-    """What poolings over a window share."""
+    """Base class of pooling over a window."""
 
     def work(self) -> Work:
         """See `Layer.work`."""
         return Work().by_channel(self.cin, self.kernel, self.stride, self.size, self.size_out)
 
     def window(self) -> dict[str, Any]:
-        """The window's attributes in ONNX."""
+        """Return the ONNX attributes of the window."""
         return {
             "kernel_shape": [self.kernel] * 2, "strides": [self.stride] * 2, "pads": [(self.kernel - 1) // 2] * 4
         }  # fmt: skip
@@ -29,7 +29,7 @@ class Pooling(Layer):
 @operator
 @dataclass(frozen=True)
 class AvgPool(Pooling):
-    """The mean over the window; the border is left out of it."""
+    """The mean over the window; padding is not counted."""
 
     op: ClassVar[str] = "avgpool"
 
@@ -53,7 +53,7 @@ class MaxPool(Pooling):
 @operator
 @dataclass(frozen=True)
 class GlobalPool(Layer):
-    """The mean over the whole feature map, which is then 1 x 1."""
+    """The mean over the whole feature map; the output is 1 x 1."""
 
     op: ClassVar[str] = "pool"
     written: ClassVar[tuple[str, ...]] = ()
@@ -65,7 +65,7 @@ class GlobalPool(Layer):
 
     @property
     def size_out(self) -> int:
-        """1."""
+        """Always 1."""
         return 1
 
     def work(self) -> Work:

@@ -1,4 +1,4 @@
-"""Channels put at their places among more channels: what pruning leaves before a sum."""
+"""Scatter channels to given positions among more channels; pruned layers need it before a sum."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from explorer.core.onnx_graph import GraphWriter
 @operator
 @dataclass(frozen=True)
 class Scatter(Layer):
-    """Input channels go to some of the output's; the others are zero.
+    """Copies every input channel to one of the output channels; the other output channels are zero.
 
     Attributes:
-        places: the output channel of every input channel; not compared.
+        places: output channel of every input channel; not compared.
     """
 
     op: ClassVar[str] = "scatter"
@@ -31,7 +31,7 @@ class Scatter(Layer):
         return super().misfit(sources)
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
-        """See `Layer.write`: one channel of zeros behind the last, then every channel from where it comes."""
+        """See `Layer.write`: append one channel of zeros, then gather each output channel from its source."""
         wide = graph.add("Pad", [sources[0], graph.integers([0] * 5 + [1, 0, 0])])
         where = dict(zip(self.places or range(self.cin), range(self.cin)))
         chosen = graph.integers([where.get(channel, self.cin) for channel in range(self.cout)])

@@ -1,4 +1,4 @@
-"""Nothing passes: what a cell gives whose output no input reaches."""
+"""An operator that outputs zeros: the output of a cell that no input reaches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from explorer.core.onnx_graph import GraphWriter
 @operator
 @dataclass(frozen=True)
 class Zero(Layer):
-    """Zeros of the output's shape."""
+    """Zeros of the output shape."""
 
     op: ClassVar[str] = "zero"
 
