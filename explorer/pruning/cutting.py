@@ -21,7 +21,7 @@ HALVINGS = 24  # steps of the bisection
 
 
 class Margins:
-    """Margins: how far everything that is not pruned yet is above its learned threshold.
+    """How far everything that is not pruned yet is above its learned threshold (its margin).
 
     Attributes:
         operations: operation name -> margin.

@@ -44,8 +44,8 @@ class NormAct(nn.BatchNorm2d):
     Args:
         channels: number of input channels.
         act: "none", "relu" or "hswish".
-        owned: True if the output's gradient is a new tensor that nothing else uses (so behind it there is a
-            convolution, not a sum); a fast implementation may then overwrite that tensor.
+        owned: True if the gradient of the output is a new tensor that nothing else uses (it is if a convolution reads
+            the output, but not if a sum does); a fast implementation may then overwrite that tensor.
     """
 
     def __init__(self, channels: int, act: str = "none", owned: bool = False) -> None:
