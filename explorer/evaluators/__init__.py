@@ -1,4 +1,4 @@
-"""Evaluators: `evaluate(codes) -> (n,)` accuracy in [0, 1]. Names that need torch are loaded when asked for."""
+"""Evaluators: `evaluate(codes) -> (n,)` accuracy in [0, 1]. Classes that need torch are imported on first use."""
 
 from typing import TYPE_CHECKING
 

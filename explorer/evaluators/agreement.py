@@ -1,7 +1,7 @@
-"""Does a score rank networks, and does it more than count their channels? No torch.
+"""Rank agreement of scores with true accuracies, overall and among networks of similar cost. No torch.
 
-Kendall's tau with a truth, over all networks and inside terciles of a cost: a score that only prefers large networks
-ranks them overall, and not among equals.
+Kendall's tau is computed over all networks and within terciles of a cost: a score that merely prefers large networks
+ranks well overall, but not among networks of similar size.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ from explorer.core.errors import InputError
 from explorer.core.front import kendall_tau
 
 TERCILES = ("small", "middle", "large")
-DRAWS = 1000  # of the bootstrap
+DRAWS = 1000  # bootstrap samples
 
 
 def agreement(
     scores: Mapping[str, np.ndarray], truth: np.ndarray, cost: np.ndarray, draws: int = DRAWS, level: float = 0.9
 ) -> pd.DataFrame:
-    """A row per score: tau over all networks with its bootstrap interval (lo, hi), and inside each tercile of the cost.
+    """Measure how well scores rank networks: Kendall's tau with the truth, overall and within each tercile of a cost.
 
     Args:
-        scores: name -> (n,), higher is said to be better.
-        truth: (n,) accuracy.
-        cost: (n,) what the terciles are of, such as MACs.
-        draws: of the bootstrap over networks.
-        level: share of them that an interval holds.
+        scores: score name -> (n,) values, higher is meant to be better.
+        truth: (n,) true accuracies.
+        cost: (n,) costs that define the terciles, such as MACs.
+        draws: bootstrap samples (of networks) for the intervals.
+        level: share of the bootstrap samples within an interval.
 
     Returns:
-        Indexed by score: networks, tau, lo, hi, then small, small_lo, small_hi and so on.
+        One row per score, with columns networks, tau and its interval lo, hi, then the same for the terciles: small,
+        small_lo, small_hi, middle and so on.
 
     Raises:
-        InputError: fewer than six networks, or columns of different lengths.
+        InputError: fewer than six networks, or arrays of different lengths.
     """
     truth, cost = np.asarray(truth, float), np.asarray(cost, float)
     if len(truth) < 6 or any(len(values) != len(truth) for values in (cost, *scores.values())):
@@ -52,10 +53,10 @@ def agreement(
 
 
 def mean_rank(*scores: np.ndarray) -> np.ndarray:
-    """(n,) each, higher is better -> (n,) in (0, 1]: the mean of their ranks, ties in the middle.
+    """Combine scores by their mean rank: (n,) each, higher is better -> (n,) in (0, 1]; ties share their average rank.
 
-    Scores that err in different ways, such as a network's size and how fast it learns, rank better together; no weight
-    is fitted.
+    Scores with different errors, such as a network's size and its speed of learning, rank better in combination. No
+    weights are fitted.
     """
     ranks = [pd.Series(np.asarray(values, float)).rank(pct=True) for values in scores]
     mean: np.ndarray = np.mean(ranks, axis=0)
@@ -63,7 +64,7 @@ def mean_rank(*scores: np.ndarray) -> np.ndarray:
 
 
 def _tau(score: np.ndarray, truth: np.ndarray, group: str, draws: int, level: float) -> dict[str, float]:
-    """{group: tau, and the ends of its interval}."""
+    """Return tau and the ends of its bootstrap interval, as columns of a group."""
     rng = np.random.default_rng(0)
     drawn = [rng.integers(0, len(score), len(score)) for _ in range(draws)]
     taus = [kendall_tau(score[rows], truth[rows]) for rows in drawn]

@@ -1,4 +1,4 @@
-"""Accuracy of networks that are trained from scratch, each alone: what every other evaluator is judged by (torch)."""
+"""Evaluator that trains every network from scratch: the reference for all other evaluators (needs torch)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from explorer.supernets import TrainConfig, build, train_network
 
 
 class TrainedAlone:
-    """An evaluator without shared weights.
+    """An evaluator that trains every network from scratch, without shared weights.
 
-    Every network is trained on one thread, so that it comes out the same wherever that happens; use `jobs` for more.
+    Every network is trained on one thread, so that the result is the same in any process; set `jobs` to train several
+    networks at once.
 
     Args:
-        space: any.
-        images: trained on `train`, measured on `val`.
-        config: of every training; its sampling rule is not used.
-        seed: of weights and batches.
-        jobs: processes; None takes what `joblib.parallel_config` says (a Dask cluster, say), else one.
-        progress: reports networks.
+        space: any search space.
+        images: networks are trained on `images.train` and evaluated on `images.val`.
+        config: training settings of every network; the sampling rule is ignored.
+        seed: seed of initial weights and batches.
+        jobs: number of processes; None uses the setting of `joblib.parallel_config` (such as a Dask cluster), or one
+            process without it.
+        progress: reports trained networks.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class TrainedAlone:
         self.jobs, self.progress = jobs, progress
 
     def evaluate(self, codes: np.ndarray | Sequence) -> np.ndarray:
-        """(n, d) int8 -> (n,) validation accuracy in [0, 1]; what is the same network is trained once."""
+        """(n, d) int8 -> (n,) validation accuracy in [0, 1]; identical networks are trained only once."""
         networks = [tuple(self.space.layers(row)) for row in self.space.canonical(as_codes(self.space, codes))]
         todo = list(dict.fromkeys(networks))
         work = map_in_workers(trained_alone, todo, self.images, self.config, self.seed, jobs=self.jobs)
@@ -49,7 +51,7 @@ class TrainedAlone:
 
 
 def trained_alone(layers: Sequence[Layer], images: Images, config: TrainConfig, seed: int) -> float:
-    """Validation accuracy of one network."""
+    """Train one network from scratch and return its validation accuracy in [0, 1]."""
     with one_thread():
         network = build(layers, images.mean, images.std, seed)
         return accuracy(train_network(network, images, config, seed), images.val)

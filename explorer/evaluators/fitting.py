@@ -1,4 +1,4 @@
-"""Fitting the predictor's networks (torch)."""
+"""Fitting of the accuracy predictor's networks (needs torch)."""
 
 from typing import Any
 
@@ -9,19 +9,28 @@ from torch import nn
 
 
 class Ensemble:
-    """Fitted members; calling it gives (n, members)."""
+    """A fitted ensemble; a call returns the prediction of every member."""
 
     def __init__(self, members: list[nn.Sequential]) -> None:
         self.members = members
 
     @torch.no_grad()
     def __call__(self, bits: np.ndarray) -> np.ndarray:
-        """(n, D) float32 -> (n, members)."""
+        """(n, D) float32 one-hot codes -> (n, members) predicted accuracies."""
         return torch.cat([m(torch.from_numpy(bits)) for m in self.members], 1).numpy()
 
 
 def fit_ensemble(bits: np.ndarray, accuracy: np.ndarray, config: Any, seed: int) -> Ensemble:
-    """Members differ by seed. Targets are standardised while fitting; the last layer gives accuracies again."""
+    """Fit an ensemble whose members differ by their seed.
+
+    Targets are standardised for fitting; the last layer is rescaled afterwards, so that members predict accuracies.
+
+    Args:
+        bits: (n, D) float32 one-hot codes.
+        accuracy: (n,) float32 in [0, 1].
+        config: a `PredictorConfig`.
+        seed: seed of weights and batches.
+    """
     mean, std = float(accuracy.mean()), float(max(accuracy.std(), 1e-6))
     x = torch.from_numpy(bits)
     y = torch.from_numpy((accuracy - mean) / std)[:, None]
@@ -53,5 +62,5 @@ def fit_ensemble(bits: np.ndarray, accuracy: np.ndarray, config: Any, seed: int)
 
 
 def linear_layers(net: nn.Sequential) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weights and biases of the linear layers, in order."""
+    """Return (weight, bias) of the linear layers, in order."""
     return [(m.weight.detach().numpy(), m.bias.detach().numpy()) for m in net if isinstance(m, nn.Linear)]

@@ -1,4 +1,4 @@
-"""The evaluators there are, by name: one table, open to other packages. No torch; a class is loaded when asked for."""
+"""Registry of the evaluators by name, open to other packages. No torch: a class is imported when it is loaded."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from explorer.core.registry import Registry
 
 @dataclass(frozen=True)
 class EvaluatorKind:
-    """A way to get accuracies.
+    """A registered kind of evaluator.
 
     Attributes:
-        words: what its accuracies are, in a few words.
-        place: "module:class"; the class has `evaluate(codes) -> (n,)`.
+        words: short description of how its accuracies are obtained.
+        place: "module:class" of the evaluator; the class has `evaluate(codes) -> (n,)`.
     """
 
     words: str
     place: str
 
     def load(self) -> type[Evaluator]:
-        """The class."""
+        """Import and return the evaluator class."""
         module, _, name = self.place.partition(":")
         return cast(type[Evaluator], getattr(import_module(module), name))
 

@@ -1,7 +1,7 @@
-"""What every score of a network is worth and costs, as measured: tables that ship with the package. No torch.
+"""Measured ranking quality and time of scores that replace training, from tables in the package. No torch.
 
-Networks of three spaces were trained alone on fashion-mnist (the truth) and judged by zero-cost scores, random weights
-and short trainings (`python -m tests.benchmarks.ladder`).
+Networks of three spaces were trained from scratch on fashion-mnist (the truth) and scored by zero-cost scores, by
+random weights and by short trainings (`python -m tests.benchmarks.ladder`).
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from explorer.core.errors import InputError, unknown
 from explorer.core.files import data_folder
 from explorer.evaluators.agreement import TERCILES, agreement, mean_rank
 
-TOGETHER = (("parameters", "all, its loss"), ("naswot", "all, its loss"))  # mean ranks, see `mean_rank`
+TOGETHER = (("parameters", "all, its loss"), ("naswot", "all, its loss"))  # scores to combine, see `mean_rank`
 
 
 def ladder(space: str, folder: str | Path | None = None) -> pd.DataFrame:
-    """Kendall's tau of every score with accuracy of networks trained alone, and seconds a network on one core.
+    """Return how well every score ranks networks that were trained from scratch (Kendall's tau), and its time.
 
     Args:
         space: "mobile-32", "nasbench201" or "darts".
-        folder: with `truth.csv` and `scores.csv`; the shipped tables without one.
+        folder: folder with `truth.csv` and `scores.csv`; None for the tables in the package.
 
     Returns:
-        A row per score, see `agreement`; with "seconds", and "inside", the mean of tau in the terciles of MACs.
+        One row per score, as `agreement` gives it, with two more columns: "seconds" per network on one core, and
+        "inside", the mean tau within the terciles of MACs.
 
     Raises:
-        InputError: a space that was not measured; a table that is not there.
+        InputError: the space was not measured, or a table is missing.
     """
     home = data_folder("ladder") if folder is None else Path(folder)
     try:

@@ -1,4 +1,4 @@
-"""A linear classifier on fixed features, fitted at once (needs torch)."""
+"""A linear classifier on fixed features, fitted on all images at once (needs torch)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-STRENGTHS = torch.logspace(-5, 1, 13, dtype=torch.float64)  # of the ridge, per image
-DECAY = 1e-3  # of the softmax's weights
-STEPS = 60
+STRENGTHS = torch.logspace(-5, 1, 13, dtype=torch.float64)  # ridge penalties to choose from, per image
+DECAY = 1e-3  # L2 penalty on the softmax classifier's weights
+STEPS = 60  # of L-BFGS
 
 
 def fit_head(features: Tensor, labels: Tensor, classes: int, kind: str) -> Callable[[Tensor], Tensor]:
-    """Features to the class that a linear layer gives them.
+    """Fit a linear classifier and return its prediction function.
 
     Args:
-        features: (n, f) float64; each is brought to mean 0 and spread 1, constant ones to 0.
+        features: (n, f) float64; every feature is standardised, and constant ones are set to 0.
         labels: (n,) int64.
-        classes: how many there are.
-        kind: "ridge" (least squares to one-hot labels, its strength by generalised cross-validation) or "softmax"
-            (cross-entropy, L-BFGS).
+        classes: number of classes.
+        kind: "ridge" (least squares on one-hot labels, with the penalty chosen by generalised cross-validation) or
+            "softmax" (cross-entropy, fitted by L-BFGS).
 
     Returns:
-        (m, f) -> (m,) int64.
+        A function from features (m, f) to predicted classes (m,) int64.
     """
     mean, spread = features.mean(0), features.std(0)
     scale = torch.where(spread > 1e-8, 1 / spread.clamp(min=1e-8), torch.zeros((), dtype=spread.dtype))
@@ -34,7 +34,7 @@ def fit_head(features: Tensor, labels: Tensor, classes: int, kind: str) -> Calla
 
 
 def _ridge(z: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """The strength of least generalised cross-validation error (Golub, Heath and Wahba 1979)."""
+    """Ridge regression with the penalty of least generalised cross-validation error (Golub, Heath and Wahba 1979)."""
     n = len(z)
     y = F.one_hot(labels, classes).to(z.dtype)
     bias = y.mean(0)

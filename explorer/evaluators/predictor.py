@@ -1,8 +1,8 @@
-"""The accuracy predictor: an ensemble of small networks on the one-hot encoding, with a calibrated band.
+"""The accuracy predictor: an ensemble of small networks on one-hot codes, with a calibrated error band.
 
-Fitting needs torch; predicting needs onnxruntime alone. The band is split-conformal (Vovk; Papadopoulos et al. 2002):
-with half-width q, the (1 - alpha) quantile of absolute errors on held-out rows, it covers a new row with probability
-1 - alpha if that row is drawn as they were.
+Fitting needs torch; predicting needs only onnxruntime. The band is split-conformal (Vovk; Papadopoulos et al. 2002):
+its half-width q is the (1 - alpha) quantile of the absolute errors on held-out architectures, so it covers the accuracy
+of a new architecture with probability 1 - alpha if that is sampled from the same distribution.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ from explorer.spaces.operators import one_hot
 
 
 class PredictorConfig(Settings):
-    """How the predictor is fitted (Adam, cosine; rows held out for the band are never trained on)."""
+    """Settings for fitting the predictor (AdamW, cosine schedule).
+
+    Attributes:
+        members: number of networks in the ensemble.
+        width: units of their two hidden layers.
+        epochs, lr, batch, weight_decay: of the training of a member.
+        held_out: share of the scored architectures that calibrate the band; they are never trained on.
+        coverage: share of accuracies that the band should cover.
+    """
 
     members: int = Field(4, ge=1, le=100)
     width: int = Field(192, ge=8, le=10_000)
@@ -40,14 +48,17 @@ class PredictorConfig(Settings):
 
 
 class Predictor:
-    """An evaluator that answers from an ONNX file.
+    """An evaluator that predicts accuracies with an ONNX model.
 
     Args:
         space: the search space.
-        model: bytes of the ONNX graph `bits (n, D) -> accuracy (n, members)`; its metadata hold band and quality.
+        model: bytes of the ONNX graph `bits (n, D) -> accuracy (n, members)`; its metadata contain `quality`.
+
+    Attributes:
+        quality: figures from fitting, such as the half-width of the band and Kendall's tau on held-out architectures.
 
     Raises:
-        InputError: not a predictor of this space.
+        InputError: the model is not a predictor of this space.
     """
 
     def __init__(self, space: SearchSpace, model: bytes) -> None:
@@ -73,11 +84,11 @@ class Predictor:
 
     @classmethod
     def open(cls, space: SearchSpace, path: str | Path) -> Predictor:
-        """Read a predictor file."""
+        """Read a predictor from an ONNX file."""
         return cls(space, Path(path).read_bytes())
 
     def save(self, path: str | Path) -> None:
-        """Write it as one ONNX file."""
+        """Write the predictor to one ONNX file."""
         write_bytes(path, self.model)
 
     def evaluate(self, codes: np.ndarray) -> np.ndarray:
@@ -91,22 +102,22 @@ class Predictor:
         return np.clip(np.concatenate(rows).mean(1), 0, 1).astype(float)
 
     def interval(self, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(low, high) of predictions, at the coverage of `quality`."""
+        """Return the band (low, high) around predicted accuracies, (n,) each; `quality` contains its coverage."""
         accuracy = np.asarray(accuracy)
         return np.clip(accuracy - self.half_width, 0, 1), np.clip(accuracy + self.half_width, 0, 1)
 
     @classmethod
     def fit(cls, space: SearchSpace, scored: Any, config: PredictorConfig | None = None, seed: int = 0) -> Predictor:
-        """Fit on scored architectures.
+        """Fit a predictor to scored architectures.
 
         Args:
             space: the search space.
-            scored: (codes (n, d) int8, accuracy (n,)), or a `Scored`.
+            scored: a `Scored`, or a pair (codes (n, d) int8, accuracy (n,)).
             config: see `PredictorConfig`.
-            seed: of split and weights.
+            seed: seed of the held-out split and of the weights.
 
         Raises:
-            InputError: fewer than 20 rows.
+            InputError: fewer than 20 scored architectures.
         """
         require_torch("fitting a predictor")
         config = config or PredictorConfig()

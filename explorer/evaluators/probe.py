@@ -1,7 +1,7 @@
-"""How much every layer of a network sees: a linear classifier on its pooled output (needs torch).
+"""Linear probes: how well a linear classifier on each layer's pooled output separates the classes (needs torch).
 
-Alain and Bengio 2016 (arXiv 1610.01644). With random weights it shows why they rank deep networks low: every random
-layer loses some of the image, where a trained one brings classes apart.
+Alain and Bengio 2016 (arXiv 1610.01644). On random weights, the probes show why these rank deep networks low: every
+random layer loses some information about the image, whereas a trained layer separates the classes further.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from explorer.evaluators.random_weights import pooled
 def probe_layers(
     network: Any, layers: Sequence[Layer], images: Images, train_images: int = 2000, val_images: int = 1000
 ) -> dict[str, float]:
-    """Layer -> validation accuracy of a linear classifier on the means over pixels of what it gives out.
+    """Return layer name -> validation accuracy of a linear classifier on the layer's output, averaged over pixels.
 
     Args:
-        network: built from the layers, with any weights; not changed. Batch norm uses the batches' statistics.
-        layers: of the network.
-        images: the classifiers are fitted on `train`, counted on `val`.
-        train_images, val_images: how many.
+        network: built from `layers`, with any weights; it is not changed. Batch norm uses the statistics of the batch.
+        layers: the network's layers.
+        images: the classifiers are fitted on `images.train` and evaluated on `images.val`.
+        train_images, val_images: number of images that are used.
     """
     names = [layer.name for layer in layers if not isinstance(layer, GlobalPool | Linear)]
     train, val = images.train.take(slice(0, train_images)), images.val.take(slice(0, val_images))

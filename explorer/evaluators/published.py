@@ -1,4 +1,4 @@
-"""Published accuracies of networks: somebody else's evaluations, read from a table that is not part of the package."""
+"""Published accuracies of networks, read from a table that is not part of the package."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ VARIABLE = "EXPLORER_REFERENCE"
 
 
 def read_published(name: str, space: SearchSpace) -> Scored:
-    """Architectures with their published accuracy.
+    """Read architectures with their published accuracies.
 
     Args:
-        name: a CSV below `$EXPLORER_REFERENCE`, with columns `key` (or `ks`, `e`, `d`) and `top1` in per cent.
-        space: what the networks belong to.
+        name: path of a CSV file in the folder `$EXPLORER_REFERENCE`, with columns `key` (or `ks`, `e`, `d`) and `top1`
+            in per cent.
+        space: the search space of the architectures.
 
     Raises:
-        InputError: the table is not on this machine, or a row is bad; names file and line.
+        InputError: the table is not found, or a row is invalid; the message names file and line.
     """
     root = os.environ.get(VARIABLE)
     if not root:

@@ -1,9 +1,9 @@
-"""Rank networks by what random weights see: freeze everything, train the last layer only (needs torch).
+"""Random-weight evaluation (RWE): rank networks with frozen random weights, training the last layer only (needs torch).
 
 Hu, Cheng, He and Lu 2021 (arXiv 2011.13591, 2110.05242). The score of a network is the validation error of a linear
-layer on its pooled features, averaged over seeds of the weights. The next rungs train more: batch norm's scale and
-shift, then everything, for some epochs. More features separate more easily, so the score favours wide networks: never
-read it without the cost beside it.
+classifier on its pooled features, averaged over seeds of the weights. Slower variants train more for some epochs: batch
+norm's scale and shift as well, or all weights. More features are easier to separate, so the score favours wide
+networks: always compare it together with the cost.
 """
 
 from __future__ import annotations
@@ -38,23 +38,26 @@ from explorer.supernets.building import build
 from explorer.supernets.plain import Network
 from explorer.supernets.training import TrainConfig, train_network
 
-BATCH = 250  # images per pass; batch norm uses their statistics, as running ones of random weights mean little
+BATCH = 250  # images per pass; batch norm uses their statistics, as running statistics of random weights mean little
 
 
 class RandomWeightsConfig(Settings):
-    """What is trained, and on how much.
+    """What is trained, and on how many images.
 
     Attributes:
-        train: "head" (RWE), "bn" (the head with batch norm's scale and shift) or "all".
-        seeds: random weights per network; the same ones for every network.
-        train_images: so many for all networks.
-        val_images: that the error is counted on.
-        head: "ridge" (closed form, its strength by generalised cross-validation) or "softmax" (L-BFGS).
-        features: "last" layer, or of "all" sizes side by side (pooled behind the last layer of each size).
-        epochs, lr, batch: of "bn" and "all".
-        score: "error" on the validation images, or, of "bn" and "all", how slowly the "loss" of the training falls: one
-            less exp(-its mean over all steps), so that fast learners are near 0 (Ru et al. 2021, "Speedy performance
-            estimation for neural architecture search"). It counts no mistakes, so that it is less coarse.
+        train: what is trained: "head" (the linear classifier, RWE), "bn" (the head and batch norm's scale and shift)
+            or "all" weights.
+        seeds: number of random initialisations per network; every network uses the same seeds.
+        train_images: number of training images, the same ones for every network.
+        val_images: number of validation images for the error.
+        head: how "head" is fitted: "ridge" (closed form, penalty by generalised cross-validation) or "softmax"
+            (L-BFGS).
+        features: what "head" reads: the pooled output of the "last" layer, or those of "all" feature-map sizes
+            concatenated (of the last layer of each size).
+        epochs, lr, batch: training settings for "bn" and "all".
+        score: "error" on the validation images or, for "bn" and "all", "loss": the slowness of the training, 1 -
+            exp(-mean loss over all steps), so that networks that learn fast are near 0 (Ru et al. 2021, "Speedy
+            performance estimation for neural architecture search"). It is less coarse than a share of errors.
     """
 
     train: Literal["head", "bn", "all"] = "head"
@@ -79,13 +82,13 @@ class RandomWeightsConfig(Settings):
 
 @dataclass(frozen=True)
 class RandomScore:
-    """What one network scored.
+    """The score of one network.
 
     Attributes:
-        error: validation error, mean over seeds.
-        stderr: its standard error; from the seeds, of a single one from the number of images.
-        seconds: that it took, 0 where it was known.
-        slowness: 1 - exp(-mean loss over the steps of the training), mean over seeds; None where only a head is fitted.
+        error: validation error in [0, 1], mean over seeds.
+        stderr: standard error of `error`, from the spread over seeds or, with one seed, from the number of images.
+        seconds: computing time; 0 if the score was cached.
+        slowness: 1 - exp(-mean loss over the training steps), mean over seeds; None if only a head is fitted.
     """
 
     error: float
@@ -95,19 +98,21 @@ class RandomScore:
 
 
 class RandomWeights:
-    """An evaluator that trains (almost) nothing.
+    """An evaluator that scores networks with random weights, training little or nothing but a linear head.
 
     Args:
-        space: any.
-        images: the head is fitted on `train`, the error counted on `val`.
-        cache: a folder for scores; what is in it is not computed again. The name of a score is a hash of the network,
-            the images and the settings.
-        jobs: processes; None takes what `joblib.parallel_config` says (a Dask cluster, say), else one.
-        progress: reports architectures.
-        settings: of `RandomWeightsConfig`.
+        space: any search space.
+        images: the network or its head is trained on `images.train`; the error is measured on `images.val`.
+        cache: a folder for scores; scores in it are not computed again. The file name of a score is a hash of the
+            network, the images and the settings.
+        jobs: number of processes; None uses the setting of `joblib.parallel_config` (such as a Dask cluster), or one
+            process without it.
+        progress: reports scored architectures.
+        settings: fields of `RandomWeightsConfig`.
 
     Raises:
-        InputError: an unknown setting; images that cannot rank anything: one class, all the same, or not finite.
+        InputError: a setting is unknown or invalid, or the images cannot rank networks: no images, a single class,
+            all images identical, or pixels that are not finite.
     """
 
     def __init__(
@@ -127,12 +132,12 @@ class RandomWeights:
         ])  # fmt: skip
 
     def evaluate(self, codes: np.ndarray | Sequence) -> np.ndarray:
-        """(n, d) int8 -> (n,) in [0, 1], higher is better: one less the error, or less the slowness."""
+        """(n, d) int8 -> (n,) in [0, 1], higher is better: 1 - error or, with score = "loss", 1 - slowness."""
         by = "error" if self.config.score == "error" else "slowness"
         return 1 - np.array([getattr(score, by) for score in self.scores(codes)])
 
     def scores(self, codes: np.ndarray | Sequence) -> list[RandomScore]:
-        """The same with standard errors and seconds."""
+        """Return the full score of every architecture, with standard error and seconds."""
         rows = self.space.canonical(as_codes(self.space, codes))
         networks = [tuple(self.space.layers(row)) for row in rows]
         names = [self.name_of(layers) for layers in networks]
@@ -146,7 +151,7 @@ class RandomWeights:
         return [found[name] for name in names]
 
     def name_of(self, layers: Sequence[Layer]) -> str:
-        """The name under which a network's score is kept."""
+        """Return the name of a network's score in the cache: a hash of the network, the images and the settings."""
         return _digest([self._facts, *(f"{x.name} {x.signature} {x.inputs}" for x in layers)])[:32]
 
     def _read(self, name: str) -> RandomScore | None:
@@ -173,7 +178,15 @@ def score_network(
     layers: Sequence[Layer], train: Split, val: Split, mean: Sequence[float], std: Sequence[float], classes: int,
     config: RandomWeightsConfig,
 ) -> RandomScore:  # fmt: skip
-    """One network's score."""
+    """Score one network.
+
+    Args:
+        layers: the network's layers.
+        train, val: images to train on, and to measure the error on.
+        mean, std: normalisation of the images, per channel.
+        classes: number of classes.
+        config: see `RandomWeightsConfig`.
+    """
     start = time.perf_counter()
     found = [_once(layers, train, val, mean, std, classes, config, seed) for seed in range(config.seeds)]
     errors, losses = [error for error, _ in found], [loss for _, loss in found if loss is not None]
@@ -186,7 +199,7 @@ def _once(
     layers: Sequence[Layer], train: Split, val: Split, mean: Sequence[float], std: Sequence[float], classes: int,
     config: RandomWeightsConfig, seed: int,
 ) -> tuple[float, float | None]:  # fmt: skip
-    """Validation error and mean training loss with one seed."""
+    """Return the validation error and the mean training loss (None for "head") with one seed."""
     network = build(layers, mean, std, seed)
     if config.train == "head":
         names = feature_layers(layers, config.features)
@@ -213,8 +226,11 @@ def _freeze_all_but_norms(network: Network, layers: Sequence[Layer]) -> None:
 
 
 def feature_layers(layers: Sequence[Layer], which: str) -> list[str]:
-    """Names of the layers whose pooled outputs are features: the last one before the classifier, or the last of each
-    size of feature map as well."""
+    """Return the names of the layers whose pooled outputs are the features.
+
+    With `which` = "last" that is the last layer before the classifier, with "all" also the last layer of each
+    feature-map size.
+    """
     body = layers[:-1]
     if which == "last":
         return [body[-1].name]
@@ -224,7 +240,10 @@ def feature_layers(layers: Sequence[Layer], which: str) -> list[str]:
 
 @torch.no_grad()
 def pooled(network: Network, names: Sequence[str], images: Tensor) -> Tensor:
-    """(n, features) float64: means over pixels of some layers' outputs, batch norm by the batch's statistics."""
+    """Return the features (n, f) float64: outputs of some layers, averaged over pixels and concatenated.
+
+    Batch norm uses the statistics of the batch.
+    """
     network.train()
     parts = []
     for x in images.split(BATCH):

@@ -1,6 +1,6 @@
-"""Score a sample of a space once: the cache, the resume point and the predictor's data.
+"""Scoring of a sample of architectures; the file of scores is the cache, the resume point and the predictor's data.
 
-Rows are appended as they are made, one whole line each; a line that was cut off by a crash is dropped and made again.
+Every score is appended as one line once it is computed. A line that a crash cut off is dropped and computed again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,14 @@ HEADER = "key,accuracy,source\n"
 
 
 class ScoreConfig(Settings):
-    """How many architectures are scored, and on how many images."""
+    """How many architectures are scored, and on how many images.
+
+    Attributes:
+        architectures: number of sampled architectures.
+        val_images: validation images per score; None for all.
+        calibration_images: training images for the recalibration of batch norm.
+        front_architectures: architectures of the searched fronts that are scored in addition.
+    """
 
     architectures: int = Field(1000, ge=20, le=1_000_000)
     val_images: int | None = Field(None, ge=50, le=1_000_000_000)
@@ -36,7 +43,13 @@ class ScoreConfig(Settings):
 
 @dataclass(frozen=True)
 class Scored:
-    """codes (n, d) int8, accuracy (n,) in [0, 1] and source (n,)."""
+    """Scored architectures.
+
+    Attributes:
+        codes: (n, d) int8.
+        accuracy: (n,) in [0, 1].
+        source: (n,) origin of each accuracy, such as "val" or "published".
+    """
 
     codes: np.ndarray
     accuracy: np.ndarray
@@ -46,15 +59,21 @@ class Scored:
 def spread_sample(
     space: SearchSpace, n: int, cost: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator
 ) -> np.ndarray:
-    """Up to n distinct architectures that cover the range of a cost evenly; largest and smallest are the first two.
+    """Sample up to n distinct architectures that cover the range of a cost evenly, the largest and the smallest first.
 
-    Uniform genes crowd around the middle of the range, so a large pool is drawn (also from narrowed depths and widths)
-    and thinned by cost.
+    Uniform samples concentrate in the middle of the range. So a large pool is sampled, in part biased towards the first
+    or the last options, and thinned out by cost.
+
+    Args:
+        space: the search space.
+        n: number of architectures; fewer are returned if the pool has fewer.
+        cost: codes (k, d) -> costs (k,).
+        rng: source of all random numbers.
     """
     counts = option_counts(space)
     pool = [space.sample(6 * n, rng)]
     for share in np.linspace(0, 1, 9):
-        # push every gene towards its first or last option with this share
+        # set every gene to its first or last option with this probability
         toward = np.where(rng.random((n, 1)) < 0.5, 0, counts - 1)
         rows = np.where(rng.random((n, len(counts))) < share, toward, rng.integers(0, counts, (n, len(counts))))
         pool.append(space.canonical(rows.astype(np.int8)))
@@ -78,7 +97,7 @@ def spread_sample(
 def score(
     space: SearchSpace, evaluator: Evaluator, n: int = 1000, seed: int = 0, progress: Progress = silent
 ) -> Scored:
-    """Score n architectures spread over the range of MACs (in memory; `append_scores` keeps them on disk)."""
+    """Score n architectures spread evenly over the range of MACs (in memory; `append_scores` writes to a file)."""
     from explorer.devices import CountDevice
 
     codes = spread_sample(space, n, lambda c: CountDevice("macs_m").cost(space, c), np.random.default_rng(seed))
@@ -87,7 +106,7 @@ def score(
 
 
 def evaluate_one_by_one(evaluator: Evaluator, codes: np.ndarray, progress: Progress) -> np.ndarray:
-    """(n,) accuracies with progress."""
+    """Evaluate architectures one by one, reporting progress; return accuracies (n,)."""
     return np.array(list(progress(map_in_workers(_evaluate, list(codes), evaluator), len(codes), "scoring")), float)
 
 
@@ -98,10 +117,18 @@ def _evaluate(row: np.ndarray, evaluator: Evaluator) -> float:
 def append_scores(
     path: Path, space: SearchSpace, codes: np.ndarray, evaluator: Any, source: str, progress: Progress = silent
 ) -> Scored:
-    """Score what the file does not hold yet, appending line by line; returns the whole file.
+    """Score the architectures that are not in the file yet, appending line by line; return all scores in the file.
+
+    Args:
+        path: file of scores; created if it does not exist.
+        space: the search space.
+        codes: (n, d) int8.
+        evaluator: gives the accuracies.
+        source: origin of the new scores, such as "val".
+        progress: reports scored architectures.
 
     Raises:
-        InputError: the file cannot be written, or a worker was killed; what is in the file stays.
+        InputError: the file cannot be written, or a worker process was killed; scores already in the file are kept.
     """
     done = _recover(path)
     todo = [row for row in unique(codes) if key_of(space, row) not in done]
@@ -120,7 +147,7 @@ def append_scores(
 
 
 def _recover(path: Path) -> set[str]:
-    """Keys of the whole lines; a last line without its end is cut off."""
+    """Return the keys in the file, after cutting off an incomplete last line."""
     if path.is_symlink():
         raise InputError(f"{str(path)!r} is a link; scores are appended to files only")
     if not path.exists():
@@ -134,10 +161,10 @@ def _recover(path: Path) -> set[str]:
 
 
 def read_scores(path: Path, space: SearchSpace) -> Scored:
-    """Read `evaluations.csv`.
+    """Read a file of scores (`evaluations.csv`).
 
     Raises:
-        InputError: names the file and the first bad line.
+        InputError: the file is invalid; the message names it and the first bad line.
     """
     codes, accuracy, source = [], [], []
     lines = read_limited(path).splitlines()

@@ -1,4 +1,4 @@
-"""Score architectures with inherited weights: cut out, recalibrate, count on images."""
+"""Evaluator with a supernet's weights: extract the subnet, recalibrate batch norm, measure accuracy on images."""
 
 from collections.abc import Sequence
 
@@ -17,15 +17,15 @@ from explorer.supernets.supernet import Supernet
 
 
 class SharedWeights:
-    """An evaluator: accuracy with the supernet's weights on a split.
+    """An evaluator that measures accuracy on images, with weights inherited from a supernet.
 
     Args:
-        supernet: trained.
-        images: batch norm is recalibrated on `train`.
-        split: "val" for every choice; "test" only for a finished report.
-        limit: use the first so many images of the split (they are shuffled), None for all.
-        calibration: training images for batch norm.
-        progress: reports architectures.
+        supernet: a trained supernet.
+        images: batch norm is recalibrated on `images.train`.
+        split: split to measure accuracy on: "val" for any selection, "test" only for final results.
+        limit: number of images to use, the first ones of the (shuffled) split; None for all.
+        calibration: number of training images for the recalibration of batch norm.
+        progress: reports evaluated architectures.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class SharedWeights:
         self.data = images.split(split).take(slice(0, limit))
 
     def network(self, codes: Architecture | np.ndarray | Sequence[int]) -> Network:
-        """The recalibrated plain network of one architecture."""
+        """Return the plain network of one architecture, with recalibrated batch norm."""
         network = self.supernet.subnet(codes)
         recalibrate(network, self.images, self.calibration)
         return network
@@ -50,18 +50,18 @@ class SharedWeights:
 
 @torch.inference_mode()
 def logits(network: nn.Module, data: Split, batch: int = 500) -> torch.Tensor:
-    """(n, classes) of all images of a split."""
+    """Return the logits (n, classes) of all images of a split, on the CPU."""
     device = next(network.parameters()).device
     return torch.cat([network(to_float(x).to(device)).cpu() for x in data.images.split(batch)])
 
 
 def accuracy(network: nn.Module, data: Split, batch: int = 500) -> float:
-    """Share of images whose highest logit is their label."""
+    """Return the share of images that are classified correctly, in [0, 1]."""
     return float((logits(network, data, batch).argmax(1) == data.labels).double().mean())
 
 
 def fused(network: nn.Module) -> nn.Module:
-    """Fold batch norm into the convolutions of a plain network, in place: the same outputs, sooner."""
+    """Fold batch norm into the convolutions of a plain network, in place: the same outputs, computed faster."""
     for block in network.modules():
         if isinstance(block, Conv) and isinstance(block[-1], NormAct):
             conv, norm = block[-2], block[-1]
@@ -77,7 +77,7 @@ def fused(network: nn.Module) -> nn.Module:
 
 
 def _plain(conv: nn.Conv2d) -> nn.Conv2d:
-    """An ordinary convolution with the same weights: the training form has no bias."""
+    """Return an ordinary convolution with the same weights and bias: the fast form for training ignores a bias."""
     names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
     plain = nn.Conv2d(**{name: getattr(conv, name) for name in names})
     plain.weight, plain.bias = conv.weight, conv.bias

@@ -1,4 +1,4 @@
-"""Accuracies that are known, network by network: what a table space is judged by. No torch."""
+"""Evaluator that looks up measured accuracies, as used for table spaces. No torch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ from explorer.core.errors import InputError
 from explorer.core.protocols import SearchSpace
 from explorer.evaluators.scoring import Scored
 
-BAND = 1.645  # standard errors to either side: 90 %
+BAND = 1.645  # half-width of a 90 % interval, in standard errors
 
 
 class Table:
-    """An evaluator that looks up what was measured.
+    """An evaluator that looks up measured accuracies.
 
     Args:
-        space: any whose networks are few.
-        scored: every network with its accuracy.
-        images: that each was counted on, for the band.
-
-    Raises:
-        InputError: a network is asked for that was not measured.
+        space: a search space with few networks.
+        scored: all networks with their accuracies.
+        images: number of images that each accuracy was measured on; it determines the width of `interval`.
     """
 
     def __init__(self, space: SearchSpace, scored: Scored, images: int) -> None:
@@ -31,7 +28,11 @@ class Table:
         self._known = {row.tobytes(): float(a) for row, a in zip(scored.codes, scored.accuracy)}
 
     def evaluate(self, codes: np.ndarray | Sequence) -> np.ndarray:
-        """(n, d) int8 -> (n,) accuracy in [0, 1]."""
+        """(n, d) int8 -> (n,) accuracy in [0, 1].
+
+        Raises:
+            InputError: an architecture was not measured.
+        """
         rows = self.space.canonical(as_codes(self.space, codes))
         missing = [row for row in rows if row.tobytes() not in self._known]
         if missing:
@@ -39,7 +40,7 @@ class Table:
         return np.array([self._known[row.tobytes()] for row in rows])
 
     def interval(self, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) -> where the accuracy on other such images is, nine times in ten."""
+        """Return 90 % intervals (low, high), (n,) each, for the accuracy on new images from the same distribution."""
         accuracy = np.asarray(accuracy, float)
         half = BAND * np.sqrt(accuracy * (1 - accuracy) / max(1, self.images))
         return np.clip(accuracy - half, 0, 1), np.clip(accuracy + half, 0, 1)

@@ -1,6 +1,7 @@
-"""Published scores that need one or two passes and no training: what random-weight evaluation is compared with.
+"""Published zero-cost scores, which need one or two passes and no training: baselines for random-weight evaluation.
 
-All on one protocol: the same random weights (a seed), the same few training images. Higher is said to be better.
+All use the same protocol: the same random weights (by seed) and the same few training images. Higher is meant to be
+better.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from explorer.supernets.augment import to_float
 from explorer.supernets.building import build
 from explorer.supernets.plain import Network, NormAct
 
-IMAGES = 64
+IMAGES = 64  # training images per score
 
 
 def synflow(network: Network, images: Tensor, labels: Tensor) -> float:
-    """Sum of |weight x gradient| of the output on an image of ones, all weights made positive, norms left out.
+    """Synaptic flow: log of the sum of |weight x gradient| of the output, for an image of ones.
 
-    Tanaka et al. 2020, as a score Abdelfattah et al. 2021; its logarithm.
+    All weights are made positive, and batch norm does not normalise (Tanaka et al. 2020; as a score: Abdelfattah et
+    al. 2021).
     """
-    network.eval().double()  # fresh running statistics: batch norm does nothing
+    network.eval().double()  # with fresh running statistics, batch norm does nothing
     for p in network.parameters():
         p.data.abs_()
     std, mean = network.preprocess.std, network.preprocess.mean
@@ -37,7 +39,7 @@ def synflow(network: Network, images: Tensor, labels: Tensor) -> float:
 
 
 def naswot(network: Network, images: Tensor, labels: Tensor) -> float:
-    """How differently images switch activations: log-determinant of the kernel of common codes (Mellor et al. 2021)."""
+    """Log-determinant of the similarities of the images' activation patterns (Mellor et al. 2021)."""
     n = len(images)
     kernel = torch.zeros(n, n, dtype=torch.float64)
 
@@ -59,13 +61,13 @@ def naswot(network: Network, images: Tensor, labels: Tensor) -> float:
 
 
 def grad_norm(network: Network, images: Tensor, labels: Tensor) -> float:
-    """Sum over weights of the Euclidean norm of the loss's gradient (Abdelfattah et al. 2021)."""
+    """Sum over weight tensors of the Euclidean norm of the loss gradient (Abdelfattah et al. 2021)."""
     F.cross_entropy(network.train()(images), labels).backward()
     return float(sum(p.grad.norm().detach() for p in network.parameters() if p.grad is not None))
 
 
 def snip(network: Network, images: Tensor, labels: Tensor) -> float:
-    """Sum of |weight x gradient| of the loss (Lee et al. 2019, as a score Abdelfattah et al. 2021)."""
+    """Sum of |weight x gradient| of the loss (Lee et al. 2019; as a score: Abdelfattah et al. 2021)."""
     F.cross_entropy(network.train()(images), labels).backward()
     return float(sum((p * p.grad).abs().sum().detach() for p in network.parameters() if p.grad is not None))
 
@@ -79,15 +81,15 @@ def zero_cost(
     layers: Sequence[Layer], train: Split, mean: Sequence[float], std: Sequence[float], name: str, seed: int = 0,
     images: int = IMAGES,
 ) -> float:  # fmt: skip
-    """One score of one network with random weights.
+    """Compute one zero-cost score of a network with random weights.
 
     Args:
-        layers: of the network.
-        train: its first images are used.
-        mean, std: normalisation of the images.
-        name: one of `SCORES`.
-        seed: of the weights.
-        images: how many.
+        layers: the network's layers.
+        train: training images, of which the first are used.
+        mean, std: normalisation of the images, per channel.
+        name: a name in `SCORES`.
+        seed: seed of the random weights.
+        images: number of images to use.
     """
     network = build(layers, mean, std, seed)
     return SCORES[name](network, to_float(train.images[:images]), train.labels[:images])

@@ -1,4 +1,4 @@
-"""Operations, filters and weights, pruned together to a target size (Liu et al. 2025, "MG-DARTS"; needs torch)."""
+"""Joint pruning of operations, filters and weights to target sizes (Liu et al. 2025, "MG-DARTS"; needs torch)."""
 
 from explorer.pruning.graph import Operation, operations_of, without
 from explorer.pruning.masked import GRANULARITIES, MaskedNetwork

@@ -1,8 +1,8 @@
-"""How much is pruned now: the margin below which everything goes, so that a size is met. No torch.
+"""Choice of what is pruned now: the margin up to which everything is removed, so that a target size is met. No torch.
 
-What was learned to go goes first. Where the size asks for more, the same share of what is left of each
-granularity goes, the weakest first: margins of operations, filters and weights have different spreads, and are not
-compared.
+What is below its learned threshold is removed first. If the target size requires more, the same share of the remaining
+operations, filters and weights is removed, the weakest of each first: their margins have different scales, so they are
+not compared across granularities.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from explorer.core.layer import Layer
 from explorer.pruning.masks import Masks, remaining
 
 K = TypeVar("K", bound=Hashable)
-CLOSE = 0.02  # relative distance to the size that is good enough
-HALVINGS = 24
+CLOSE = 0.02  # relative distance to the target size that is good enough
+HALVINGS = 24  # steps of the bisection
 
 
 class Margins:
-    """How far everything that is still there is above its learned threshold.
+    """How far everything that is not pruned yet is above its learned threshold (its margin).
 
     Attributes:
-        operations: name -> margin.
-        filters: layer -> (channels,).
-        weights: layer -> tensor -> its shape.
+        operations: operation name -> margin.
+        filters: layer name -> margins (channels,).
+        weights: layer name -> tensor name -> margins, in the tensor's shape.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Margins:
         self.operations, self.filters, self.weights = operations, filters, weights
 
     def ranked(self) -> Margins:
-        """The same with every margin above 0 replaced by its rank within its granularity, in (0, 1]."""
+        """Return a copy in which every margin above 0 is replaced by its rank within its granularity, in (0, 1]."""
         operations = _ranks(np.array(list(self.operations.values()), float))
         filters = _ranks_of(self.filters)
         flat = {(layer, key): margin for layer, own in self.weights.items() for key, margin in own.items()}
@@ -45,16 +45,16 @@ class Margins:
         return Margins(dict(zip(self.operations, operations.tolist())), filters, weights)
 
     def cut(self, masks: Masks, nodes: dict[str, str], at: float, spared: frozenset[str] = frozenset()) -> Masks:
-        """Masks without what is at most `at` above its threshold (0 is what was learned).
+        """Return masks that also remove everything with a margin of at most `at`.
 
-        Guards: a sum keeps the strongest of its operations, a layer its strongest filter, a convolution its largest
-        weight.
+        Some things are always kept (the guards): the strongest operation of every sum, the strongest filter of every
+        layer and the largest weight of every convolution.
 
         Args:
-            masks: so far; nothing that is off comes back.
-            nodes: operation -> the sum that it feeds, "" for one that nothing depends on.
-            at: a margin.
-            spared: operations that stay in any case.
+            masks: current masks; what they remove stays removed.
+            nodes: operation -> the sum that it feeds, "" for a block that its shortcut can replace.
+            at: the margin; 0 removes what was learned to be removed.
+            spared: operations that are kept in any case.
         """
         own = {name: self.operations.get(name, np.inf) for name in masks.operations}
         stay = {name for name, margin in own.items() if margin > at or name in spared}
@@ -79,7 +79,7 @@ def _ranks(margin: np.ndarray) -> np.ndarray:
 
 
 def _ranks_of(margins: dict[K, np.ndarray]) -> dict[K, np.ndarray]:
-    """Ranks among all arrays together."""
+    """Rank the values of all arrays together."""
     if not margins:
         return {}
     ranks = _ranks(np.concatenate([margin.ravel() for margin in margins.values()]))
@@ -97,22 +97,24 @@ def _above(margin: np.ndarray, at: float) -> np.ndarray:
 def cut_to(
     size: float, margins: Margins, masks: Masks, nodes: dict[str, str], layers_of: Callable[[Masks], Sequence[Layer]]
 ) -> tuple[Masks, float]:
-    """The masks whose remaining parameters are nearest to a size, and where they were cut.
+    """Find the masks whose number of remaining parameters is nearest to a target size.
 
-    Up to 0 only what was learned to go went; above 0 that share of everything else as well.
-
-    Where one operation is a large step, it is spared and smaller things go instead.
+    If removing one operation overshoots the target, that operation is spared and smaller parts are removed instead.
 
     Args:
-        size: parameters.
+        size: target number of parameters.
         margins, masks, nodes: see `Margins.cut`.
-        layers_of: masks -> the layers that count.
+        layers_of: masks -> the layers that run and are counted.
+
+    Returns:
+        The masks, and the value at which the margins were cut: up to 0, only what was learned to be removed is removed;
+        above 0, also that share of the rest.
     """
     margins = margins.ranked()
     best: tuple[float, Masks, float] | None = None
     spared: frozenset[str] = frozenset()
     for _ in range(8):
-        low, high = -1.0, 1.0  # as ranks end at 1
+        low, high = -1.0, 1.0  # ranks are at most 1
         ends: dict[float, Masks] = {}
         for _ in range(HALVINGS):
             middle = (low + high) / 2
@@ -138,6 +140,6 @@ def cut_to(
 def smallest(
     margins: Margins, masks: Masks, nodes: dict[str, str], layers_of: Callable[[Masks], Sequence[Layer]]
 ) -> int:
-    """Parameters of what the guards keep in any case."""
+    """Return the number of parameters that are left when only what the guards keep is left."""
     cut = margins.cut(masks, nodes, np.inf)
     return remaining(layers_of(cut), cut)

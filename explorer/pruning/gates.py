@@ -1,8 +1,8 @@
-"""What decides that something stays: a learned strength over a learned threshold (torch).
+"""Gates, which keep something as long as its learned strength is above a learned threshold (needs torch).
 
-Liu et al. 2025 ("MG-DARTS"): m = step(sigmoid(strength) - t), with a surrogate gradient, so that the threshold
-learns too. Ours scale by 2 sigmoid(strength), 1 at the start, so that a trained network stays as it is until
-something is learned.
+Liu et al. 2025 ("MG-DARTS"): m = step(sigmoid(strength) - t), with a surrogate gradient, so that the threshold is
+learned too. Here, gates also scale by 2 sigmoid(strength), which is 1 at the start, so that a trained network does not
+change until something is learned.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class _Step(torch.autograd.Function):
-    """1 above 0, else 0. Its gradient is 2 - 4|x| up to 0.4, then 0.4 up to 1, then 0."""
+    """Step function: 1 above 0, else 0. The surrogate gradient is 2 - 4|x| for |x| <= 0.4, then 0.4 up to 1, then 0."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -28,16 +28,16 @@ class _Step(torch.autograd.Function):
 
 
 def step(x: Tensor) -> Tensor:
-    """See `_Step`."""
+    """Step function with a surrogate gradient: 1 above 0, else 0 (see `_Step`)."""
     return _Step.apply(x)
 
 
 class Unit(nn.Module):
-    """What one operation learns: its strength, and a threshold for each granularity; shared by all its layers.
+    """The learned strength of one operation and its threshold for each granularity, shared by all its layers.
 
     Attributes:
-        strength: logit; None where operations are not searched, or where it is no operation (a cell's inputs).
-        t_operation, t_filter, t_weight: scalars, 0 at the start of every stage.
+        strength: logit; None if operations are not pruned, or for a layer outside any operation (a cell's inputs).
+        t_operation, t_filter, t_weight: scalar thresholds, reset to 0 at the start of every stage.
     """
 
     def __init__(self, learns_strength: bool) -> None:
@@ -46,13 +46,13 @@ class Unit(nn.Module):
         self.t_operation, self.t_filter, self.t_weight = (nn.Parameter(torch.zeros(())) for _ in range(3))
 
     def reset(self) -> None:
-        """Thresholds to 0."""
+        """Reset the thresholds to 0."""
         with torch.no_grad():
             for t in (self.t_operation, self.t_filter, self.t_weight):
                 t.zero_()
 
     def scale(self) -> Tensor | None:
-        """What the operation's output is multiplied by."""
+        """Return the factor of the operation's output; None if there is no strength."""
         if self.strength is None:
             return None
         share = torch.sigmoid(self.strength)
@@ -60,13 +60,14 @@ class Unit(nn.Module):
 
 
 class Gate(nn.Module):
-    """Behind a batch norm: scales channels, and switches off those that are pruned.
+    """A batch norm followed by a scale per channel, which is 0 for pruned channels.
 
     Args:
         norm: the batch norm (with its activation).
-        unit: whose thresholds are used.
-        learns: whether channels have strengths.
-        ends: the operation's own strength is applied here.
+        unit: the unit of the layer's operation, with its thresholds.
+        channels: number of channels.
+        learns: whether every channel has a learned strength.
+        ends: whether the layer is the last of its operation, where the operation's strength is applied.
     """
 
     keep: Tensor
@@ -79,7 +80,7 @@ class Gate(nn.Module):
         self._shared: list[Any] = [unit, ends]  # a list hides the unit from this module's own parameters
 
     def scales(self) -> Tensor:
-        """(channels,) factors."""
+        """Return the factor of every channel, (channels,)."""
         unit, ends = self._shared
         scale = self.keep
         if self.filters is not None:
@@ -89,14 +90,14 @@ class Gate(nn.Module):
         return scale if whole is None else scale * whole
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, channels, h, w) -> the same."""
+        """Normalise and scale (n, channels, h, w)."""
         return self.norm(x) * self.scales().view(1, -1, 1, 1)
 
 
 class WeightMask(nn.Module):
-    """A parametrization of a convolution's weight: small ones are zero.
+    """A parametrization of a convolution's weight tensor that sets small weights to zero.
 
-    Sizes are compared with the weight's own spread at the start, so that one threshold means the same everywhere.
+    Magnitudes are divided by the tensor's initial root mean square, so that a threshold means the same in every layer.
     """
 
     keep: Tensor
@@ -109,9 +110,9 @@ class WeightMask(nn.Module):
         self._shared = [unit]
 
     def margin(self, weight: Tensor) -> Tensor:
-        """How far every weight is above the threshold, in spreads."""
+        """Return how far every weight's magnitude, in units of `spread`, is above the threshold."""
         return weight.abs() / self.spread - self._shared[0].t_weight
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The weight that computes."""
+        """Return the weight tensor with pruned and small weights set to zero."""
         return weight * self.keep * step(self.margin(weight))

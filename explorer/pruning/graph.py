@@ -1,7 +1,7 @@
-"""What can be taken out of a network as a list of layers: operations, and what is left without some of them.
+"""The operations that can be removed from a list of layers, and the layers that are left without some of them.
 
-An *operation* is what feeds one input of a sum and nothing else (a cell's edge), or a block that its own shortcut
-can replace. Any network of `Layer`s has them; nothing here knows weights.
+An *operation* is a chain of layers that feeds one input of a sum and nothing else (an edge of a cell), or a block that
+its own shortcut can replace. They are found in any network of `Layer`s; weights play no role here.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from explorer.core.operators import Add, Conv, GlobalPool, Linear, MBConv, Pooli
 
 @dataclass(frozen=True)
 class Operation:
-    """Something that can go as a whole.
+    """A part of a network that can be removed as a whole.
 
     Attributes:
-        name: of its last layer.
-        layers: names of the layers that run for it alone, in order.
-        node: the sum that it feeds; its own name where it is a block with a shortcut.
-        kind: what it does, without its place: operations of one kind are compared when some are grown again.
+        name: name of its last layer.
+        layers: names of the layers that belong to this operation alone, in order.
+        node: name of the sum that it feeds; its own name for a block with a shortcut.
+        kind: what it computes, whatever its position, such as "conv k3 x2"; regrowing compares operations by kind.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Operation:
 
 
 def operations_of(layers: Sequence[Layer]) -> dict[str, Operation]:
-    """Name -> operation, in the order of the layers. An input that is handed on as it is, is no operation."""
+    """Return name -> operation, in the order of the layers; an input that feeds a sum directly is not an operation."""
     by_name = {layer.name: layer for layer in layers}
     readers = Counter(source for layer in layers for source in layer.inputs)
     found = {}
@@ -65,15 +65,21 @@ def _kind(chain: Sequence[Layer]) -> str:
 
 
 def without(layers: Sequence[Layer], gone: Collection[str], operations: dict[str, Operation]) -> list[Layer]:
-    """The layers that run when some operations are gone.
+    """Return the layers that run when some operations are removed.
 
-    A block with a shortcut leaves the shortcut; whatever nobody reads any more goes as well.
+    A removed block with a shortcut is replaced by the shortcut; layers whose output is not used any more are removed
+    too.
+
+    Args:
+        layers: all layers of the network.
+        gone: names of the removed operations.
+        operations: see `operations_of`.
 
     Raises:
         ValueError: a sum would have no input.
     """
     dead = {name for key in gone for name in operations[key].layers}
-    instead: dict[str, str] = {}  # a block that is gone -> what its readers read
+    instead: dict[str, str] = {}  # removed block -> the layer that replaces it as an input
     kept = []
     for layer in layers:
         if layer.name in dead:
@@ -92,7 +98,7 @@ def without(layers: Sequence[Layer], gone: Collection[str], operations: dict[str
 
 
 def read_only(layers: Sequence[Layer]) -> list[Layer]:
-    """Without layers whose output nobody reads; the last one is the network's answer."""
+    """Drop the layers whose output is not used; the last layer gives the network's output."""
     needed, kept = {layers[-1].name}, []
     for layer in reversed(layers):
         if layer.name in needed:
@@ -102,7 +108,7 @@ def read_only(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def prefix(layers: Sequence[Layer], last: str, classes: int) -> list[Layer]:
-    """The network up to a layer, with a head of its own behind it."""
+    """Return the network up to layer `last`, followed by a classifier head of its own."""
     ends = next(i for i, layer in enumerate(layers) if layer.name == last)
     body = layers[: ends + 1]
     c, size = body[-1].cout, body[-1].size_out

@@ -1,8 +1,8 @@
-"""A network whose operations, filters and weights are switched by what it learns (torch).
+"""A network that learns which of its operations, filters and weights to keep (needs torch).
 
-Built from any list of layers: a cell network with every operation on every edge, or a plain network of the mobile
-family with its trained weights. `margins` says how far everything is above its threshold, `commit` switches off for
-good, and `removal` then makes it small.
+It is built from any list of layers: a cell network with every operation on every edge, or a plain network of the mobile
+family with trained weights. `margins` returns how far everything is above its threshold, `commit` prunes permanently,
+and `removal.carve` builds the smaller network.
 """
 
 from __future__ import annotations
@@ -41,16 +41,19 @@ KNOWN = (Add, Concat, Conv, Factorized, GlobalPool, Linear, MBConv, Norm, Poolin
 
 
 class MaskedNetwork(nn.Module):
-    """Gates and masks around a plain network, whose modules are used as they are.
+    """A plain network with gates and masks, which are put into its modules in place.
 
     Args:
-        layers: everything that may run, ending in the classifier.
-        network: built from them.
+        layers: all layers that may run, ending with the classifier.
+        network: the plain network built from `layers`.
         granularities: which of "operation", "filter" and "weight" may be pruned.
 
     Attributes:
-        operations: name -> operation, of all that may run.
-        masks: what has been switched off for good; its arrays are shared with the modules' buffers through `commit`.
+        operations: name -> operation, of all operations that may run.
+        masks: what is not pruned; `commit` copies its arrays to the buffers of the modules.
+
+    Raises:
+        InputError: pruning does not support the operator of a layer.
     """
 
     def __init__(self, layers: Sequence[Layer], network: Network, granularities: Collection[str]) -> None:
@@ -74,21 +77,21 @@ class MaskedNetwork(nn.Module):
                 self._dress(layer, owner.get(layer.name, layer.name))
 
     def _dress(self, layer: Layer, owner: str) -> None:
-        """Put gates and masks into the module of a layer."""
+        """Put gates and masks into the module of a layer; `owner` is the operation (or lone layer) it belongs to."""
         searched = owner in self.operations
         unit = self._unit(owner, searched and "operation" in self.granularities)
         module: Any = self.network.block(layer.name)
         ends = owner == layer.name and searched
         by_filter = "filter" in self.granularities
         if isinstance(layer, MBConv):
-            expands = by_filter and layer.mid != layer.cin  # else its middle channels are the input's
+            expands = by_filter and layer.mid != layer.cin  # otherwise the middle channels are the input's
             module.depthwise_norm = Gate(module.depthwise_norm, unit, layer.mid, expands, False)
             module.project_norm = Gate(module.project_norm, unit, layer.cout, False, ends)
             self._gates[layer.name] = module.depthwise_norm
         elif isinstance(layer, Norm):
             self.network.blocks[_safe(layer.name)] = Gate(module, unit, layer.cout, False, ends)
             self._gates[layer.name] = self.network.block(layer.name)
-        elif isinstance(layer, Factorized):  # its halves stay equal, so no filter of it goes
+        elif isinstance(layer, Factorized):  # both halves stay whole: its filters are not pruned
             module.norm = self._gates[layer.name] = Gate(module.norm, unit, layer.cout, False, ends)
         elif isinstance(layer, Conv) and layer.bn and layer.act == "none" and layer.groups == 1:
             module[-1] = self._gates[layer.name] = Gate(module[-1], unit, layer.cout, by_filter, ends)
@@ -104,16 +107,16 @@ class MaskedNetwork(nn.Module):
         return self.units[_safe(owner)]
 
     def unit(self, name: str) -> Any:
-        """What an operation (or a lone layer) learns."""
+        """Return the unit (strength and thresholds) of an operation, or of a layer outside any operation."""
         return self.units[_safe(name)]
 
     @property
     def running(self) -> list[Layer]:
-        """The layers that run now."""
+        """The layers that run with the current masks."""
         return self.upto(None)
 
     def upto(self, last: str | None, masks: Masks | None = None) -> list[Layer]:
-        """The layers that run for one of them (None: for the last one), with other masks than its own if given."""
+        """Return the layers that run to compute layer `last` (None: the network's output), under `masks` if given."""
         gone = set(self.operations) - (masks or self.masks).operations
         layers = without(self.layers, gone, self.operations)
         if last is None:
@@ -121,18 +124,19 @@ class MaskedNetwork(nn.Module):
         return read_only(layers[: 1 + next(i for i, layer in enumerate(layers) if layer.name == last)])
 
     def forward(self, images: Tensor, last: str | None = None) -> Tensor:
-        """(n, c, h, w) in [0, 1] -> logits; with `last`, what that layer gives."""
+        """(n, c, h, w) in [0, 1] -> logits (n, classes) or, if `last` is given, the output of that layer."""
         layers = self.upto(last)
         self.network.names = [layer.name for layer in layers]
         self.network.inputs = {layer.name: layer.inputs for layer in layers}
         return self.network.outputs(images, [layers[-1].name])[0]
 
     def size_loss(self, layers: Sequence[Layer], mu: float) -> Tensor:
-        """R_size over the operations among some layers, and R_thr over their thresholds (MG-DARTS, loss).
+        """Return the size loss of MG-DARTS: R_size of the operations among some layers, plus R_thr of their thresholds.
 
         Args:
-            layers: those that run and are searched now.
-            mu: weight of an operation's cost, in means over operations; its filters count by their strengths.
+            layers: the layers that run and are searched now.
+            mu: weight of an operation's parameters relative to the mean over operations; filters count in proportion
+                to their strengths.
         """
         running = {layer.name: layer for layer in layers}
         owners = {n: op for op in self.operations.values() if op.name in running for n in op.layers}
@@ -161,7 +165,7 @@ class MaskedNetwork(nn.Module):
         return loss
 
     def _group(self, name: str) -> str:
-        """Operations are compared within their sum; blocks with shortcuts with each other."""
+        """Return the group in which an operation is compared: the sum that it feeds, or all blocks with shortcuts."""
         node = self.operations[name].node
         return "blocks" if node == name else node
 
@@ -172,7 +176,7 @@ class MaskedNetwork(nn.Module):
 
     @torch.no_grad()
     def margins(self, layers: Sequence[Layer]) -> Margins:
-        """How far everything that is still there is above its threshold."""
+        """Return how far everything in some layers that is not pruned yet is above its threshold."""
         names = {layer.name for layer in layers}
         found = Margins({}, {}, {})
         for name in self.masks.operations & names:
@@ -189,7 +193,7 @@ class MaskedNetwork(nn.Module):
         return found
 
     def commit(self, masks: Masks) -> None:
-        """Switch off for good what a mask no longer has, and every channel that is dead for it."""
+        """Prune permanently what the masks do not keep, and every channel that is dead as a result."""
         self.masks = masks
         channels = alive(self.running, masks.filters)
         for name, keep in (channels.out | channels.mid).items():
@@ -201,7 +205,10 @@ class MaskedNetwork(nn.Module):
                 mask.copy_(torch.from_numpy(keep.astype(np.float32)))
 
     def left(self) -> dict[str, dict[str, list[int]]]:
-        """Cell -> granularity -> [what is left, what there was]; filters and weights of what still runs."""
+        """Return cell -> granularity -> [number left, number in all].
+
+        All operations count, but only the filters of layers that still run, and the weights between channels alive.
+        """
         running = self.running
         channels = alive(running, self.masks.filters)
         found: dict[str, dict[str, list[int]]] = {}
@@ -211,7 +218,7 @@ class MaskedNetwork(nn.Module):
             row[0] += some
             row[1] += every
 
-        names = {layer.name for layer in running}  # what nobody reads does not run, whatever its mask says
+        names = {layer.name for layer in running}  # an unused layer does not run, whatever its mask says
         for name in self.operations:
             count(name, "operation", int(name in names), 1)
         for layer in running:
@@ -227,13 +234,13 @@ class MaskedNetwork(nn.Module):
         return found
 
     def ratios(self) -> dict[str, float]:
-        """Share of each granularity that is left in all cells together; 1 where there was none."""
+        """Return the share of each granularity that is left in all cells together; 1 if there is nothing of it."""
         sums = {g: np.sum([row[g] for row in self.left().values()] or [[0, 0]], 0) for g in GRANULARITIES}
         return {g: float(some / every) if every else 1.0 for g, (some, every) in sums.items()}
 
     @torch.no_grad()
     def renew(self, layer: str) -> None:
-        """Fresh weights for a layer, nothing of it masked."""
+        """Give a layer fresh weights, none of them masked."""
         for module in self.network.block(layer).modules():
             part: Any = module
             if isinstance(module, WeightMask):
@@ -245,7 +252,7 @@ class MaskedNetwork(nn.Module):
                 part.reset_parameters()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by how they learn: "strengths", "thresholds", "weight thresholds" and "weights"."""
+        """Return the parameters by role: "strengths", "thresholds", "weight thresholds" and "weights"."""
         found: dict[str, list[nn.Parameter]] = {
             "strengths": [],
             "thresholds": [],
@@ -267,7 +274,7 @@ def _weight_margin(conv: Any) -> np.ndarray:
 
 
 def convolutions(layer: Layer, module: Any) -> Iterator[tuple[str, Any]]:
-    """(name, module) of every convolution whose weights may be masked; names as in `masks.matrices`."""
+    """Yield (name, module) of every convolution whose weights can be masked; names as in `masks.matrices`."""
     if isinstance(layer, MBConv):
         names = ["expand", "depthwise", "project"]
     elif isinstance(layer, Factorized):
@@ -283,7 +290,7 @@ def convolutions(layer: Layer, module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def cell_of(name: str) -> str:
-    """The first two parts of a layer's name: a cell, or a block."""
+    """Return the cell or block of a layer: the first two parts of its name."""
     return ".".join(name.split(".")[:2])
 
 

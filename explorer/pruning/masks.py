@@ -1,6 +1,6 @@
-"""What is left of a network: masks as arrays, the channels still alive, and how many parameters that is. No torch.
+"""What is left of a network: masks as arrays, the channels still alive, and the number of parameters left. No torch.
 
-A channel is dead when it is zero whatever the image: its own gate is shut, or all that it could pass on is dead.
+A channel is dead if it is zero for every image: its own gate is closed, or all channels that it passes on are dead.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from explorer.core.operators import Concat, Conv, Factorized, Linear, MBConv, No
 
 @dataclass
 class Masks:
-    """What stays, as booleans.
+    """What is kept, as boolean arrays (True: kept).
 
     Attributes:
-        operations: those that run, by name.
-        filters: layer -> (channels,) of its output; of an "mbconv" its middle channels. Without an entry all stay.
-        weights: layer -> tensor name -> (out, in, k, k). A tensor without an entry keeps all.
+        operations: names of the operations that run.
+        filters: layer -> (channels,), its output channels; for an "mbconv" its middle channels. A layer without an
+            entry keeps all.
+        weights: layer -> tensor name -> (out, in, k, k). A tensor without an entry keeps all weights.
     """
 
     operations: set[str]
@@ -34,15 +35,15 @@ class Alive:
     """Channels that are not dead.
 
     Attributes:
-        out: layer -> (cout,) bool.
-        mid: "mbconv" -> (mid,) bool.
+        out: layer -> (cout,) bool, its output channels.
+        mid: "mbconv" layer -> (mid,) bool, its middle channels.
     """
 
     out: dict[str, np.ndarray]
     mid: dict[str, np.ndarray]
 
     def into(self, layer: Layer) -> np.ndarray:
-        """(cin,) bool: which input channels of a layer are alive; one that reads the image has all."""
+        """Return which input channels of a layer are alive, (cin,) bool; all of them if it reads the image."""
         if not layer.inputs:
             return np.ones(layer.cin, bool)
         parts = [self.out[source] for source in layer.inputs]
@@ -50,10 +51,10 @@ class Alive:
 
 
 def alive(layers: Sequence[Layer], filters: Mapping[str, np.ndarray]) -> Alive:
-    """Follow the channels from the image to the classes.
+    """Find the channels that are alive, from the image to the classifier.
 
     Args:
-        layers: that run.
+        layers: the layers that run.
         filters: see `Masks`.
     """
     found = Alive({}, {})
@@ -72,7 +73,11 @@ def alive(layers: Sequence[Layer], filters: Mapping[str, np.ndarray]) -> Alive:
 
 
 def _middle(layer: MBConv, own: np.ndarray | None) -> np.ndarray:
-    """As many middle as input channels mean that there is no expansion; a block that has one must not look so."""
+    """Return the middle channels kept in a block.
+
+    A block with as many middle as input channels is built without an expansion. If so many are left in a block that
+    has one, one more channel is removed.
+    """
     mid = np.ones(layer.mid, bool) if own is None else own.copy()
     if mid.sum() == layer.cin != layer.mid:
         mid[np.flatnonzero(mid)[-1]] = False
@@ -80,7 +85,7 @@ def _middle(layer: MBConv, own: np.ndarray | None) -> np.ndarray:
 
 
 def remaining(layers: Sequence[Layer], masks: Masks) -> int:
-    """Parameters of the layers that run, dead channels and masked weights left out."""
+    """Count the parameters of the layers that run, without dead channels and masked weights."""
     channels, total = alive(layers, masks.filters), 0
     for layer in layers:
         total += _count(layer, masks.weights.get(layer.name, {}), channels)
@@ -108,7 +113,10 @@ def _count(layer: Layer, weights: Mapping[str, np.ndarray], channels: Alive) -> 
 def matrices(
     layer: Layer, came: np.ndarray, out: np.ndarray, mid: np.ndarray | None = None
 ) -> list[tuple[str, np.ndarray, np.ndarray | None, int]]:
-    """Every weight of a layer: its name in the built module, rows and columns alive (None: depthwise), kernel."""
+    """Return the weight tensors of a layer as (name in the built module, rows alive, columns alive, kernel size).
+
+    Columns are None for a depthwise convolution.
+    """
     if isinstance(layer, Factorized):
         first = layer.cout // 2
         return [("even", out[:first], came, 1), ("odd", out[first:], came, 1)]
@@ -122,7 +130,7 @@ def matrices(
 
 
 def kept(rows: np.ndarray, cols: np.ndarray | None, kernel: int, mask: np.ndarray | None) -> int:
-    """Weights in alive rows and columns that are not masked."""
+    """Count the unmasked weights in rows and columns that are alive."""
     if mask is None:
         return int(rows.sum()) * (1 if cols is None else int(cols.sum())) * kernel**2
     per = mask.reshape(*mask.shape[:2], -1).sum(2)

@@ -1,7 +1,7 @@
-"""A masked network made small: what is switched off is no longer there, and it gives the same answers (torch).
+"""Conversion of a masked network to a smaller plain network with the same outputs (needs torch).
 
-Operations and channels disappear, so that it is faster on any runtime. Weights that are masked become zeros, which
-costs what it did before; the masks are handed on, so that training can keep to them.
+Pruned operations and channels are removed, which makes the network faster on any runtime. Masked weights become zeros,
+which saves no time; their masks are returned too, so that further training can keep them at zero.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ WeightMasks = dict[str, dict[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Carved:
-    """A plain network.
+    """A plain network from which the pruned parts were removed.
 
     Attributes:
-        layers: of the network.
-        network: in evaluation mode.
-        masks: layer -> tensor -> bool, where weights are masked.
+        layers: the network's layers.
+        network: the plain network, in evaluation mode.
+        masks: layer -> tensor name -> bool (True: kept), for tensors with weight masks.
     """
 
     layers: list[Layer]
@@ -41,20 +41,20 @@ class Carved:
 
     @property
     def masked(self) -> int:
-        """Weights that stay zero."""
+        """Number of masked weights, which stay zero."""
         return sum(int((~mask).sum()) for tensors in self.masks.values() for mask in tensors.values())
 
     @property
     def params(self) -> int:
-        """Numbers that are not masked."""
+        """Number of parameters that are not masked."""
         return sum(p.numel() for p in self.network.parameters()) - self.masked
 
 
 @torch.no_grad()
 def carve(masked: MaskedNetwork) -> Carved:
-    """The network without what is pruned; outputs are equal, in evaluation mode.
+    """Build the plain network without the pruned parts; in evaluation mode it has the same outputs.
 
-    Learned scales are folded into batch norms (behind an activation: into the convolution that reads them).
+    Learned scales are folded into the batch norms or, where an activation follows, into the next convolution.
     """
     old = masked.running
     channels = alive(old, masked.masks.filters)
@@ -96,7 +96,7 @@ def carve(masked: MaskedNetwork) -> Carved:
 
 
 def smaller(layers: Sequence[Layer], channels: Alive) -> list[Layer]:
-    """Layers with dead channels gone; before a sum, those that lack some of its channels are scattered."""
+    """Return the layers without dead channels; an input that lacks channels of its sum gets a "scatter" layer."""
     found: list[Layer] = []
     for layer in layers:
         out = channels.out[layer.name]
@@ -129,7 +129,7 @@ def _index(keep: np.ndarray) -> Tensor:
 
 
 def _norm(gate: Any, new: Any, out: Tensor) -> None:
-    """Batch norm with the gate's scales folded in."""
+    """Copy a batch norm with its gate's scales folded in."""
     norm: Any = gate.norm if isinstance(gate, Gate) else gate
     scale = gate.scales() if isinstance(gate, Gate) else torch.ones(len(gate.weight))
     new.weight.copy_((norm.weight * scale)[out])

@@ -1,10 +1,10 @@
-"""The search: stage by stage, operations, filters and weights go together, until the network is as small as asked.
+"""The pruning search: operations, filters and weights are pruned together, stage by stage, down to the target sizes.
 
-Liu et al. 2025 ("MG-DARTS"). Kept: one level (weights, strengths and thresholds learn together), learned
-thresholds, stages with a head of their own behind them, so that memory is needed for a part of the network only,
-regrowing of some pruned operations before later stages prune everything again. Ours: sizes are met, not awaited.
-Every round has a size; what was learned decides what goes, and the weight of the size loss rises while the size
-asks for more than was learned. Training images only.
+It follows Liu et al. 2025 ("MG-DARTS") in these points: weights, strengths and thresholds are trained together (one
+level); thresholds are learned; every stage has its own head, so that only a part of the network needs memory; some
+pruned operations are regrown before later stages prune everything again. One point is different: target sizes are
+enforced, not awaited. Every round has a target size; what was learned decides what is removed, and the weight of the
+size loss rises as long as the target requires removing more than was learned. Only training images are used.
 """
 
 from __future__ import annotations
@@ -40,26 +40,27 @@ from explorer.supernets.building import build, initialise
 from explorer.supernets.checkpoint import load_tensors
 from explorer.supernets.plain import Classifier, Network
 
-LAMBDA = (1e-6, 1.0)  # the least and the highest weight of the size loss
+LAMBDA = (1e-6, 1.0)  # the lowest and the highest weight of the size loss
 
 
 class PruneConfig(Settings):
-    """How a network is pruned.
+    """Settings of a pruning search.
 
     Attributes:
-        granularities: what may go.
-        sizes: shares of the parameters at which a network is kept, descending.
-        stages: of the search; 1 searches the whole network at once.
-        stage_share: an early stage prunes its part of the network to this share.
-        regrow: share of the pruned operations that grow again before every later stage; 0 prunes once and for all.
-        warmup: steps of a stage before anything learns to go.
-        rounds: of a stage, each ending in pruning.
-        steps: of a round.
-        batch: images of a step.
-        lr, weight_decay: of the weights.
-        strength_lr, threshold_lr: of what decides.
+        granularities: what may be pruned.
+        sizes: target sizes, as descending shares of the initial parameters; a network is kept at each of them.
+        stages: number of stages; 1 searches the whole network at once.
+        stage_share: share of the parameters of its part of the network that an early stage leaves.
+        regrow: share of the pruned operations that are regrown before every later stage; 0 for none.
+        warmup: training steps at the start of a stage for the weights only; the first stage of a trained network has
+            none.
+        rounds: rounds of an early stage, each of which ends with pruning; the last stage has about twice as many.
+        steps: training steps per round.
+        batch: images per step.
+        lr, weight_decay: for the weights.
+        strength_lr, threshold_lr: learning rates of strengths and thresholds.
         mu: weight of an operation's parameters in the size loss.
-        flip, shift: augmentation.
+        flip, shift: augmentation, see `supernets.augment`.
     """
 
     granularities: tuple[Literal["operation", "filter", "weight"], ...] = ("operation", "filter", "weight")
@@ -98,12 +99,12 @@ class PruneConfig(Settings):
 
 @dataclass
 class State:
-    """Where a search is.
+    """Progress of a search.
 
     Attributes:
-        turn: rounds that are over.
-        weight: of the size loss.
-        log: a row per round: stage, size (share of the whole), remaining shares, losses.
+        turn: number of finished rounds.
+        weight: current weight of the size loss.
+        log: one row per round: stage, size (share of the initial parameters), remaining shares, loss.
     """
 
     turn: int = 0
@@ -113,13 +114,13 @@ class State:
 
 @dataclass(frozen=True)
 class Turn:
-    """A round that is to come.
+    """A planned round.
 
     Attributes:
-        stage: counted from 0.
-        share: of the part's parameters, to be left behind it.
-        kept: the size of `PruneConfig.sizes` that is reached, or None.
-        first: of its stage.
+        stage: index of the stage, from 0.
+        share: share of the parameters of the stage's part of the network that is left after the round.
+        kept: the size in `PruneConfig.sizes` that the round reaches, or None.
+        first: whether it is the first round of its stage.
     """
 
     stage: int
@@ -129,18 +130,18 @@ class Turn:
 
 
 class PruneSearch:
-    """A search that can stop after any round and go on.
+    """A pruning search that can be stopped after any round and resumed.
 
     Args:
-        layers: everything that may run.
-        images: `train` is used.
+        layers: all layers that may run.
+        images: only `images.train` is used.
         config: see `PruneConfig`.
-        ends: names of the layers behind which the stages end, as many as `config.stages`; () searches all at once.
-        network: with trained weights; fresh ones without.
-        seed: of everything random.
+        ends: names of the last layers of the stages, `config.stages` in number; () searches the whole network at once.
+        network: plain network of `layers` with trained weights; None starts from fresh weights.
+        seed: random seed.
 
     Raises:
-        InputError: a size below what the guards allow.
+        InputError: a target size is below the smallest that can be reached (see `least`).
     """
 
     def __init__(
@@ -170,12 +171,12 @@ class PruneSearch:
             )
 
     def least(self) -> int:
-        """The fewest parameters that the guards allow."""
+        """Return the smallest number of parameters that the guards (see `Margins.cut`) allow."""
         margins = self.model.margins(self.model.running)
         return smallest(margins, self.model.masks, self._nodes(), self._layers_of(None))
 
     def _plan(self) -> list[Turn]:
-        """Early stages go to their share in equal ratios; the last one visits every size that is asked for."""
+        """Plan the rounds: early stages shrink to their share in equal ratios, the last stage visits every size."""
         c, turns = self.config, []
         for stage in range(len(self.ends) - 1):
             shares = c.stage_share ** ((np.arange(c.rounds) + 1) / c.rounds)
@@ -184,7 +185,7 @@ class PruneSearch:
         low, high = math.log(c.sizes[-1]), 0.0
         smaller = [s for s in c.sizes if s < 1]
         between = np.exp(np.linspace(high, low, max(c.rounds * 2, len(smaller)) + 1)[1:-1])
-        # a step between two sizes that is much shorter than the others is passed over
+        # intermediate sizes within about 10 % of a target size are skipped
         steps = [float(b) for b in between if all(abs(math.log(b / s)) > 0.1 for s in smaller)]
         for i, share in enumerate(sorted({*smaller, *steps}, reverse=True)):
             turns.append(Turn(last, share, share if share in smaller else None, i == 0))
@@ -193,11 +194,11 @@ class PruneSearch:
     def run(
         self, keep: Callable[[float, Carved], None], folder: Path | None = None, progress: Progress = silent
     ) -> None:
-        """Search to the end.
+        """Run the search to its end.
 
         Args:
-            keep: called with a share and the network that has it, for every size.
-            folder: where the state is written after every round, and read from.
+            keep: called for every target size, with the size (a share) and the network.
+            folder: the state is written there after every round; if it has a state, the search resumes from it.
             progress: reports rounds.
         """
         keep_memory()
@@ -219,12 +220,12 @@ class PruneSearch:
                 self._save(folder)
 
     def reachable(self, turn: Turn) -> bool:
-        """Whether the turn's size is below what is left: after early stages the whole may be smaller already."""
+        """Return whether a round's target is below the current size; early stages may already have gone further."""
         layers = self._layers_of(self.ends[turn.stage])
         return turn.share * self._whole(turn.stage) < remaining(layers(self.model.masks), self.model.masks)
 
     def _whole(self, stage: int) -> int:
-        """Parameters of a stage's part when nothing is pruned."""
+        """Count the parameters of a stage's part of the network when nothing is pruned."""
         masks = Masks(set(self.model.operations))
         return remaining(self._layers_of(self.ends[stage])(masks), masks)
 
@@ -250,7 +251,7 @@ class PruneSearch:
         size = turn.share * self._whole(turn.stage)
         masks, at = cut_to(size, margins, self.model.masks, self._nodes(), self._layers_of(end))
         self.model.commit(masks)
-        # at > 0: the size asked for more than was learned to go
+        # at > 0: the target size required removing more than was learned
         self.state.weight = float(np.clip(self.state.weight * (2 if at > 0 else 0.5), *LAMBDA))
         whole = remaining(self.model.running, masks) / self.full
         self.state.log.append({
@@ -259,10 +260,10 @@ class PruneSearch:
         })  # fmt: skip
 
     def _train(self, end: str | None, steps: int, number: int, weight: float) -> float:
-        """Some steps; returns the mean loss. With a weight of 0 strengths and thresholds rest."""
+        """Train for some steps; return the mean loss. If `weight` is 0, strengths and thresholds are not trained."""
         c, data = self.config, self.images.train
         self.model.train()
-        layers = self.model.upto(end)  # nothing is pruned between the steps
+        layers = self.model.upto(end)  # nothing is pruned during these steps
         groups = self.model.groups()
         heads = list(self.heads.parameters())
         parts = [{"params": [*groups["weights"], *heads], "lr": c.lr, "weight_decay": c.weight_decay}]
@@ -301,7 +302,7 @@ class PruneSearch:
         return self.heads[end.replace(".", "-")](features)
 
     def _regrow(self, stage: int) -> None:
-        """Some pruned operations of earlier stages come back, fresh: those of layers and kinds that did well."""
+        """Regrow some pruned operations of earlier stages, preferably of cells and kinds with high strengths."""
         model, masks = self.model, self.model.masks
         layers = {layer.name for layer in self.model.upto(self.ends[stage - 1], Masks(set(model.operations)))}
         gone = sorted(n for n in model.operations if n not in masks.operations and n in layers)
@@ -320,7 +321,7 @@ class PruneSearch:
 
     @torch.no_grad()
     def _refresh(self, name: str, masks: Masks) -> None:
-        """Fresh weights, masks of ones and a strength of zero for an operation."""
+        """Reset an operation: fresh weights, nothing masked, strength zero."""
         unit = self.model.unit(name)
         unit.reset()
         if unit.strength is not None:
@@ -370,7 +371,7 @@ class PruneSearch:
 
 
 def _importance(model: MaskedNetwork, layers: set[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean strength of what survived, by cell and by kind of operation, each up to 1."""
+    """Return the mean strength of operations (pruned ones count as 0) by cell and by kind, each scaled to at most 1."""
     places: dict[str, list[float]] = {}
     kinds: dict[str, list[float]] = {}
     for op in model.operations.values():

@@ -1,4 +1,4 @@
-"""One network of a pruned family, on disk and trained to its end (torch)."""
+"""The networks of a pruned family: saving, loading and final training (needs torch)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from explorer.supernets.building import initialise
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A network of the family.
+    """One network of a pruned family.
 
     Attributes:
-        share: of the parameters, as asked for.
+        share: target size, as a share of the initial parameters.
         carved: the network.
-        remaining: share of every granularity that is left.
-        cells: cell -> granularity -> [left, were].
-        accuracy: on validation images, NaN before it is trained to its end.
+        remaining: granularity -> share that is left.
+        cells: cell -> granularity -> [number left, number in all].
+        accuracy: validation accuracy in [0, 1]; NaN before the final training.
     """
 
     share: float
@@ -45,12 +45,12 @@ class Snapshot:
 
     @property
     def name(self) -> str:
-        """Of the option in the family's space."""
+        """Name of the network in the family's table space, such as "25%"."""
         return f"{100 * self.share:g}%"
 
 
 def save_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """One whole file."""
+    """Write a snapshot to one file, atomically."""
     carved = snapshot.carved
     tensors = {f"network/{n}": t for n, t in carved.network.state_dict().items()}
     tensors |= {f"mask/{n}/{k}": torch.from_numpy(m) for n, own in carved.masks.items() for k, m in own.items()}
@@ -62,10 +62,10 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
 
 
 def load_snapshot(path: Path) -> Snapshot:
-    """Read it back.
+    """Read a snapshot from a file written by `save_snapshot`.
 
     Raises:
-        InputError: the file is not such a network.
+        InputError: the file does not contain a snapshot.
     """
     masks: WeightMasks = {}
     state: dict[str, Any] = {}
@@ -94,11 +94,16 @@ def finish(
     snapshot: Snapshot, images: Images, config: TrainConfig, seed: int = 0, fresh: bool = False,
     calibration: int = 2000, progress: Progress = silent,
 ) -> Snapshot:  # fmt: skip
-    """Train a snapshot alone, its masked weights staying zero, and count on validation images.
+    """Train the network of a snapshot, with masked weights kept at zero, and measure its validation accuracy.
 
     Args:
-        fresh: from new weights, instead of those of the search.
-        calibration: training images for batch norm.
+        snapshot: its network is trained in place.
+        images: trained on `images.train`, evaluated on `images.val`.
+        config: training settings; the sampling rule does not apply.
+        seed: seed of batches and of fresh weights.
+        fresh: start from new random weights instead of those of the search.
+        calibration: number of training images for the recalibration of batch norm.
+        progress: reports training steps.
     """
     carved = snapshot.carved
     network = carved.network

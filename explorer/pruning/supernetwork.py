@@ -1,7 +1,7 @@
-"""The network that a multi-granularity search starts from: cells in which every operation runs on every edge.
+"""The initial network of a multi-granularity search: cells in which every operation runs on every edge.
 
-Liu et al. 2025 ("MG-DARTS"), cells of Liu et al. 2019 ("DARTS"): two inputs, some nodes, seven operations an edge,
-and every cell for itself. Every operation ends in a batch norm, so that whatever scales it can be folded in.
+Liu et al. 2025 ("MG-DARTS"), with cells of Liu et al. 2019 ("DARTS"): two inputs, several nodes, seven operations per
+edge; every cell is searched independently. Every operation ends in a batch norm, into which its scale can be folded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from explorer.core.layer import Layer
 from explorer.core.operators import Add, AvgPool, Concat, Conv, Factorized, GlobalPool, Linear, MaxPool, Norm
 
-STEM = 3  # the stem has so many times the width
+STEM = 3  # channels of the stem, as a multiple of the width
 KINDS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")
 
 
@@ -19,15 +19,15 @@ def cell_layers(
     width: int | Sequence[int] = 8, depth: int = 3, nodes: int = 4, channels: int = 1, classes: int = 10,
     size: int = 28, stem_stride: int = 1,
 ) -> list[Layer]:  # fmt: skip
-    """All layers of a network of cells.
+    """Return all layers of a network of cells.
 
     Args:
-        width: channels of a node in the first cells, doubled where a cell halves the size; or of each of the three
-            stages.
-        depth: cells, at least 3; those behind the first and the second third reduce.
-        nodes: sums in a cell; node i reads both inputs and all earlier nodes.
-        channels, classes, size: of the images.
-        stem_stride: 2 halves the size before the first cell, so that a step takes a quarter of the time.
+        width: channels of a node in the first cells, doubled at every cell that halves the size; or a sequence with the
+            channels in each of the three stages.
+        depth: number of cells, at least 3; the ones after the first and after the second third halve the size.
+        nodes: number of nodes (sums) in a cell; every node reads both inputs of the cell and all earlier nodes.
+        channels, classes, size: channels, number of classes, and height and width of the images.
+        stem_stride: 2 halves the size before the first cell, so that a training step takes about a quarter of the time.
     """
     widths = (width, 2 * width, 4 * width) if isinstance(width, int) else tuple(width)
     chain: list[Layer] = [Conv(channels, STEM * widths[0], size, 3, stem_stride, name="stem")]
@@ -67,7 +67,7 @@ def cell_layers(
 
 
 def stage_ends(layers: list[Layer], stages: int) -> list[str]:
-    """Names of the layers behind which a search of so many stages puts its heads; the last one is the last cell."""
+    """Return the names of the cell outputs at which the stages of a search end; the last one is the last cell's."""
     ends = [layer.name for layer in layers if isinstance(layer, Concat)]
     return [ends[(i + 1) * len(ends) // stages - 1] for i in range(stages)]
 

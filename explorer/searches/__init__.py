@@ -1,4 +1,4 @@
-"""Multi-objective search over (error, costs): beside the generators, and their yardstick."""
+"""Multi-objective search over (error, costs): an alternative to the generators, and their baseline."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -42,24 +42,29 @@ def search(
     budgets: Mapping[str, float] | None = None, patience: int | None = None, file: str | Path | None = None,
     reference: Sequence[float] | None = None,
 ) -> Front:  # fmt: skip
-    """Search the front of accuracy against the costs of some devices.
+    """Search for the front of accuracy against the costs on one or more devices.
 
     Args:
-        space, evaluator, devices: anybody's.
-        algorithm: a name in `ALGORITHMS`: "memetic" (ours), "nsga2", "sms-emoa", "spea2" (published, need pymoo),
-            "constrained" (once-for-all's, one run per budget) or "random".
-        evaluations: at most so many distinct architectures are evaluated.
-        seed: of everything random.
+        space, evaluator, devices: any objects that implement the protocols in `explorer.core.protocols`.
+        algorithm: a name in `ALGORITHMS`: "memetic" (our own), "nsga2", "sms-emoa", "spea2" (published, need pymoo),
+            "constrained" (once-for-all's evolutionary search, one run per budget) or "random".
+        evaluations: largest number of distinct architectures that are evaluated.
+        seed: random seed.
         progress: reports rounds.
-        budgets: device name -> highest cost; the front keeps to them.
-        patience: stop after so many evaluations without a gain in hypervolume.
-        reference: worst corner (error, costs...) of the hypervolume; 1.1 x the worst evaluated unless given.
-        file: results are saved there now and then; where it exists, the same search goes on to the same front.
+        budgets: device name -> highest cost, in the device's unit; every network of the front meets them.
+        patience: stop after this many evaluations without a gain in hypervolume; None for no early stop.
+        file: results are saved to this file at intervals; if it exists, the same search resumes and finds the same
+            front.
+        reference: worst corner (error, costs...) of the hypervolume; by default 1.1 x the worst values evaluated.
+
+    Returns:
+        The non-dominated architectures found.
 
     Raises:
-        InputError: unknown algorithm or device, no device, fewer than one evaluation, a budget that no network meets
-            (the message gives the nearest), a file of another search.
-        MissingExtra: a published algorithm, without pymoo.
+        InputError: the algorithm or a budget's device is unknown; there is no device; `evaluations` or `patience` is
+            below 1; no network meets the budgets (the message gives the nearest reachable costs); or the file belongs
+            to another search.
+        MissingExtra: the algorithm needs pymoo, which is not installed.
     """
     run = ALGORITHMS[algorithm]
     if not devices:
@@ -89,7 +94,7 @@ def search(
 
 
 def _limits(space: SearchSpace, devices: Sequence[Device], budgets: Mapping[str, float]) -> np.ndarray:
-    """(m,) budgets in the devices' order, NaN where free; refused where nothing fits."""
+    """Return the budgets in the devices' order, (m,), NaN where there is none; refuse budgets that no network meets."""
     names = [device.name for device in devices]
     for name, value in budgets.items():
         if name not in names:
@@ -112,7 +117,7 @@ def fronts(
     space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], evaluations: int = 20_000, seed: int = 0,
     progress: Progress = silent,
 ) -> list[Front]:  # fmt: skip
-    """One front per device, in their order; and with several devices, last, the front over all of them at once."""
+    """Search one front per device, in their order, and with several devices a last front over all of them together."""
     groups = [[device] for device in devices] + [list(devices)] * (len(devices) > 1)
     return [search(space, evaluator, group, "memetic", evaluations, seed, progress) for group in groups]
 

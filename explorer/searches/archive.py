@@ -1,8 +1,8 @@
-"""The archive of a search: what was evaluated, what of it nothing beats, and how to go on after a stop.
+"""The archive of a search: the evaluated networks, the non-dominated ones among them, and how to resume after a stop.
 
-Every algorithm evaluates through `Archive.evaluate`, which counts distinct canonical networks, obeys the budgets'
-bookkeeping and keeps the front. Algorithms are functions of their seed, so a stopped search is run again with the
-results that were saved: it asks for the same networks and gets them at once.
+Every algorithm evaluates through `Archive.evaluate`, which counts distinct canonical networks and keeps the front of
+those that meet the budgets. Algorithms are deterministic functions of their seed, so a stopped search is resumed by
+running it again with the saved results: it requests the same networks and gets their results at once.
 """
 
 from __future__ import annotations
@@ -24,30 +24,38 @@ from explorer.core.protocols import Device, Evaluator, SearchSpace
 from explorer.devices.population import costs_of, overshoot
 from explorer.spaces.operators import option_counts
 
-MOST = 4_000_000_000  # bytes of a saved search
-TRIED = 8  # saved networks that are evaluated again, to see that nothing has changed
+MOST = 4_000_000_000  # largest size of a saved search, unpacked, in bytes
+TRIED = 8  # saved networks that are evaluated again, to check that evaluator and devices have not changed
 
-SAVE_SECONDS = 10.0
-CHUNK = 64  # networks evaluated at once where results are saved, since an evaluator may need seconds for each
+SAVE_SECONDS = 10.0  # shortest time between two saves
+CHUNK = 64  # networks per evaluator call if results are saved, since an evaluator may need seconds for each
 
 
-HISTORY = 10_000  # evaluated networks that are kept whole
+HISTORY = 10_000  # number of evaluated networks whose codes and accuracy are kept
 
 
 class Finished(Exception):
-    """The evaluations are used up, or the hypervolume has stood still: what was found so far is the result."""
+    """Raised when the evaluations are used up or the hypervolume no longer grows; the archive holds the result."""
 
 
 class Archive:
-    """Everything non-dominated so far, within the budgets where there are any.
+    """All non-dominated networks found so far that meet the budgets.
 
     Args:
-        space, evaluator, devices: anybody's.
-        evaluations: distinct networks that may be evaluated.
-        limits: (m,) budgets, NaN where free; networks over them are counted but do not enter the front.
-        patience: evaluations without a gain in hypervolume after which the search ends; None goes on.
-        file: where results are saved every ten seconds, and read from where it exists.
-        about: what the search is; a file of another search is refused.
+        space, evaluator, devices: any objects that implement the protocols in `explorer.core.protocols`.
+        evaluations: largest number of distinct networks that are evaluated.
+        limits: (m,) budgets, NaN where there is none; networks over them are counted but do not enter the front.
+        patience: evaluations without a gain in hypervolume after which the search ends; None for no early stop.
+        file: results are saved to this file about every ten seconds, and read from it if it exists.
+        about: description of the search; a file with another description is refused.
+
+    Attributes:
+        codes, accuracy, costs: the front: (n, d) int8, (n,) and (n, m).
+        count: number of distinct networks evaluated so far.
+        worst: (1 + m,) largest error and costs evaluated so far.
+
+    Raises:
+        InputError: the file is damaged or belongs to another search.
     """
 
     def __init__(
@@ -73,25 +81,27 @@ class Archive:
 
     @property
     def history(self) -> tuple[np.ndarray, np.ndarray]:
-        """Codes (n, d) and accuracy (n,) of the first `HISTORY` networks."""
+        """Codes (n, d) and accuracy (n,) of the first networks evaluated, about `HISTORY` at most."""
         codes, accuracy = (np.concatenate(parts) for parts in zip(*self._history))
         self._history = [(codes, accuracy)]
         return codes, accuracy
 
     def fresh(self, codes: np.ndarray) -> np.ndarray:
-        """The rows that were not evaluated before."""
+        """Return the distinct rows that have not been evaluated before."""
         return codes[self._new(hashes(codes))]
 
     @property
     def left(self) -> int:
-        """Evaluations that may still be made."""
+        """Number of evaluations left."""
         return self.evaluations - self.count
 
     def evaluate(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n, d) canonical -> accuracy (n,), costs (n, m); rows seen before are not counted again.
+        """Evaluate canonical codes (n, d); return accuracy (n,) and costs (n, m).
+
+        Rows that were evaluated before are not counted again.
 
         Raises:
-            Finished: nothing may be evaluated any more; the archive is complete.
+            Finished: the evaluations are used up, or the hypervolume no longer grows; the archive is complete.
         """
         names = hashes(codes)
         fresh = self._new(names)
@@ -103,10 +113,10 @@ class Archive:
         return accuracy, costs
 
     def offer(self, codes: np.ndarray) -> int:
-        """Evaluate what is new of (n, d) canonical rows; returns how many that were.
+        """Evaluate those of the canonical codes (n, d) that are new; return their number.
 
         Raises:
-            Finished: as `evaluate`.
+            Finished: as in `evaluate`.
         """
         fresh = self.fresh(codes)
         if len(fresh):
@@ -116,11 +126,11 @@ class Archive:
         return len(fresh)
 
     def _new(self, names: np.ndarray) -> np.ndarray:
-        """(n,) bool: the first row of every network that was not evaluated before."""
+        """Return (n,) bool: True at the first row of every network that has not been evaluated before."""
         return first_of_each(names) & np.array([name not in self._seen for name in names.tolist()], bool)
 
     def _cut(self, fresh: np.ndarray) -> bool:
-        """Evaluate as many as are left, for the front's sake; always False."""
+        """Evaluate as many rows as there are evaluations left, to complete the front; always return False."""
         rows = fresh[: self.left]
         names = hashes(rows)
         self._enter(rows, *self._results(rows, names), names)
@@ -168,7 +178,10 @@ class Archive:
         self.codes, self.accuracy, self.costs = self.codes[rows], self.accuracy[rows], self.costs[rows]
 
     def _stop_if_still(self) -> None:
-        """Ten times per patience, look whether the hypervolume has grown by a ten-thousandth."""
+        """Raise `Finished` if the hypervolume has not grown by 0.01 % for `patience` evaluations.
+
+        The hypervolume is computed ten times per `patience`.
+        """
         if self.patience is None or self.count - self._looked < self.patience / 10:
             return
         self._looked = self.count
@@ -181,7 +194,7 @@ class Archive:
             raise Finished
 
     def save(self) -> None:
-        """Write what was evaluated; a file is whole or absent."""
+        """Write all results to the file, if there is one, atomically."""
         if self.file is None or not self._made:
             return
         codes, accuracy, costs = (np.concatenate(parts) for parts in zip(*self._made))
@@ -216,7 +229,7 @@ class Archive:
         return names[order], accuracy[order], costs[order]
 
     def _check_same(self, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray) -> None:
-        """A device or an evaluator of the same name may be another one."""
+        """Evaluate some saved networks again: a device or evaluator with the same name may have changed."""
         if not np.allclose(costs_of(self.space, self.devices, codes), costs, rtol=1e-3):
             raise InputError(f"{str(self.file)!r} belongs to another search: networks had other costs then")
         if not np.allclose(np.asarray(self.evaluator.evaluate(codes), float), accuracy, rtol=0, atol=1e-3):
@@ -224,16 +237,16 @@ class Archive:
 
 
 def ladder(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, d): from the first option everywhere to the last, the share of later options rising from row to row.
+    """Sample architectures (n, d) of increasing size: from the first option of every decision to the last.
 
-    Uniform networks crowd around the middle of every cost; these spread over its range.
+    Uniform samples concentrate in the middle of the range of every cost; these are spread over the whole range.
     """
     last = np.broadcast_to(option_counts(space) - 1, (n, len(space.decisions)))
     return space.canonical(rng.binomial(last, np.linspace(0, 1, n)[:, None]).astype(np.int8))
 
 
 def hashes(codes: np.ndarray) -> np.ndarray:
-    """(n, d) int8 -> (n,) uint64; two networks share one with a probability of 5e-20."""
+    """Hash architectures: (n, d) int8 -> (n,) uint64; two different ones collide with a probability of 5e-20."""
     keys = np.random.default_rng(20_26).integers(1, 2**63, (2, codes.shape[1]), dtype=np.uint64) | np.uint64(1)
     wide = codes.astype(np.uint64) + np.uint64(1)
     high = (wide * keys[0]).sum(1, dtype=np.uint64)
@@ -243,7 +256,7 @@ def hashes(codes: np.ndarray) -> np.ndarray:
 
 
 def first_of_each(names: np.ndarray) -> np.ndarray:
-    """(n,) bool: the first row of every distinct name."""
+    """Return (n,) bool: True at the first occurrence of every distinct name."""
     mask = np.zeros(len(names), bool)
     mask[np.unique(names, return_index=True)[1]] = True
     return mask

@@ -1,4 +1,4 @@
-"""Fair comparisons of search algorithms: equal evaluations, several seeds, one reference."""
+"""Fair comparisons of search algorithms: equal evaluations, several seeds, one reference for the hypervolume."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ def compare(
     evaluations: int = 100_000, seeds: Sequence[int] = (0, 1, 2, 3, 4), reference: Sequence[float] | None = None,
     known: Front | None = None, progress: Progress = silent,
 ) -> pd.DataFrame:  # fmt: skip
-    """Run every algorithm with every seed.
+    """Run every algorithm with every seed and compare the fronts.
 
     Args:
-        space, evaluator, devices: anybody's.
+        space, evaluator, devices: any objects that implement the protocols in `explorer.core.protocols`.
         algorithms: names in `ALGORITHMS`.
-        evaluations: of each run.
-        seeds: of the runs.
-        reference: worst corner of the hypervolume; 1.1 x the worst of all runs unless given.
-        known: the best front known; the union of all runs unless given.
+        evaluations: largest number of evaluations per run.
+        seeds: random seeds; every algorithm runs once with each.
+        reference: worst corner (error, costs...) of the hypervolume; by default 1.1 x the worst values of all runs.
+        known: the best front known; by default the union of all runs.
         progress: reports runs.
 
     Returns:
-        One row per run: algorithm, seed, evaluations, points, hypervolume, share (of the known front's), igd_plus
-        (objectives scaled by the known front's range), coverage (share of the known front that is reached), seconds.
+        One row per run: algorithm, seed, evaluations, points (of the front), hypervolume, share (of the known front's
+        hypervolume), igd_plus (objectives scaled by the known front's range), coverage (share of the known front that
+        is reached), seconds.
     """
     runs: list[tuple[str, int, Front, float]] = []
     todo = [(name, seed) for name in algorithms for seed in seeds]
@@ -52,13 +53,13 @@ def compare(
 
 
 def union(fronts: Sequence[Front]) -> Front:
-    """The best of several fronts of one space and the same devices."""
+    """Return the joint front of several fronts of the same space and devices."""
     codes, accuracy, costs = (np.concatenate([getattr(f, n) for f in fronts]) for n in ("codes", "accuracy", "costs"))
     return make_front(fronts[0].space, codes, accuracy, costs, fronts[0].devices)
 
 
 def against(front: Front, known: Front, reference: Sequence[float]) -> dict[str, float]:
-    """Share of the known front's hypervolume, IGD+ and coverage."""
+    """Compare a front with the known one: share of its hypervolume, IGD+ and coverage (see `compare`)."""
     own, best = objectives(front.accuracy, front.costs), objectives(known.accuracy, known.costs)
     low, span = best.min(0), np.maximum(np.ptp(best, axis=0), 1e-12)
     reached = np.any(np.all(own[None] <= best[:, None] + 1e-12, axis=2), axis=1)

@@ -1,7 +1,8 @@
-"""`constrained`: once-for-all's evolution, one run per budget: the most accurate network that fits (Cai et al. 2020).
+"""`constrained`: once-for-all's evolutionary search for the most accurate network within a budget (Cai et al. 2020).
 
-Population 100; the best quarter are parents; half of the children are mutations of one, half uniform crossings of two.
-Once-for-all redraws a child until it fits; here a child that does not fit after `REDRAWS` draws is dropped.
+One run per budget. Population 100; the best quarter become parents; half of the children are mutations of one parent,
+half uniform crossovers of two. Once-for-all redraws a child until it meets the budget; here the number of draws is
+limited (`REDRAWS`), so a generation can have fewer children.
 """
 
 from collections.abc import Callable
@@ -14,11 +15,11 @@ from explorer.searches.archive import Archive
 from explorer.spaces.operators import cross, mutate
 
 POPULATION, PARENTS, MUTATION, REDRAWS = 100, 25, 0.1, 20
-BUDGETS = 10  # runs where no budget is named: spread over the first device's range
+BUDGETS = 10  # number of runs if no budget is given, with budgets spread over the first device's range
 
 
 def constrained(archive: Archive, rng: np.random.Generator, progress: Progress) -> None:
-    """One run under the archive's budgets; without any, one per rung of a ladder of budgets on the first device."""
+    """Run once under the archive's budgets; without any, run once for each of `BUDGETS` budgets on the first device."""
     if not np.isnan(archive.limits).all():
         _evolve(archive, archive.limits, archive.evaluations, rng, progress)
         return
@@ -62,7 +63,7 @@ def _evolve(
 
 
 def _fitting(archive: Archive, limits: np.ndarray, draw: Callable[[int], np.ndarray]) -> np.ndarray:
-    """(k, d) with k at most the population: draws that fit, from a bounded number of draws."""
+    """Draw at most `POPULATION` networks (k, d) that meet the limits, from at most `REDRAWS` draws of that many."""
     kept = [np.zeros((0, archive.codes.shape[1]), np.int8)]
     for _ in range(REDRAWS):
         codes = draw(POPULATION)

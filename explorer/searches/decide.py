@@ -1,6 +1,6 @@
-"""Decisions afterwards: which network of a front to take. Knees and weights come from pymoo's `mcdm`.
+"""Decisions after a search: which network of a front to choose. Knees and pseudo-weights come from pymoo's `mcdm`.
 
-Every function reads a `Front`, which is never changed, and gives `Candidate`s or a narrower `Front`.
+Every function takes a `Front`, which is never changed; most return a `Candidate`, several, or a smaller `Front`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from explorer.core.front import Candidate, Front, objectives
 
 
 def within(front: Front, budgets: Mapping[str, float]) -> Front:
-    """The part of a front that keeps to budgets, perhaps none of it."""
+    """Return the networks of a front that meet the budgets (device name -> highest cost); there may be none."""
     keep = np.ones(len(front), bool)
     for name, most in budgets.items():
         keep &= front.costs[:, _column(front, name)] <= most
@@ -24,10 +24,10 @@ def within(front: Front, budgets: Mapping[str, float]) -> Front:
 
 
 def best(front: Front, budgets: Mapping[str, float]) -> Candidate:
-    """The most accurate network within budgets.
+    """Return the most accurate network that meets the budgets (device name -> highest cost).
 
     Raises:
-        InputError: none is; the message names the cheapest.
+        InputError: no network meets them; the message gives the lowest costs on the front.
     """
     fitting = within(front, budgets)
     if len(fitting) == 0:
@@ -37,7 +37,7 @@ def best(front: Front, budgets: Mapping[str, float]) -> Candidate:
 
 
 def knees(front: Front) -> list[Candidate]:
-    """Networks with a high trade-off: to leave them costs much of one objective for little of another (pymoo)."""
+    """Return the knees of a front: near them, a small gain in one objective costs much in another (needs pymoo)."""
     require("pymoo", "finding knees")
     from pymoo.mcdm.high_tradeoff import HighTradeoffPoints
 
@@ -48,11 +48,11 @@ def knees(front: Front) -> list[Candidate]:
 
 
 def by_weights(front: Front, weights: Mapping[str, float]) -> Candidate:
-    """The network whose pseudo-weights are nearest (Deb 2001; pymoo): how much each objective matters.
+    """Return the network whose pseudo-weights are nearest to the given weights (Deb 2001; needs pymoo).
 
     Args:
-        front: to choose from.
-        weights: for "accuracy" and every device of the front; they are scaled to a sum of 1.
+        front: the front to choose from.
+        weights: how much "accuracy" and every device of the front matter, at least 0; they are scaled to a sum of 1.
     """
     require("pymoo", "pseudo-weights")
     from pymoo.mcdm.pseudo_weights import PseudoWeights
@@ -64,11 +64,11 @@ def by_weights(front: Front, weights: Mapping[str, float]) -> Candidate:
 
 
 def nearest_to(front: Front, wishes: Mapping[str, float]) -> Candidate:
-    """The network nearest to a reference point by its largest scaled shortfall (Wierzbicki 1980).
+    """Return the network nearest to a reference point: its largest scaled shortfall is the smallest (Wierzbicki 1980).
 
     Args:
-        front: to choose from.
-        wishes: "accuracy" in [0, 1] and a cost for every device: what one would like, reachable or not.
+        front: the front to choose from.
+        wishes: the reference point: the desired "accuracy" in [0, 1] and cost on every device, reachable or not.
     """
     values = _complete(front, wishes, "wish")
     point = np.array([1 - values[0], *values[1:]])
@@ -78,7 +78,7 @@ def nearest_to(front: Front, wishes: Mapping[str, float]) -> Candidate:
 
 
 def one_more(front: Front, device: str, at: float, step: float = 1.0) -> float:
-    """What `step` more of a device's cost buys at the budget `at`: points of accuracy in [0, 1]."""
+    """Return the gain in accuracy, in [0, 1], when a device's budget rises from `at` to `at + step`."""
     column = front.costs[:, _column(front, device)]
     before, after = (front.accuracy[column <= limit] for limit in (at, at + step))
     return float(after.max() - before.max()) if len(before) and len(after) else 0.0

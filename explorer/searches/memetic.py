@@ -1,9 +1,10 @@
-"""`memetic`: a search of our own, and `random`, the yardstick. numpy only.
+"""`memetic`, our own search algorithm, and `random`, the baseline. numpy only.
 
-An unbounded archive of everything non-dominated (over error and every cost) is varied by mutation and by crossover of
-neighbours on the front; and every network that enters it has all its one-gene neighbours tried, once (Pareto local
-search, Paquete, Chiarandini and Stuetzle 2004). Canonical duplicates are never evaluated twice. With fewer than 10,000
-evaluations, a guess chooses which children and neighbours are worth one (`screen`).
+`memetic` keeps an unbounded archive of all non-dominated networks (over error and every cost). Children come from
+mutation and from crossover of neighbours on the front; in addition, all one-gene neighbours of every network that
+enters the archive are tried once (Pareto local search, Paquete, Chiarandini and Stuetzle 2004). Canonical duplicates
+are never evaluated twice. With fewer than 10,000 evaluations, predicted accuracies decide which children and neighbours
+are evaluated (`screen`).
 """
 
 import numpy as np
@@ -14,15 +15,15 @@ from explorer.searches.archive import HISTORY, Archive, hashes, ladder
 from explorer.searches.screen import promising
 from explorer.spaces.operators import cross, mutate, neighbours
 
-BATCH = 1000  # at most; a fiftieth of the evaluations where they are few
-LOCAL = 0.2  # share of a batch that is local search
-CHOICE = 10  # with few evaluations, so many children are made for one that is evaluated
-NEAR = 5  # crossover partners are at most so many places away along the front
-IDLE = 30  # rounds without a new network after which the space counts as exhausted
+BATCH = 1000  # largest number of evaluations per round; a fiftieth of all evaluations if that is less
+LOCAL = 0.2  # share of a batch that comes from local search
+CHOICE = 10  # with few evaluations, number of children that are generated per evaluated one
+NEAR = 5  # crossover partners are at most this many positions apart along the front
+IDLE = 30  # rounds without a new network after which the search ends: the space counts as exhausted
 
 
 def memetic(archive: Archive, rng: np.random.Generator, progress: Progress) -> None:
-    """Fill the archive."""
+    """Run the memetic search until the archive is full, or until no new networks are found."""
     space, evaluated_around = archive.space, set[int]()
     if not np.isnan(archive.limits).all():
         archive.offer(nearest(space, archive.devices, archive.limits)[None])
@@ -50,7 +51,7 @@ def memetic(archive: Archive, rng: np.random.Generator, progress: Progress) -> N
 
 
 def _varied(archive: Archive, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Mutations of random members, crossings of neighbours, and a few fresh samples."""
+    """Generate about n children: mutations of random members, crossovers of neighbours, and a few random samples."""
     space, members, half = archive.space, len(archive.codes), max(1, n // 2)
     if members == 0:
         return space.sample(n, rng)
@@ -64,7 +65,7 @@ def _varied(archive: Archive, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def random(archive: Archive, rng: np.random.Generator, progress: Progress) -> None:
-    """Uniform samples; of a budget the nearest network, too, so that there is one within it."""
+    """Sample networks uniformly; with budgets, first evaluate the network nearest to them, so that one meets them."""
     if not np.isnan(archive.limits).all():
         archive.offer(nearest(archive.space, archive.devices, archive.limits)[None])
     rounds = -(-archive.evaluations // BATCH)

@@ -1,8 +1,9 @@
-"""The published algorithms, from pymoo: NSGA-II, SMS-EMOA, SPEA2. The one place that imports pymoo's algorithms.
+"""The published algorithms, from pymoo: NSGA-II, SMS-EMOA, SPEA2. The only module that imports pymoo's algorithms.
 
-OFA2's operators: categorical genes, uniform crossover with probability 1, every gene redrawn with probability 0.1,
-canonical duplicates removed, population 100 (Ito and Von Zuben 2023). With fewer than 10,000 evaluations the population
-is the square root of their number, and starts as a ladder of sizes. Whole generations are evaluated as arrays.
+Operators are OFA2's: categorical genes, uniform crossover with probability 1, every gene redrawn with probability 0.1,
+canonical duplicates removed, population 100 (Ito and Von Zuben 2023). With fewer than 10,000 evaluations, the size of
+the population is the square root of their number, and the initial population spans all sizes (`archive.ladder`). Whole
+generations are evaluated as arrays.
 """
 
 import copy
@@ -68,7 +69,7 @@ class _Mutate(Mutation):
 
 
 class _Distinct(DuplicateElimination):
-    """Rows are canonical, so equal networks have equal rows."""
+    """Removal of duplicates by hash: rows are canonical, so equal networks have equal rows."""
 
     def _do(self, pop: Any, other: Any, is_duplicate: np.ndarray) -> np.ndarray:
         names = hashes(pop.get("X").astype(np.int8))
@@ -76,9 +77,9 @@ class _Distinct(DuplicateElimination):
 
 
 def published(name: str, archive: Archive, rng: np.random.Generator, progress: Progress) -> None:
-    """Run one of `PUBLISHED` until the archive is full.
+    """Run one of the algorithms in `PUBLISHED` until the archive is full.
 
-    Budgets are constraints: a network over one is judged by how far, under all others.
+    Budgets are constraints: networks over a budget rank below all others, by how far they are over it.
     """
     limits = archive.limits
     bounded = np.flatnonzero(~np.isnan(limits))
@@ -90,7 +91,7 @@ def published(name: str, archive: Archive, rng: np.random.Generator, progress: P
         pop_size=population, sampling=_Sample(archive.space), crossover=_Cross(archive.space),
         mutation=_Mutate(archive.space), eliminate_duplicates=_Distinct(),
     )  # fmt: skip
-    algorithm.survival = copy.deepcopy(algorithm.survival)  # pymoo's default is one object for all runs, with a state
+    algorithm.survival = copy.deepcopy(algorithm.survival)  # pymoo's default is one object, with state, for all runs
     algorithm.setup(problem, termination=NoTermination(), seed=int(rng.integers(2**31)), verbose=False)
     generations = max(1, archive.evaluations // population)
     for _ in progress(range(5 * generations), generations, f"searching ({name})"):

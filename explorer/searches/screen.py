@@ -1,7 +1,7 @@
-"""Which children deserve an evaluation, where evaluations are few: costs are known beforehand, accuracy is guessed.
+"""Preselection of children where evaluations are few: their costs are known beforehand, their accuracy is predicted.
 
-A ridge regression on the one-hot encoding of what was evaluated so far guesses a child's accuracy; its worth is by
-how much that is above the best known network that costs no more.
+A child's accuracy is predicted by ridge regression on the one-hot codes of the networks evaluated so far. Its worth is
+the amount by which that prediction exceeds the accuracy of the best known network that costs no more.
 """
 
 import numpy as np
@@ -10,12 +10,12 @@ from explorer.devices.population import costs_of, overshoot
 from explorer.searches.archive import Archive
 from explorer.spaces.operators import one_hot, unique
 
-RIDGE = 0.1  # for accuracies in standard deviations
-SURE = 0.7  # share that is taken by worth; the rest at random, so that a wrong guess is found out
+RIDGE = 0.1  # ridge penalty, for standardised accuracies
+SURE = 0.7  # share that is selected by worth; the rest is random, so that wrong predictions are corrected
 
 
 def promising(archive: Archive, children: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(at most n, d): the most promising of (c, d) canonical children that were not evaluated before."""
+    """Select at most n promising networks among the canonical children (c, d) that have not been evaluated before."""
     children = archive.fresh(unique(children))
     if len(children) <= n:
         return children

@@ -1,4 +1,4 @@
-"""Shared weights and plain networks. All but the settings needs torch, which is loaded when a name is asked for."""
+"""Supernets (shared weights) and plain networks. All but `TrainConfig` needs torch, which is imported on first use."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,6 @@
-"""Augmentation of whole batches: shift, mirror, cutout, every image by its own draw.
+"""Batch augmentation: random shift, horizontal flip and cutout, drawn independently for every image.
 
-All draws come from one generator, so a step's batch is a function of (seed, step).
+All random numbers come from one generator, so a step's batch is a function of (seed, step).
 """
 
 import torch
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 def augment(images: Tensor, generator: torch.Generator, flip: bool, shift: int, cutout: int) -> Tensor:
-    """(n, c, h, w) uint8 -> (n, c, h, w) float32 in [0, 1].
+    """Augment a batch: (n, c, h, w) uint8 -> (n, c, h, w) float32 in [0, 1].
 
     Args:
-        images: raw images.
-        generator: source of every draw.
-        flip: mirror half of them.
-        shift: move by up to this many pixels in both directions; what enters is black.
-        cutout: side of the square that is blanked, 0 for none (DeVries and Taylor 2017).
+        images: images without augmentation.
+        generator: source of all random numbers.
+        flip: mirror each image horizontally with probability 0.5.
+        shift: largest shift along each axis in pixels; pixels that enter the image are black.
+        cutout: side in pixels of the square that is set to black (DeVries and Taylor 2017); 0 for no cutout.
     """
     n, c, h, w = images.shape
     rows = torch.arange(h).expand(n, h)
@@ -37,5 +37,5 @@ def augment(images: Tensor, generator: torch.Generator, flip: bool, shift: int, 
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 -> float32 in [0, 1]."""
+    """Convert uint8 images to float32 in [0, 1]."""
     return images.float().div_(255)

@@ -1,4 +1,4 @@
-"""`build(layers)`: a plain network from its list of layers, in the form that trains fastest here."""
+"""Build plain networks from lists of layers, with fast forms of their modules where there are any (see `forms`)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from explorer.supernets.plain import Network, Preprocess
 
 
 def network_of(layers: Sequence[Layer], preprocess: Preprocess) -> Network:
-    """A plain network with torch's own random weights.
+    """Build a plain network with torch's default random weights.
 
     Args:
-        layers: from `space.layers(architecture)`.
-        preprocess: of the images.
+        layers: the network's layers, as `space.layers(architecture)` returns them.
+        preprocess: normalisation and resizing of the images.
 
     Raises:
-        ValueError: a layer of an operator that no torch module runs.
+        ValueError: no torch module is registered for a layer's operator.
     """
     network = Network(layers, preprocess)
     use(network)
@@ -30,12 +30,13 @@ def network_of(layers: Sequence[Layer], preprocess: Preprocess) -> Network:
 def build(
     layers: Sequence[Layer], mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,), seed: int | None = None
 ) -> Network:
-    """A plain network with fresh weights (He fan-out, as once-for-all).
+    """Build a plain network with fresh random weights (He initialisation with fan-out, as in once-for-all).
 
     Args:
-        layers: from `space.layers(architecture)`.
+        layers: the network's layers, as `space.layers(architecture)` returns them.
         mean, std: normalisation of the images, per channel (or one value for all).
-        seed: of the weights; torch's own random state is left as it was.
+        seed: seed of the weights; None starts from torch's current random state. Either way that state is unchanged
+            afterwards.
     """
     first = layers[0]
     mean, std = (list(v) * (first.cin if len(v) == 1 else 1) for v in (mean, std))
@@ -48,7 +49,7 @@ def build(
 
 
 def initialise(module: nn.Module) -> None:
-    """He fan-out for convolutions, small normal for linear layers, zero biases."""
+    """Initialise weights in place: He fan-out for convolutions, normal (std 0.01) for linear layers, zero biases."""
     for m in module.modules():
         if isinstance(m, nn.Conv2d):
             nn.init.kaiming_normal_(m.weight, mode="fan_out")

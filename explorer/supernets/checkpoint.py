@@ -1,4 +1,4 @@
-"""Checkpoints without pickle: one safetensors file with model, momentum and step."""
+"""Checkpoints without pickle: one safetensors file with the model, the momentum and the step."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ from explorer.core.files import write_bytes
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Write tensors atomically."""
+    """Write tensors to a safetensors file, atomically."""
     write_bytes(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read tensors.
+    """Read tensors from a safetensors file.
 
     Raises:
-        InputError: absent or damaged; names the file.
+        InputError: the file is missing or damaged; the message names it.
     """
     try:
         return load(Path(path).read_bytes())
@@ -28,7 +28,7 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Everything that the next step depends on; random draws are functions of (seed, step)."""
+    """Save model, momentum and step: all that later steps need, as random numbers are functions of (seed, step)."""
     tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
     for i, state in optimizer.state_dict()["state"].items():
         if state.get("momentum_buffer") is not None:
@@ -37,10 +37,10 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Restore model and momentum; returns the number of finished steps.
+    """Restore model and momentum from a checkpoint; return the number of finished steps.
 
     Raises:
-        InputError: it is another training's, or damaged.
+        InputError: the checkpoint is damaged or belongs to another training run.
     """
     tensors = load_tensors(path)
     try:

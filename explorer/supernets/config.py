@@ -1,4 +1,4 @@
-"""How weights are trained: the settings alone, so that a recipe is read without torch."""
+"""Training settings, in a module of their own so that a recipe can be read without torch."""
 
 from typing import Literal
 
@@ -8,7 +8,19 @@ from explorer.core.config import Settings
 
 
 class TrainConfig(Settings):
-    """How weights are trained (SGD with Nesterov momentum, cosine schedule with a short warm-up)."""
+    """Training settings (SGD with Nesterov momentum, cosine schedule with a short warm-up).
+
+    Attributes:
+        epochs: passes over the training images; may be fractional.
+        batch: images per step.
+        lr: peak learning rate.
+        weight_decay: for all weights but those of norms and biases.
+        label_smoothing: of the cross-entropy loss.
+        rule: which subnets a supernet trains in each step (see `sampling`); "progressive" is progressive shrinking.
+        random_subnets: random subnets per step.
+        flip, shift, cutout: augmentation, see `augment`.
+        checkpoint_steps: steps between two checkpoints.
+    """
 
     epochs: float = Field(12, gt=0, le=1_000_000)
     batch: int = Field(128, ge=8, le=100_000)

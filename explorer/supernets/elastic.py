@@ -1,8 +1,8 @@
-"""Elastic layers: one set of weights, cut to the kernel and width that a `Layer` asks for.
+"""Elastic layers: shared weights that are sliced to the kernel size and width of a given `Layer`.
 
-No layer remembers an active choice: `forward(x, layer)` gets it every time, and `cut(layer)` gives the same weights as
-a state dict of the plain module (`supernets.plain`). Kernels shrink through learned matrices; widths keep the first
-channels (Cai et al. 2020, section 3).
+No module stores which subnet is active: `forward(x, layer)` receives the layer in every call, and `cut(layer)` returns
+the same slice of the weights as a state dict for the plain module (`supernets.plain`). Smaller kernels are computed
+from larger ones with learned matrices; smaller widths use the first channels (Cai et al. 2020, section 3).
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from explorer.supernets.plain import ACTIVATIONS, SqueezeExcite, convolution, mo
 
 
 class ElasticKernel(nn.Module):
-    """Depthwise weights of the largest kernel, and a learned matrix for every step down.
+    """Depthwise weights of the largest kernel, with a learned matrix for every step to the next smaller size.
 
     Args:
         channels: largest number of channels.
-        kernels: options, for example (3, 5, 7).
+        kernels: possible kernel sizes, for example (3, 5, 7).
     """
 
     def __init__(self, channels: int, kernels: Sequence[int]) -> None:
@@ -36,7 +36,10 @@ class ElasticKernel(nn.Module):
         self.shrink = nn.ParameterDict({str(k): nn.Parameter(torch.eye(k * k)) for k in self.kernels[:-1]})
 
     def cut(self, channels: int, kernel: int) -> Tensor:
-        """(channels, 1, kernel, kernel): the centre of the next larger kernel, times its matrix."""
+        """Return the weights of a smaller kernel, (channels, 1, kernel, kernel).
+
+        Every step down takes the centre of the next larger kernel and multiplies it by that step's matrix.
+        """
         weight = self.weight[:channels]
         for size in reversed(self.kernels[:-1]):
             if size < kernel:
@@ -48,14 +51,17 @@ class ElasticKernel(nn.Module):
 
 
 class ElasticNorm(nn.BatchNorm2d):
-    """Batch norm over the first channels; statistics are shared, so they are recalibrated before any score."""
+    """Batch norm over the first channels. All subnets share its statistics, so recalibrate a subnet before scoring."""
 
     def forward(self, x: Tensor, act: str = "none", index: Tensor | None = None, owned: bool = False) -> Tensor:
-        """(n, c, h, w) with the first c features, or those of `index` (c,) -> normalised and activated."""
+        """Normalise and activate (n, c, h, w) with the norm's first c channels, or with those listed in `index` (c,).
+
+        For `owned` see `plain.NormAct`.
+        """
         return norm_act(x, self, act, index, owned)
 
     def cut(self, channels: int | Tensor, prefix: str) -> dict[str, Tensor]:
-        """State of a plain batch norm over the first channels, or those of an index."""
+        """Return the state of a plain batch norm over the first `channels` channels, or those that a tensor lists."""
         names = ("weight", "bias", "running_mean", "running_var")
         chosen = slice(channels) if isinstance(channels, int) else channels
         state = {f"{prefix}.{n}": getattr(self, n)[chosen] for n in names}
@@ -63,7 +69,7 @@ class ElasticNorm(nn.BatchNorm2d):
 
 
 class ElasticConv(nn.Module):
-    """Convolution, norm and activation of fixed shape (stem, last 1x1, feature mix)."""
+    """A convolution with norm and activation whose shape is never cut (stem, last 1x1, feature mix)."""
 
     def __init__(self, layer: Conv) -> None:
         super().__init__()
@@ -78,17 +84,17 @@ class ElasticConv(nn.Module):
         return self.act(x) if self.norm is None else self.norm(x, layer.act)
 
     def cut(self, layer: Conv) -> dict[str, Tensor]:
-        """State of `plain.Conv`."""
+        """Return the state dict of the corresponding `plain.Conv`."""
         norm = {} if self.norm is None else self.norm.cut(layer.cout, "1")
         return {"0.weight": self.conv.weight} | norm
 
 
 class ElasticMBConv(nn.Module):
-    """MBConv of the largest width and kernel of a slot.
+    """An MBConv with the weights of the largest width and kernel of a slot; smaller layers use slices of them.
 
     Args:
-        layer: the slot at its largest.
-        kernels: the slot's kernel options.
+        layer: the slot's layer with every option at its largest.
+        kernels: the slot's possible kernel sizes.
     """
 
     def __init__(self, layer: MBConv, kernels: Sequence[int]) -> None:
@@ -103,7 +109,7 @@ class ElasticMBConv(nn.Module):
         self.project_norm = ElasticNorm(layer.cout)
 
     def forward(self, x: Tensor, layer: MBConv) -> Tensor:
-        """(n, cin, h, w) -> (n, cout, h', w') with the layer's kernel, mid channels and squeeze width."""
+        """(n, cin, h, w) -> (n, cout, h', w') with the layer's kernel size, middle channels and squeeze width."""
         mid = layer.mid
         y = x
         if self.expand is not None and self.expand_norm is not None:
@@ -116,7 +122,10 @@ class ElasticMBConv(nn.Module):
         return x + y if layer.residual else y
 
     def permute_middle(self, order: Tensor) -> None:
-        """Rename the middle channels: new channel i is the former `order[i]`; the whole block's output stays."""
+        """Reorder the middle channels in place: channel i becomes the former `order[i]`.
+
+        The output of the block at its largest does not change.
+        """
         assert self.expand is not None
         assert self.expand_norm is not None
         for parameter in (self.expand.weight, self.depthwise.weight):
@@ -150,7 +159,7 @@ class ElasticMBConv(nn.Module):
         }  # fmt: skip
 
     def cut(self, layer: MBConv) -> dict[str, Tensor]:
-        """State of `plain.MBConv`."""
+        """Return the state dict of the corresponding `plain.MBConv`."""
         mid = layer.mid
         state = {
             "depthwise.weight": self.depthwise.cut(mid, layer.kernel),
@@ -163,31 +172,31 @@ class ElasticMBConv(nn.Module):
 
 
 class ElasticClassifier(nn.Linear):
-    """Linear classifier behind a 1x1 feature map."""
+    """Linear classifier on a 1x1 feature map."""
 
     def forward(self, x: Tensor, layer: Layer) -> Tensor:  # type: ignore[override]
         """(n, c, 1, 1) -> (n, classes)."""
         return super().forward(x.flatten(1))
 
     def cut(self, layer: Layer) -> dict[str, Tensor]:
-        """State of `plain.Classifier`."""
+        """Return the state dict of the corresponding `plain.Classifier`."""
         return {"weight": self.weight, "bias": self.bias}
 
 
 class ElasticPool(nn.Module):
-    """Global average."""
+    """Global average pooling."""
 
     def forward(self, x: Tensor, layer: Layer) -> Tensor:
         """(n, c, h, w) -> (n, c, 1, 1)."""
         return x.mean((2, 3), keepdim=True)
 
     def cut(self, layer: Layer) -> dict[str, Tensor]:
-        """Nothing to carry over."""
+        """Return an empty state dict: pooling has no weights."""
         return {}
 
 
 class FixedModule(nn.Module):
-    """Any other operator, of a shape that is never cut: its plain module."""
+    """Wrapper of the plain module of any other operator, whose shape is never cut."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
@@ -198,5 +207,5 @@ class FixedModule(nn.Module):
         return self.plain(x)
 
     def cut(self, layer: Layer) -> dict[str, Tensor]:
-        """The plain module's state."""
+        """Return the state dict of the plain module."""
         return dict(self.plain.state_dict())

@@ -1,7 +1,7 @@
-"""Fast forms of plain modules: the same parameters and results, with a faster training on CPUs.
+"""Fast forms of plain modules: the same parameters and results, but faster training on CPUs.
 
-`use` gives the modules of a network that have a fast form that form. Each form decides at every call whether it
-applies (`explorer.fast`); where it does not, it is the plain module.
+`use` switches every module of a network that has a fast form to that form. In every call the form checks whether its
+fast implementation applies (`explorer.fast`); if not, it computes as the plain module does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from explorer.supernets.plain import NormAct
 
 
 class FastDepthwise(nn.Conv2d):
-    """A depthwise convolution with "same" padding."""
+    """Fast form of a depthwise convolution with "same" padding."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h', w')."""
@@ -24,7 +24,7 @@ class FastDepthwise(nn.Conv2d):
 
 
 class FastPointwise(nn.Conv2d):
-    """A 1x1 convolution of stride 1."""
+    """Fast form of a 1x1 convolution with stride 1."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, cin, h, w) -> (n, cout, h, w)."""
@@ -32,7 +32,7 @@ class FastPointwise(nn.Conv2d):
 
 
 class FastNormAct(NormAct):
-    """Batch norm with its activation."""
+    """Fast form of `NormAct`: batch norm with its activation."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> the same, normalised and activated."""
@@ -40,7 +40,7 @@ class FastNormAct(NormAct):
 
 
 def use(network: nn.Module) -> nn.Module:
-    """Give every module its fast form, in place; weights and their names stay. Nothing happens where `fast` is off."""
+    """Switch every module to its fast form, in place, unless `explorer.fast` is off; weights and their names stay."""
     if fast.ON:
         for module in network.modules():
             form = _form_of(module)

@@ -12,7 +12,7 @@ class MobileSupernet(Supernet):
     """Shared weights of a `MobileSpace`."""
 
     def make(self, layer: Layer) -> nn.Module:
-        """An elastic block for every slot."""
+        """Create an `ElasticMBConv` with the slot's kernel options for an MBConv, else the default module."""
         if not isinstance(layer, MBConv):
             return super().make(layer)
         kernels = {f"stage{'.'.join(map(str, r.place))}": r.options for r in self.space.records if r.kind == "kernel"}

@@ -1,7 +1,7 @@
-"""A public checkpoint of once-for-all's MobileNetV3, as weights of our supernet.
+"""Load public once-for-all checkpoints (MobileNetV3) into a `MobileSupernet`.
 
-Tensor names are those of `ofa_mbv3` in the repository of Cai et al., both of its spellings. This is the one place that
-reads torch's own format, with `weights_only=True`: tensors and nothing else.
+Tensor names are those of `ofa_mbv3` in the repository of Cai et al., in either of its two naming schemes. This is the
+only module that reads torch's own file format, with `weights_only=True`, so that nothing but tensors is loaded.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
 def load_ofa(path: str | Path, space: Space, mean: Sequence[float], std: Sequence[float]) -> MobileSupernet:
-    """The supernet of an ImageNet space with the weights of a checkpoint, in evaluation mode.
+    """Create the supernet of an ImageNet space with the weights of a checkpoint, in evaluation mode.
 
     Args:
-        path: a `.pth` file: a state dict, or one under "state_dict".
-        space: "mobilenetv3-w1.0" or "-w1.2", or a narrower one.
+        path: a `.pth` file that holds a state dict, directly or under the key "state_dict".
+        space: the space "mobilenetv3-w1.0" or "mobilenetv3-w1.2", or one with fewer of their options.
         mean, std: normalisation of the images, per channel.
 
     Raises:
-        InputError: unreadable, or not a checkpoint of this space; names the first tensor that does not fit.
+        InputError: the file cannot be read, or is no checkpoint of this space; the message names the first tensor that
+            is missing or has another shape.
     """
     if not isinstance(space, MobileSpace):
         raise InputError(f"space {space.name!r} is not of the mobile family, so no once-for-all checkpoint fits it")
@@ -56,7 +57,7 @@ def load_ofa(path: str | Path, space: Space, mean: Sequence[float], std: Sequenc
 
 
 def ofa_names(space: MobileSpace) -> dict[str, str]:
-    """Our tensor name -> once-for-all's, for every tensor of the space's supernet but the normalisation of images."""
+    """Map our tensor names to once-for-all's, for all tensors of the supernet except the image normalisation."""
     names = _conv("blocks.stem", "first_conv") | _conv("blocks.final", "final_expand_layer")
     names |= {"blocks.mix.conv.weight": "feature_mix_layer.conv.weight"}
     names |= {f"blocks.classifier.{part}": f"classifier.linear.{part}" for part in ("weight", "bias")}
@@ -85,7 +86,7 @@ def _norm(ours: str, theirs: str) -> dict[str, str]:
 
 
 def _modern(name: str) -> str:
-    """One spelling of a tensor's name: elastic layers once wrapped conv, bn and linear twice."""
+    """Convert a tensor name to the newer naming scheme: the older one nests conv, bn and linear one level deeper."""
     name = name.removeprefix("module.").replace(".mobile_inverted_conv.", ".conv.")
     return re.sub(r"\.(bn|linear)\.\1\.", r".\1.", re.sub(r"\.conv\.conv\.(?=weight|\dto\d)", ".conv.", name))
 

@@ -1,8 +1,8 @@
-"""Plain networks: ordinary torch modules, one per layer, run along the layers' inputs.
+"""Plain networks: ordinary torch modules, one per layer, connected as the layers' `inputs` say.
 
-This file needs torch and nothing else: an export as source is this file with the facts of one network in it. It knows
-no space, no supernet and no fast form of a module; `building` adds those. A layer is anything with the attributes of
-`explorer.core.layer.Layer` and of its operator.
+This file depends on torch only: a source export is a copy of it with the description of one network added. It does not
+use search spaces, supernets or fast forms of modules (`building` adds those). A layer is any object with the attributes
+of `explorer.core.layer.Layer` and of its operator.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "hswish": nn.Hardswish}
-MODULES: dict[str, Callable[[Any], nn.Module]] = {}  # operator -> what runs a layer of it
+MODULES: dict[str, Callable[[Any], nn.Module]] = {}  # operator -> function from a layer to the module that runs it
 M = Callable[[Any], nn.Module]
 
 
 def runs(op: str) -> Callable[[M], M]:
-    """Register what runs the layers of an operator: a class or function of one argument, the layer."""
+    """Return a decorator that registers an operator's module: a class, or a function from a layer to a module."""
 
     def register(make: M) -> M:
         MODULES[op] = make
@@ -28,10 +28,10 @@ def runs(op: str) -> Callable[[M], M]:
 
 
 def module_of(layer: Any) -> nn.Module:
-    """The plain module that runs a layer.
+    """Create the plain module that runs a layer.
 
     Raises:
-        ValueError: no module is registered for its operator.
+        ValueError: no module is registered for the layer's operator.
     """
     if layer.op not in MODULES:
         raise ValueError(f"no torch module runs operator {layer.op!r}; choose from: {', '.join(MODULES)}")
@@ -39,13 +39,13 @@ def module_of(layer: Any) -> nn.Module:
 
 
 class NormAct(nn.BatchNorm2d):
-    """Batch norm and activation in one.
+    """Batch norm followed by an activation, in one module.
 
     Args:
-        channels: of the input.
+        channels: number of input channels.
         act: "none", "relu" or "hswish".
-        owned: what reads the result makes its gradient anew and for this alone (a convolution does, a sum does not);
-            fast forms use it.
+        owned: True if the gradient of the output is a new tensor that nothing else uses (it is if a convolution reads
+            the output, but not if a sum does); a fast implementation may then overwrite that tensor.
     """
 
     def __init__(self, channels: int, act: str = "none", owned: bool = False) -> None:
@@ -65,7 +65,7 @@ def same(cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1,
 
 @runs("conv")
 class Conv(nn.Sequential):
-    """Where the layer has one, an activation of the input; convolution; then batch norm where it has it, activation."""
+    """A convolution, with an activation before it, a batch norm and an activation after it where the layer has them."""
 
     def __init__(self, layer: Any) -> None:
         before = [ACTIVATIONS[layer.before]()] if layer.before != "none" else []
@@ -74,7 +74,7 @@ class Conv(nn.Sequential):
 
 
 def convolution(layer: Any) -> nn.Conv2d:
-    """The convolution of a layer alone."""
+    """Create the bare convolution of a layer."""
     return same(layer.cin, layer.cout, layer.kernel, layer.stride, layer.groups, layer.dilation)
 
 
@@ -87,13 +87,13 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv2d(squeeze, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, c, h, w) -> the same, every channel scaled."""
+        """Scale every channel of (n, c, h, w) by its attention weight."""
         gate = self.expand(F.relu(self.reduce(x.mean((2, 3), keepdim=True))))
         return x * F.hardsigmoid(gate)
 
 
 class MixedDepthwise(nn.ModuleList):
-    """Depthwise convolutions of several kernels, each over its own channels (Tan and Le 2019)."""
+    """Depthwise convolutions with different kernel sizes, each on its own channels (Tan and Le 2019)."""
 
     def __init__(self, groups: Sequence[tuple[int, int]], stride: int) -> None:
         super().__init__(same(channels, channels, kernel, stride, channels) for kernel, channels in groups)
@@ -133,7 +133,7 @@ class MBConv(nn.Module):
 
 
 class Pool(nn.Module):
-    """Global average, kept as (n, c, 1, 1)."""
+    """Global average pooling; the output keeps four dimensions."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, 1, 1)."""
@@ -141,7 +141,7 @@ class Pool(nn.Module):
 
 
 class Classifier(nn.Linear):
-    """Linear layer behind a 1x1 feature map; without the dropout of once-for-all's, whose trainings are far longer."""
+    """Linear classifier on a 1x1 feature map, without dropout (once-for-all, which trains far longer, has dropout)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, 1, 1) -> (n, classes)."""
@@ -150,7 +150,7 @@ class Classifier(nn.Linear):
 
 @runs("factorized")
 class Factorized(nn.Module):
-    """Half the size, no pixel lost: two 1x1 convolutions of stride 2, one pixel apart (Liu et al. 2019, DARTS)."""
+    """Halve the size: two 1x1 convolutions of stride 2, the second shifted by one pixel (Liu et al. 2019, DARTS)."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class Factorized(nn.Module):
         self.norm = NormAct(layer.cout, layer.act)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, cin, h, w) -> (n, cout, h / 2, w / 2), rounded up: an odd border is filled with zeros."""
+        """(n, cin, h, w) -> (n, cout, h / 2, w / 2), rounded up: an odd size is padded with zeros."""
         x = self.before(x)
         odd = x.shape[-1] % 2
         return self.norm(torch.cat([self.even(x), self.odd(F.pad(x[:, :, 1:, 1:], (0, odd, 0, odd)))], 1))
@@ -176,7 +176,7 @@ class Add(nn.Module):
 
 
 class Concat(nn.Module):
-    """Inputs side by side."""
+    """Concatenation of the inputs along the channels."""
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Any number of (n, c_i, h, w) -> (n, sum of c_i, h, w)."""
@@ -185,7 +185,7 @@ class Concat(nn.Module):
 
 @runs("scatter")
 class Scatter(nn.Module):
-    """Every input channel at its place among the output's, zeros elsewhere."""
+    """Copy every input channel to its position (`layer.places`) in a wider output; the other channels are zero."""
 
     source: Tensor
 
@@ -202,7 +202,7 @@ class Scatter(nn.Module):
 
 @runs("zero")
 class Zero(nn.Module):
-    """Nothing passes."""
+    """The zero operation: its output is zero for any input."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
@@ -223,11 +223,11 @@ runs("concat")(lambda layer: Concat())
 
 
 class Preprocess(nn.Module):
-    """Normalise, then pad (or, where the image is larger than half the target, resize) to the network's input size.
+    """Normalise images and bring them to the network's input size (see `fit`).
 
     Args:
-        mean, std: per channel, of images in [0, 1].
-        size: height and width that the network computes with.
+        mean, std: normalisation per channel, for images in [0, 1].
+        size: height and width of the network's input.
     """
 
     mean: Tensor
@@ -245,7 +245,7 @@ class Preprocess(nn.Module):
 
 
 def fit(x: Tensor, size: int) -> Tensor:
-    """Bring images to `size`: up to four pixels a side are padded with the border's value, all else is resized."""
+    """Bring images to `size`: pad up to four pixels per side by repeating the border, else resize bilinearly."""
     missing = size - x.shape[-1]
     if 0 < missing <= 8:
         before = missing // 2
@@ -254,11 +254,11 @@ def fit(x: Tensor, size: int) -> Tensor:
 
 
 class Network(nn.Module):
-    """A plain network: one module per layer, run along `Layer.inputs`.
+    """A plain network: one module per layer, connected as the layers' `inputs` say.
 
     Args:
-        layers: in an order in which inputs come first.
-        preprocess: what happens to the images before the first layer.
+        layers: the layers, each after all of its inputs.
+        preprocess: applied to the images before the first layer.
     """
 
     def __init__(self, layers: Sequence[Any], preprocess: Preprocess) -> None:
@@ -266,11 +266,11 @@ class Network(nn.Module):
         self.preprocess = preprocess
         self.names = [layer.name for layer in layers]
         self.inputs = {layer.name: layer.inputs for layer in layers}
-        # dots separate modules in torch's names
+        # torch allows no dots in module names
         self.blocks = nn.ModuleDict({layer.name.replace(".", "-"): module_of(layer) for layer in layers})
 
     def block(self, name: str) -> nn.Module:
-        """The module of a layer's name."""
+        """Return the module of the layer with this name."""
         return self.blocks[name.replace(".", "-")]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -278,11 +278,11 @@ class Network(nn.Module):
         return self.outputs(images, self.names[-1:])[0]
 
     def outputs(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
-        """What some layers give; others are forgotten when nothing is left to read them.
+        """Return the outputs of some layers; other outputs are freed as soon as no layer needs them any more.
 
         Args:
             images: (n, c, h, w) float32 in [0, 1].
-            names: of layers.
+            names: names of the layers whose outputs are returned.
         """
         x = self.preprocess(images).contiguous(memory_format=torch.channels_last)
         last = {source: name for name in self.names for source in self.inputs[name]}

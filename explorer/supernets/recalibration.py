@@ -1,7 +1,8 @@
-"""Batch-norm recalibration: inherited weights come with another network's statistics.
+"""Batch-norm recalibration of networks with inherited weights.
 
-Wherever inherited weights are scored or exported, every norm's mean and variance are recomputed on a fixed draw of
-training images (Cai et al. 2020: 2,000 images, fixed seed).
+The batch-norm statistics of a supernet fit none of its subnets. Whenever a subnet is scored or exported, the mean and
+variance of every norm are therefore recomputed on a fixed sample of training images (Cai et al. 2020: 2,000 images,
+fixed seed).
 """
 
 import numpy as np
@@ -11,17 +12,17 @@ from torch import nn
 from explorer.data.datasets import Images
 from explorer.supernets.augment import to_float
 
-SEED = 937162211  # once-for-all's
+SEED = 937162211  # the seed that once-for-all uses
 
 
 @torch.no_grad()
 def recalibrate(network: nn.Module, images: Images, count: int = 2000, batch: int = 500) -> nn.Module:
-    """Recompute the statistics of every batch norm, in place; returns the network in evaluation mode.
+    """Recompute the statistics of every batch norm, in place; return the network in evaluation mode.
 
     Args:
         network: a plain network.
-        images: `train` is used, without augmentation.
-        count: number of images.
+        images: `images.train` is used, without augmentation.
+        count: number of training images.
         batch: images per forward pass; statistics are averaged over passes, weighted by size.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]

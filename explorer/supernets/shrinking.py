@@ -1,9 +1,10 @@
-"""Progressive shrinking: the largest network first, then ever more of its subnets, taught by it (Cai et al. 2020).
+"""Progressive shrinking: train the largest network, then more and more subnets with it as teacher (Cai et al. 2020).
 
-Once-for-all's order: the largest network alone; kernels; then depths and then expansions, one more option a phase. The
-phases differ in the options that may be drawn, in subnets per step, learning rate and length. Before a phase that
-narrows expansions, the middle channels of every block are sorted, so that the first ones are those that matter.
-Everything is a function of the step, so a run resumes inside any phase.
+The order is once-for-all's: the largest network alone; all kernel sizes; then depths and then expansion ratios, with
+one more option in every phase. Phases differ in the options that can be sampled, the subnets per step, the learning
+rate and the length. Before a phase that adds a smaller expansion ratio, the middle channels of every block are sorted
+by importance, since narrow subnets use the first ones. Everything is a function of the step, so training can resume
+within any phase.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from explorer.spaces.operators import option_counts
 from explorer.supernets.elastic import ElasticMBConv
 from explorer.supernets.supernet import Supernet
 
-SHRUNK = ("kernel", "depth", "expand")  # kinds of decisions that shrink, in once-for-all's order
+SHRUNK = ("kernel", "depth", "expand")  # the kinds of decisions that are shrunk, in once-for-all's order
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the training.
+    """One phase of progressive shrinking.
 
     Attributes:
-        name: for progress and errors.
-        low: (d,) first option that may be drawn, per decision.
-        subnets: per step.
-        share: of all epochs.
-        lr: relative to the first phase.
-        sort: channels are sorted before it.
+        name: label of the phase, such as "depth 1".
+        low: (d,) index of the first option of every decision that can be sampled; larger options can be as well.
+        subnets: subnets per step.
+        share: share of all epochs.
+        lr: learning rate relative to the first phase.
+        sort: whether the middle channels are sorted before the phase.
     """
 
     name: str
@@ -50,10 +51,11 @@ class Phase:
 
 
 def phases_of(space: SearchSpace) -> list[Phase]:
-    """Once-for-all's phases for a space of depths, kernels, expansions and resolutions.
+    """Return once-for-all's phases for a space of depths, kernels, expansions and resolutions.
 
-    Epochs 180, 125, 25, 125, 25, 125 and learning rates 2.6, .96, .08, .24, .08, .24 (for 2048 images a step) are kept
-    as ratios; a decision with more or fewer options has more or fewer of the short phases. Image sizes vary throughout.
+    Once-for-all's epochs (180, 125, 25, 125, 25, 125) and learning rates (2.6, .96, .08, .24, .08, .24, for batches of
+    2048 images) are kept as ratios; a decision with more or fewer options has more or fewer of the short phases. All
+    resolutions can be sampled in every phase after the first.
     """
     kinds, counts = [record.kind for record in records_of(space)], option_counts(space)
     narrower = {kind: max([int(c) - 1 for c, k in zip(counts, kinds) if k == kind], default=0) for kind in SHRUNK}
@@ -65,7 +67,7 @@ def phases_of(space: SearchSpace) -> list[Phase]:
             last = more == narrower[kind]
             steps.append((f"{word} {more}", {kind: more}, subnets, *((125, 0.09) if last else (25, 0.03))))
     total = sum(epochs for *_, epochs, _ in steps)
-    below = dict.fromkeys(SHRUNK, 0)  # options below the last one that may be drawn
+    below = dict.fromkeys(SHRUNK, 0)  # kind of decision -> number of options below the last that can be sampled
     phases = []
     for name, opened, subnets, epochs, lr in steps:
         below |= opened
@@ -75,16 +77,16 @@ def phases_of(space: SearchSpace) -> list[Phase]:
 
 
 def phase_at(phases: Sequence[Phase], step: int, total: int) -> tuple[Phase, int, int]:
-    """The phase of a step, its first step, and the step behind its last."""
+    """Return the phase that a step belongs to, the phase's first step, and the first step after it."""
     ends = np.round(np.cumsum([phase.share for phase in phases]) * total).astype(int)
     i = min(int(np.searchsorted(ends, step, side="right")), len(phases) - 1)
     return phases[i], int(ends[i - 1]) if i else 0, int(ends[i])
 
 
 class Shrinking(nn.Module):
-    """A supernet with its teacher, the largest network as the first phase left it.
+    """A supernet with its teacher, the largest network with its weights at the end of the first phase.
 
-    Both are in one module, so that a checkpoint holds both.
+    Both are in one module, so that a checkpoint contains both.
     """
 
     def __init__(self, supernet: Supernet, teacher: Supernet) -> None:
@@ -93,7 +95,7 @@ class Shrinking(nn.Module):
         self.phases = phases_of(supernet.space)
 
     def begin(self, phase: Phase) -> None:
-        """What happens once, before the first step of a phase."""
+        """Prepare a phase, once before its first step: copy the weights to the teacher, or sort channels, if due."""
         if phase is self.phases[1]:
             self.teacher.load_state_dict(self.supernet.state_dict())
         if phase.sort:
@@ -101,15 +103,17 @@ class Shrinking(nn.Module):
             sort_channels(self.supernet, supported_widths(self.supernet, before.low))
 
     def codes(self, phase: Phase, rng: np.random.Generator) -> np.ndarray:
-        """(subnets, d) int8: uniform over the phase's options."""
+        """Sample subnets (subnets, d) int8, uniformly over the options of the phase."""
         counts = option_counts(self.supernet.space)
         drawn = rng.integers(phase.low, counts, (phase.subnets, len(counts)))
         return self.supernet.space.canonical(drawn.astype(np.int8))
 
     def losses(self, x: Tensor, y: Tensor, phase: Phase, rng: np.random.Generator, smoothing: float) -> Any:
-        """Yields one loss per subnet of the step: labels, and with a teacher its classes too, at weight 1.
+        """Yield one loss per subnet of the step.
 
-        The teacher is in training mode, so its norms use the batch, as once-for-all's does.
+        The loss is the cross-entropy with the labels; after the first phase, that with the teacher's class
+        probabilities is added, at weight 1. The teacher is in training mode, so its norms use the batch's statistics,
+        as in once-for-all.
         """
         if phase is self.phases[0]:
             row = (option_counts(self.supernet.space) - 1).astype(np.int8)
@@ -123,7 +127,7 @@ class Shrinking(nn.Module):
 
 
 def supported_widths(supernet: Supernet, low: Sequence[int]) -> dict[str, list[int]]:
-    """Block -> the numbers of middle channels, ascending, that a phase with these first options could draw."""
+    """Return block name -> numbers of middle channels, ascending, that a phase with first options `low` can sample."""
     counts = option_counts(supernet.space)
     widths: dict[str, set[int]] = {}
     for option in range(int(counts.max())):
@@ -139,9 +143,12 @@ def supported_widths(supernet: Supernet, low: Sequence[int]) -> dict[str, list[i
 
 @torch.no_grad()
 def sort_channels(supernet: Supernet, widths: Mapping[str, Sequence[int]]) -> None:
-    """Order the middle channels of every block by the L1 norm of what the projection reads from them.
+    """Sort the middle channels of every block by the L1 norm of the projection's weights for them, largest first.
 
-    Channels of a width that subnets already use stay among the first so many, so no trained subnet changes.
+    Args:
+        supernet: sorted in place.
+        widths: block name -> widths that trained subnets already use, ascending. Channels are sorted only between two
+            such widths: each width keeps its set of channels, so the outputs of these subnets do not change.
     """
     for name, supported in widths.items():
         block = supernet.block(name)

@@ -1,7 +1,7 @@
-"""What every supernet shares: one module with shared weights per layer slot, no memory of an active subnet.
+"""Base class of the supernets: one module with shared weights per layer slot; no active subnet is stored.
 
-`supernet(images, architecture)` runs an architecture with shared weights; `supernet.subnet(architecture)` cuts it out
-as a plain network with the same outputs. What runs is read from `space.layers`, never decided here.
+`supernet(images, architecture)` runs an architecture with shared weights; `supernet.subnet(architecture)` extracts it
+as a plain network with the same outputs. Which layers run is defined by `space.layers` alone.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from explorer.supernets.building import initialise, network_of
 from explorer.supernets.elastic import ElasticClassifier, ElasticConv, ElasticPool, FixedModule
 from explorer.supernets.plain import Network, Preprocess
 
-KNOWN = 4096  # architectures whose layers are remembered
+KNOWN = 4096  # architectures whose layers are cached
 
 
 class Supernet(nn.Module):
-    """Shared weights of a space whose last option everywhere is its largest network.
+    """Shared weights of all architectures of a space; the last option of every decision gives its largest network.
 
     Args:
         space: already configured for the images (`space.for_images`).
         mean, std: normalisation of the images, per channel.
-        seed: of the weights.
+        seed: seed of the initial weights.
     """
 
     def __init__(self, space: Space, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> None:
@@ -41,10 +41,10 @@ class Supernet(nn.Module):
             self.blocks = nn.ModuleDict({layer.name.replace(".", "-"): self.make(layer) for layer in largest})
             initialise(self)
         self.to(memory_format=torch.channels_last)
-        self._known: dict[tuple[int, ...], Any] = {}  # a dictionary goes to other processes, `lru_cache` does not
+        self._known: dict[tuple[int, ...], Any] = {}  # a dictionary can be pickled, `lru_cache` cannot
 
     def make(self, layer: Layer) -> nn.Module:
-        """The shared weights of a layer, given at its largest; subclasses know the searched blocks."""
+        """Create the elastic module of a layer at its largest size; subclasses override this for searched blocks."""
         if isinstance(layer, Conv):
             return ElasticConv(layer)
         if isinstance(layer, Linear):
@@ -52,7 +52,7 @@ class Supernet(nn.Module):
         return ElasticPool() if isinstance(layer, GlobalPool) else FixedModule(layer)
 
     def layers(self, architecture: Architecture | np.ndarray | Sequence[int]) -> tuple[Layer, ...]:
-        """`space.layers`, remembered by choices."""
+        """Return `space.layers(architecture)`, cached."""
         key = choices_of(architecture)
         if key not in self._known:
             if len(self._known) >= KNOWN:
@@ -61,7 +61,7 @@ class Supernet(nn.Module):
         return self._known[key]
 
     def block(self, name: str) -> Any:
-        """The elastic module of a layer's name: it runs with a layer, and is `cut` to one."""
+        """Return the elastic module with this layer name: call it with (x, layer), or get weights by `cut(layer)`."""
         return self.blocks[name.replace(".", "-")]
 
     def forward(self, images: Tensor, architecture: Architecture | np.ndarray | Sequence[int]) -> Tensor:
@@ -73,7 +73,10 @@ class Supernet(nn.Module):
         return x
 
     def subnet(self, architecture: Architecture | np.ndarray | Sequence[int]) -> Network:
-        """The plain network of an architecture, with a copy of its inherited weights, in evaluation mode."""
+        """Return the plain network of an architecture with a copy of its inherited weights, in evaluation mode.
+
+        Its batch norms are not recalibrated yet, see `recalibrate`.
+        """
         layers = self.layers(architecture)
         p = self.preprocess
         preprocess = Preprocess(p.mean.flatten().tolist(), p.std.flatten().tolist(), layers[0].size)

@@ -1,4 +1,4 @@
-"""The "supernet" of a table space: every network has weights of its own (needs torch)."""
+"""The counterpart of a supernet for a table space: every network has its own weights (needs torch)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from explorer.supernets.plain import Network
 
 
 class TableNetworks(nn.Module):
-    """Networks side by side, asked like a supernet.
+    """Independent networks with the interface of a supernet.
 
     Args:
         space: a `TableSpace`.
         mean, std: normalisation of the images, per channel.
-        seed: of fresh weights.
+        seed: seed of the initial weights.
     """
 
     def __init__(self, space: TableSpace, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> None:
@@ -33,7 +33,7 @@ class TableNetworks(nn.Module):
         return self._of(architecture)(images)
 
     def subnet(self, architecture: Architecture | np.ndarray | Sequence[int]) -> Network:
-        """A copy of one network."""
+        """Return a copy of one network."""
         return copy.deepcopy(self._of(architecture))
 
     def _of(self, architecture: Architecture | np.ndarray | Sequence[int]) -> Network:

@@ -1,8 +1,9 @@
-"""Training a supernet, or a plain network alone, on one loop.
+"""Training of supernets and of single plain networks, with one training loop.
 
-Every step is a function of (seed, step): its batch, its augmentation and its subnets. So a run that was killed goes on
-from its last checkpoint to the same weights. lightning-fabric chooses the accelerator and, under `torchrun`, spreads a
-batch over processes; gradients are then averaged by hand, since each step runs several subnets of different shapes.
+Every step is a function of (seed, step): its batch, its augmentation and its subnets. A killed run therefore resumes
+from its last checkpoint and reaches the same weights. lightning-fabric chooses the accelerator and, under `torchrun`,
+splits every batch over the processes; gradients are then averaged by our own code, since each step runs several subnets
+of different shapes.
 """
 
 import atexit
@@ -32,7 +33,12 @@ from explorer.supernets.supernet import Supernet
 
 
 def make_supernet(space: SearchSpace, mean: Sequence[float], std: Sequence[float], seed: int = 0) -> Supernet:
-    """Fresh shared weights of a space that is configured for its images.
+    """Create the supernet of a space, with fresh weights.
+
+    Args:
+        space: already configured for the images (`space.for_images`).
+        mean, std: normalisation of the images, per channel.
+        seed: seed of the initial weights.
 
     Raises:
         InputError: the space has no supernet.
@@ -52,16 +58,17 @@ def train_supernet(
     space: SearchSpace, images: Images, config: TrainConfig | None = None, seed: int = 0,
     checkpoint: Path | None = None, progress: Progress = silent, supernet: Supernet | None = None,
 ) -> Supernet:  # fmt: skip
-    """Train the shared weights of a space.
+    """Train the supernet of a space.
 
     Args:
-        space: of the mobile or the unified family; it is configured for the images here.
-        images: trained on `images.train` only.
+        space: a space that has a supernet (mobile or unified family); it is configured for the images automatically.
+        images: only `images.train` is used.
         config: see `TrainConfig`.
-        seed: of weights, batches and subnets.
-        checkpoint: written every `checkpoint_steps`, and resumed from where it exists.
-        progress: reports steps.
-        supernet: to be trained, of this space and these images; fresh weights unless given.
+        seed: seed of initial weights, batches and sampled subnets.
+        checkpoint: file that is written every `checkpoint_steps` steps; if it exists, training resumes from it.
+        progress: reports training steps.
+        supernet: a supernet of this space, configured for these images, that is trained further; None starts with
+            fresh weights.
 
     Returns:
         The supernet on the CPU, in evaluation mode.
@@ -117,7 +124,7 @@ def _train_progressively(
         phase, start, end = phase_at(model.phases, step, total)
         if step == start > 0:
             model.begin(phase)
-            optimizer.state.clear()  # the momentum belongs to the channels' former order
+            optimizer.state.clear()  # the momentum refers to the former order of the channels
         return phase.lr * learning_rate(config, step - start, end - start)
 
     _fit(model, data, loss_of_step, config, seed, checkpoint, progress, before_step)
@@ -127,10 +134,15 @@ def train_network(
     network: nn.Module, images: Images, config: TrainConfig, seed: int = 0, progress: Progress = silent,
     losses: list[float] | None = None,
 ) -> nn.Module:  # fmt: skip
-    """Train a plain network alone, on `images.train`; returned in evaluation mode.
+    """Train one plain network in place, on `images.train`; return it on the CPU, in evaluation mode.
 
     Args:
-        losses: where given, the loss of every step is appended.
+        network: the network to train.
+        images: only `images.train` is used.
+        config: see `TrainConfig`; the sampling rule does not apply.
+        seed: seed of batches and augmentation.
+        progress: reports training steps.
+        losses: a list to which the loss of every step is appended, if given.
     """
 
     def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
@@ -146,13 +158,13 @@ def train_network(
 
 
 def steps_of(config: TrainConfig, images: int) -> tuple[int, int]:
-    """Steps per epoch and in all."""
+    """Return the steps per epoch and the total number of steps."""
     per_epoch = max(1, images // config.batch)
     return per_epoch, max(1, math.ceil(config.epochs * per_epoch))
 
 
 def learning_rate(config: TrainConfig, step: int, total: int) -> float:
-    """Linear warm-up over 5 % of the steps, then cosine to zero."""
+    """Return the learning rate of a step: linear warm-up over 5 % of the steps, then cosine decay to zero."""
     warm = max(1, total // 20)
     if step < warm:
         return config.lr * (step + 1) / warm
@@ -164,7 +176,7 @@ def _fit(
     checkpoint: Path | None, progress: Progress,
     before_step: Callable[[int, torch.optim.Optimizer], float] | None = None,
 ) -> None:  # fmt: skip
-    """The loop. `before_step` may change the model between two steps, and gives the step's learning rate."""
+    """Run the training loop. `before_step` can change the model before a step, and returns its learning rate."""
     keep_memory()
     fabric = _fabric()
     model.to(fabric.device)
@@ -200,7 +212,7 @@ def _fit(
 
 
 def _fabric() -> lightning_fabric.Fabric:
-    """One process on the best accelerator; under `torchrun`, all of its processes."""
+    """Set up one process on the best accelerator or, under `torchrun`, the group of all its processes."""
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if world == 1:
         return lightning_fabric.Fabric(accelerator="auto", devices=1)
@@ -211,13 +223,13 @@ def _fabric() -> lightning_fabric.Fabric:
 
 
 def _leave_group() -> None:
-    """End gloo's threads while there is an interpreter: one that lets a tensor go after it aborts the process."""
+    """Stop gloo's threads before the interpreter ends: a thread that frees a tensor later aborts the process."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
-    """No weight decay on norms and biases."""
+    """Create the optimizer: SGD with Nesterov momentum, without weight decay on norms and biases."""
     trained = [p for p in model.parameters() if p.requires_grad]
     decayed = [p for p in trained if p.ndim > 1]
     others = [p for p in trained if p.ndim <= 1]
@@ -226,14 +238,14 @@ def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
 
 
 def _batch(n: int, batch: int, seed: int, step: int, per_epoch: int) -> np.ndarray:
-    """Row numbers of a step's batch: an epoch is one shuffled pass."""
+    """Return the row indices of a step's batch; every epoch is one shuffled pass over the data."""
     epoch, at = divmod(step, per_epoch)
     order = np.random.default_rng((seed, 0, epoch)).permutation(n)
     return order[at * batch : (at + 1) * batch]
 
 
 def _average_gradients(model: nn.Module, fabric: lightning_fabric.Fabric) -> None:
-    """Average over processes; parameters that no subnet of this step used count as zero.
+    """Average gradients over processes; parameters that no subnet of this step used have gradient zero.
 
     Raises:
         InputError: another process of the group has ended.

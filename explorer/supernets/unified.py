@@ -1,8 +1,8 @@
-"""The supernet of the unified family: one expand and one project convolution for all choices of a block.
+"""The supernet of the unified family: all choices of a block share one expand and one project convolution.
 
-Every sub-block owns a depthwise convolution and a norm per kernel; the projection's norm is chosen by how many
-sub-blocks are skipped (switchable batch norm). What is skipped costs nothing: its channels are never computed (SGNAS,
-Huang and Chu 2021, section 3).
+Every sub-block has a depthwise convolution and a norm for each kernel size; the projection's norm is selected by the
+number of skipped sub-blocks (switchable batch norm). The channels of skipped sub-blocks are never computed, so they
+cost nothing (SGNAS, Huang and Chu 2021, section 3).
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from explorer.supernets.forms import use
 from explorer.supernets.plain import same
 from explorer.supernets.supernet import Supernet
 
-NEGLIGIBLE = 0.01  # options of a lower probability are not computed in a soft pass
+NEGLIGIBLE = 0.01  # options with at most this probability are not computed in a soft pass
 
 
 class UnifiedMBConv(nn.Module):
-    """All choices of one unified block.
+    """A unified block with the weights of all its choices.
 
     Args:
-        layer: the block at its largest.
-        kernels: options of a sub-block.
-        subblocks: how many there are, each of as many channels as the input.
-        switchable: one norm of the projection per number of skipped sub-blocks; else one for all.
+        layer: the block's layer with every option at its largest.
+        kernels: possible kernel sizes of a sub-block.
+        subblocks: number of sub-blocks, each with as many channels as the input.
+        switchable: whether the projection has one norm per number of skipped sub-blocks, or one for all.
     """
 
     def __init__(self, layer: MBConv, kernels: Sequence[int], subblocks: int, switchable: bool = True) -> None:
@@ -40,7 +40,7 @@ class UnifiedMBConv(nn.Module):
         self.expand = same(layer.cin, mid)
         self.expand_norm = ElasticNorm(mid)
         self.weights, self.norms = _depthwise_of(mid, kernels)
-        self.alone, self.alone_norms = _depthwise_of(layer.cin, kernels)  # a single sub-block reads the input itself
+        self.alone, self.alone_norms = _depthwise_of(layer.cin, kernels)  # used where only one sub-block runs
         self.project = same(mid, layer.cout)
         use(self)
         self.project_norms = nn.ModuleList(ElasticNorm(layer.cout) for _ in range(subblocks if switchable else 1))
@@ -51,7 +51,7 @@ class UnifiedMBConv(nn.Module):
         return norm
 
     def _channels(self, layer: MBConv) -> tuple[Tensor, list[tuple[int, Tensor]]]:
-        """Which middle channels run, in the plain network's order; and (kernel, channels) of every depthwise."""
+        """Return the middle channels that run, in the plain network's order, and them grouped as (kernel, channels)."""
         kernels = layer.mixed or (layer.kernel,) * len(layer.places)
         index = torch.cat([torch.arange(p * self.group, (p + 1) * self.group) for p in layer.places])
         index = index.to(self.expand.weight.device)
@@ -59,9 +59,9 @@ class UnifiedMBConv(nn.Module):
         return index, list(zip(sorted(set(kernels)), index.split(sizes)))
 
     def forward(self, x: Tensor, layer: MBConv) -> Tensor:
-        """(n, cin, h, w) -> (n, cout, h', w') with the sub-blocks of `layer.places`.
+        """(n, cin, h, w) -> (n, cout, h', w') with the sub-blocks in `layer.places`.
 
-        With a single sub-block there is no expansion: its channels are the input's, and its weights are its own.
+        A single sub-block has no expansion: it reads the block's input, with depthwise weights of its own.
         """
         index, groups = self._channels(layer)
         if len(layer.places) > 1:
@@ -79,9 +79,13 @@ class UnifiedMBConv(nn.Module):
         return x + y if layer.residual else y
 
     def soft(self, x: Tensor, p: Tensor) -> Tensor:
-        """A mixture of all choices: p (sub-blocks, 1 + kernels) are probabilities, skip first (SGNAS, section 3.3).
+        """Run a mixture of all choices, weighted by their probabilities (SGNAS, section 3.3).
 
-        It always expands; a block that comes down to one sub-block is judged with an expansion that it will not have.
+        The mixture always has the expansion, also where a block ends up with one sub-block and so without it.
+
+        Args:
+            x: (n, cin, h, w).
+            p: (sub-blocks, 1 + kernels) probabilities, with that of skipping in the first column.
         """
         y = self.expand_norm(self.expand(x), self.act)
         mixed: Tensor | None = None
@@ -95,7 +99,7 @@ class UnifiedMBConv(nn.Module):
         return x + y if self.residual else y
 
     def cut(self, layer: MBConv) -> dict[str, Tensor]:
-        """State of `plain.MBConv`."""
+        """Return the state dict of the corresponding `plain.MBConv`."""
         index, groups = self._channels(layer)
         state = {"project.weight": self.project.weight[:, index]}
         if len(layer.places) == 1:
@@ -114,7 +118,7 @@ class UnifiedMBConv(nn.Module):
 
 
 class _Norms(nn.ModuleDict):
-    """A norm per kernel."""
+    """One norm per kernel size; keys are kernel sizes as strings."""
 
     def __getitem__(self, key: str) -> ElasticNorm:
         norm = super().__getitem__(key)
@@ -123,7 +127,7 @@ class _Norms(nn.ModuleDict):
 
 
 def _depthwise_of(channels: int, kernels: Sequence[int]) -> tuple[nn.ParameterDict, _Norms]:
-    """Weights and norms of depthwise convolutions, one per kernel."""
+    """Create the weights and norms of depthwise convolutions, one per kernel size."""
     weights = nn.ParameterDict({str(k): nn.Parameter(torch.empty(channels, 1, k, k)) for k in kernels})
     for weight in weights.values():
         nn.init.kaiming_normal_(weight, mode="fan_out")
@@ -136,7 +140,7 @@ class UnifiedSupernet(Supernet):
     switchable = True
 
     def make(self, layer: Layer) -> nn.Module:
-        """A unified block where sub-blocks are chosen; the first block is a plain one of fixed shape."""
+        """Create a `UnifiedMBConv` for a block with sub-blocks; the first block is an MBConv of fixed shape."""
         if not isinstance(layer, MBConv):
             return super().make(layer)
         if not layer.places:
@@ -145,7 +149,12 @@ class UnifiedSupernet(Supernet):
         return UnifiedMBConv(layer, self.space.kernels, self.space.subblocks, self.switchable)
 
     def soft(self, images: Tensor, probabilities: Tensor) -> Tensor:
-        """Logits of a mixture: probabilities (blocks, sub-blocks, 1 + kernels), skip first; gradients reach them."""
+        """Return the logits (n, classes) of a mixture of architectures.
+
+        Args:
+            images: (n, c, h, w) float32 in [0, 1].
+            probabilities: (blocks, sub-blocks, 1 + kernels), with that of skipping first; they receive gradients.
+        """
         layers = self.layers([len(options) - 1 for options in self.space.decisions.values()])
         x = self.preprocess(images, layers[0].size).contiguous(memory_format=torch.channels_last)
         at = 0
@@ -159,6 +168,6 @@ class UnifiedSupernet(Supernet):
 
 
 class SingleNormSupernet(UnifiedSupernet):
-    """The same with one norm per projection: what switchable norms are compared with."""
+    """A `UnifiedSupernet` with one norm per projection instead of switchable norms, as a baseline for comparison."""
 
     switchable = False
