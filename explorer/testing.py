@@ -37,7 +37,7 @@ def check_space(space: SearchSpace, n: int = 64, seed: int = 0) -> None:
     codes = space.sample(n, rng)
     assert codes.shape == (n, d) and codes.dtype == np.int8, f"sample(n) gives {codes.dtype} {codes.shape}"
     again = space.sample(n, np.random.default_rng(seed))
-    assert (again == codes).all(), "sample() is not a function of its generator"
+    assert (again == codes).all(), "sample() gives different results for the same random seed"
     assert (space.canonical(codes) == codes).all(), "sample() gives architectures that are not canonical"
     counts = np.array([len(options) for options in space.decisions.values()])
     raw = rng.integers(0, counts, (n, d)).astype(np.int8)
@@ -80,7 +80,7 @@ def _check_members(space: Space, counts: np.ndarray) -> None:
     assert [r.name for r in space.records] == list(space.decisions), "records do not name the decisions in order"
     assert [len(r.options) for r in space.records] == counts.tolist(), "records have other options than decisions"
     assert len({(r.kind, r.place, r.part, r.name if not r.place else "") for r in space.records}) == len(counts), (
-        "two records have one kind, place and part"
+        "two records have the same kind, place and part"
     )
     assert 0 < space.size <= math.prod(map(int, counts)), f"size {space.size} is not that of its decisions"
     assert space.resolutions and min(space.resolutions) > 0, "resolutions must name a size of image"
@@ -97,8 +97,8 @@ def _check_members(space: Space, counts: np.ndarray) -> None:
         restricted = space.restrict(narrow)
     except InputError:
         return  # narrowing is optional
-    assert len(next(iter(restricted.decisions.values()))) == 1, "restrict() keeps what it should drop"
-    assert dict(restricted.limits), "a narrowed space must tell its limits"
+    assert len(next(iter(restricted.decisions.values()))) == 1, "restrict() keeps options that were not requested"
+    assert dict(restricted.limits), "limits must list the narrowed decisions"
 
 
 def _check_parts(space: Compilable, codes: np.ndarray) -> None:
@@ -107,12 +107,14 @@ def _check_parts(space: Compilable, codes: np.ndarray) -> None:
     for row in codes:
         found = [x for part in parts for x in part.layers(tuple(int(row[gene]) for gene in part.genes))]
         wanted = sorted(layer.signature for layer in space.layers(row))
-        assert sorted(layer.signature for layer in found) == wanted, "parts() gives other layers than layers()"
+        assert sorted(layer.signature for layer in found) == wanted, "parts() and layers() describe different layers"
 
 
 def _check_enumerated(space: Enumerable, codes: np.ndarray) -> None:
     every = space.enumerate()
-    assert len(every) == len(np.unique(every, axis=0)) == space.size, "enumerate() gives another number than size"
+    assert len(every) == len(np.unique(every, axis=0)) == space.size, (
+        "enumerate() does not return exactly size distinct architectures"
+    )
     assert (space.canonical(every) == every).all(), "enumerate() gives architectures that are not canonical"
     listed = {row.tobytes() for row in every}
     assert all(row.tobytes() in listed for row in codes), "enumerate() leaves an architecture out"
@@ -149,7 +151,9 @@ def check_evaluator(evaluator: Evaluator, space: SearchSpace, n: int = 16, seed:
     accuracy = evaluator.evaluate(codes)
     assert accuracy.shape == (n,), f"evaluate() of {n} architectures has shape {accuracy.shape}"
     assert ((accuracy >= 0) & (accuracy <= 1)).all(), "accuracies must lie in [0, 1]"
-    assert np.allclose(evaluator.evaluate(codes), accuracy), "evaluate() gives another answer when asked again"
+    assert np.allclose(evaluator.evaluate(codes), accuracy), (
+        "evaluate() is not reproducible: a second call gives other values"
+    )
     assert evaluator.evaluate(codes[:0]).shape == (0,), "evaluate() of no architecture must be empty"
 
 
@@ -169,7 +173,9 @@ def check_generator(
     impossible = np.full((1, len(devices)), 1e-9)
     assert len(generator.generate(impossible, rng)) == 1, "an impossible budget must give the nearest network"
     raw = generator.generate(limits, np.random.default_rng(seed), 1)
-    assert (generator.generate(limits, np.random.default_rng(seed + 1), 1) == raw).all(), "samples=1 is not one pass"
+    assert (generator.generate(limits, np.random.default_rng(seed + 1), 1) == raw).all(), (
+        "generate(samples=1) depends on the random seed"
+    )
 
 
 __all__ = ["check_device", "check_evaluator", "check_generator", "check_space"]

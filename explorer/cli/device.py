@@ -13,15 +13,20 @@ from explorer.core.errors import InputError
 if TYPE_CHECKING:
     from explorer.spaces import Space
 
-app = typer.Typer(no_args_is_help=True, help="Measure, import, fit and check devices; add one to a study.")
+app = typer.Typer(
+    no_args_is_help=True, help="Make your own device (measure, import or fit it), check it, and add it to a study."
+)
 
-OutFile = Annotated[Path, typer.Option("--out", help="The device's JSON file.")]
-Name = Annotated[str, typer.Option("--name", help="What budgets and sliders call it.")]
+OutFile = Annotated[Path, typer.Option("--out", help="JSON file to write the device to.")]
+Name = Annotated[str, typer.Option("--name", help="Name of the device, as used in budgets and on sliders.")]
 SpaceNames = Annotated[list[str], typer.Option("--space", help="A search space, repeatable.")]
-Threads = Annotated[int, typer.Option(help="Threads of the runtime.")]
+Threads = Annotated[int, typer.Option(help="Number of threads that the timed runtime uses.")]
 Unit = Annotated[str | None, typer.Option(help="Unit of the latencies, if the file does not say it: ms, us or s.")]
 Networks = Annotated[
-    int, typer.Option(help="How many whole networks are timed to check the sum of blocks.", min=0, max=10_000)
+    int,
+    typer.Option(
+        help="Number of whole networks to time, to calibrate and check the sum of block times.", min=0, max=10_000
+    ),
 ]
 Source = Annotated[str, typer.Argument(help="A file or folder.")]
 
@@ -34,7 +39,7 @@ def measure(
     threads: Threads = 1,
     networks: Networks = 100,
     rounds: Annotated[
-        int, typer.Option(help="How many times everything is timed, in turns.", min=1, max=1_000_000)
+        int, typer.Option(help="Number of timing rounds; each round times everything once.", min=1, max=1_000_000)
     ] = 60,
     as_json: Json = False,
 ) -> None:
@@ -65,7 +70,7 @@ def kit(
     from explorer.devices.kit import write_kit
 
     graphs = write_kit(space, _spaces(space), out, networks)
-    text = f"{graphs} graphs in {out}; copy it to the device and run run.py there (README.md in it says how)"
+    text = f"{graphs} graphs in {out}; copy the folder to the device and start run.py there; see its README.md"
     answer({"kit": str(out), "graphs": graphs, "spaces": space}, as_json, text)
 
 
@@ -77,7 +82,7 @@ def import_(
     unit: Unit = None,
     uncounted: Annotated[
         list[str] | None,
-        typer.Option(help="An operator that the table does not contain and that counts as 0; repeatable."),
+        typer.Option(help="Operator that is missing in the table and should cost 0; repeatable."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -93,7 +98,8 @@ def import_(
     if path.endswith(".json"):
         if unit is not None or uncounted:
             raise InputError(
-                f"{path!r}: --unit and --uncounted are for tables in YAML or CSV; a JSON file says both itself"
+                f"{path!r}: --unit and --uncounted apply only to YAML and CSV tables; a "
+                "JSON file contains this information"
             )
         values = read_json(path)
         if isinstance(values, dict) and values.get("kind") == "timings":
@@ -117,7 +123,7 @@ def fit(
     unit: Unit = None,
     hardware: Annotated[str, typer.Option(help="The hardware that was timed, for the provenance.")] = "",
     runtime: Annotated[str, typer.Option(help="The runtime that timed it, for the provenance.")] = "",
-    threads: Annotated[int | None, typer.Option(help="Threads of the runtime.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Number of threads that the timed runtime uses.")] = None,
     batch: Annotated[int | None, typer.Option(help="Batch size of the measurements, for the provenance.")] = None,
     source: Annotated[str, typer.Option(help="Where the measurements come from, for the provenance.")] = "",
     licence: Annotated[str, typer.Option(help="Licence of the measurements, for the provenance.")] = "",
@@ -178,7 +184,7 @@ def check(
 
     opened = load_device(device)
     if not is_timed(opened):
-        raise InputError(f"device {device!r} has no latency in ms; only latencies can be checked against a clock")
+        raise InputError(f"device {device!r} does not give a latency, so it cannot be compared with measured times")
     rng = np.random.default_rng(seed)
     drawn = [(SPACES[s], SPACES[s].sample(max(2, networks // len(space)), rng)) for s in space]
     predicted = np.concatenate([opened.cost(s, codes) for s, codes in drawn])
@@ -245,7 +251,7 @@ def _written(device: Any, out: Path, as_json: bool) -> None:
     write_json(out, device_json(device))
     error = device.provenance.error
     known = {"mape", "kendall_tau"} <= set(error)
-    said = f"{error['mape']:.1%} mean error, tau {error['kendall_tau']:.3f}" if known else "error unknown"
+    said = f"{error['mape']:.1%} mean error, tau {error['kendall_tau']:.3f}" if known else "prediction error unknown"
     value = {
         "device": device.name, "file": str(out), "provenance": device.provenance.model_dump(), "error": error,
         "blocks": len(getattr(device, "blocks", ())), "features": len(getattr(device, "weights", ())),

@@ -74,4 +74,4 @@ def _all_studies() -> Iterable[Any]:
         try:
             yield open_study(name)
         except InputError as error:
-            print(f"explorer: study {name!r} is left out: {error}", file=sys.stderr)
+            print(f"explorer: study {name!r} cannot be opened and is not listed: {error}", file=sys.stderr)

@@ -17,7 +17,9 @@ def bench(
     out: Annotated[Path | None, typer.Option("--out", help="A JSON file for the result.")] = None,
     against: Annotated[
         Path | None,
-        typer.Option("--against", help="A JSON file of an earlier run; exit code 1 where ratios got worse."),
+        typer.Option(
+            "--against", help="Result file of an earlier run to compare with; exit code 1 if a ratio became worse."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -29,14 +29,16 @@ def rank(
     ] = None,
     sample: Annotated[int, typer.Option(help="How many random networks to rank.", min=0, max=1_000_000)] = 0,
     train: Annotated[
-        str, typer.Option(help="What is trained: head (random-weight evaluation), bn (batch norm, too) or all.")
+        str, typer.Option(help="What to train: head (last layer only), bn (also batch norm) or all (everything).")
     ] = "head",
-    seeds: Annotated[int, typer.Option(help="Random weights per network.")] = 2,
+    seeds: Annotated[int, typer.Option(help="Number of random initialisations per network.")] = 2,
     images: Annotated[int, typer.Option(help="How many training images are used.")] = 2000,
     epochs: Annotated[float, typer.Option(help="Epochs for --train bn or all.")] = 1.0,
     seed: Seed = 0,
     jobs: Annotated[int, typer.Option(help="How many processes work in parallel.", min=1, max=1000)] = 1,
-    cache: Annotated[Path | None, typer.Option(help="A folder in which scores are kept for the next time.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that stores scores, so that later runs can reuse them.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Rank networks by their accuracy with random weights, of which only the last layer is trained.
@@ -65,7 +67,7 @@ def rank(
     ]
     shown = [row | {"macs_m": float(cost)} for row, cost in sorted(zip(rows, macs), key=lambda pair: pair[0]["error"])]
     note = (
-        "Wide networks look better than they are to random weights, deep ones worse. Compare networks of similar MACs, "
+        "Random weights overrate wide networks and underrate deep ones. Compare networks of similar MACs, "
         "or let everything learn for some seconds: --train all."
     )
     answer({"scores": rows}, as_json, f"{table(shown)}\n{note}")
@@ -98,15 +100,19 @@ def train_network(
 
 
 def prune(
-    study: Annotated[str, typer.Argument(help="A study's name or folder: its images, devices and weights.")],
+    study: Annotated[
+        str, typer.Argument(help="Name or folder of a study, whose images, devices and weights are used.")
+    ],
     architecture: Annotated[
-        str | None, typer.Option(help="Prune this network of the study; without it a network of cells.")
+        str | None, typer.Option(help="Key of a network of the study to prune. Default: a new network of cells.")
     ] = None,
     target_params: Annotated[
-        str | None, typer.Option(help="Parameters to end with: 0.2M, 200k or 25%. 10% unless given.")
+        str | None, typer.Option(help="Number of parameters to prune down to, such as 0.2M, 200k or 25%. Default: 10%.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small search of two minutes.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="An empty or new folder; else in $EXPLORER_HOME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="An empty or new folder. Default: a folder in $EXPLORER_HOME.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     seed: Seed = 0,
     as_json: Json = False,
@@ -129,7 +135,9 @@ def prune(
         for a, macs, accuracy in zip(about, found["macs_m"].tolist(), found["accuracy"].tolist())
     ]  # fmt: skip
     shown = [{k: v for k, v in row.items() if k != "remaining"} | row["remaining"] for row in rows]
-    text = f"{table(shown)}\n{family.folder}: open it with explorer dashboard; masked weights save no time."
+    text = (
+        f"{table(shown)}\n{family.folder}: open it with explorer dashboard; masked weights do not reduce the latency."
+    )
     answer({"snapshots": rows, "study": str(family.folder)}, as_json, text)
 
 

@@ -16,11 +16,11 @@ from explorer.cli.terminal import Json, answer, progress
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import expanded
 
-Port = Annotated[int | None, typer.Option(help="Port to serve on; any free one unless given.")]
+Port = Annotated[int | None, typer.Option(help="Port to serve on. Default: any free port.")]
 
 
 def demo(
-    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the dashboard at the end.")] = True,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the dashboard at the end.")] = True,
     port: Port = None,
     as_json: Json = False,
 ) -> None:
@@ -71,16 +71,25 @@ def dashboard(
     ] = None,
     port: Port = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser")] = True,
-    data_root: Annotated[Path | None, typer.Option(help="Visitors may train on images below this folder.")] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Let visitors of the page train on images in this folder.")
+    ] = None,
     preheat: Annotated[
-        int, typer.Option(help="How many pages are kept ready for the next visitors.", min=0, max=16)
+        int, typer.Option(help="Kernels kept ready for new visitors, so that the page opens faster.", min=0, max=16)
     ] = 1,
     theme: Annotated[str, typer.Option(help="Colours of the page: light or dark.")] = "light",
-    host: Annotated[str, typer.Option(help="Address to bind to; another than loopback demands a token.")] = "127.0.0.1",
-    base: Annotated[str, typer.Option(help="Path of the page behind a proxy, such as /explorer/.")] = "/",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Any address other than loopback requires a token.")
+    ] = "127.0.0.1",
+    base: Annotated[
+        str, typer.Option(help="URL path of the page if it runs behind a proxy, such as /explorer/.")
+    ] = "/",
     token: Annotated[
         str | None,
-        typer.Option(envvar="EXPLORER_TOKEN", help="A token that visitors must bring, instead of a random one."),
+        typer.Option(
+            envvar="EXPLORER_TOKEN",
+            help="Token that visitors need to open the page. Default: a random one where a token is required.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

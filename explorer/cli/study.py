@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
 Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]
 Budgets = Annotated[
-    list[str] | None, typer.Option("--budget", help="A limit, such as mobile=0.5; repeatable, one per device.")
+    list[str] | None,
+    typer.Option("--budget", help="Upper limit of the cost on a device, such as mobile=0.5. Repeat for more devices."),
 ]
 Generator = Annotated[str | None, typer.Option("--generator", help="A generator of the study: one of {}.")]
 
@@ -30,7 +31,8 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or TOML file.")],
     out: Out,
     data: Annotated[
-        str | None, typer.Option(help="Images instead of the recipe's: folder:PATH or a data set's name.")
+        str | None,
+        typer.Option(help="Train on these images instead of the recipe's: folder:PATH or the name of a data set."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     as_json: Json = False,
@@ -38,7 +40,7 @@ def train(
     """Train a study from a recipe: supernet, scores of sampled networks, predictor, fronts and generators."""
     images = ["--data", data] if data else []
     hint_when_stopped(
-        f"go on with: {shlex.join(['explorer', 'train', recipe, '--out', str(out), *images, '--resume'])}"
+        f"to continue, run: {shlex.join(['explorer', 'train', recipe, '--out', str(out), *images, '--resume'])}"
     )
     import explorer
 
@@ -49,7 +51,9 @@ def train(
 
 
 def suggest(
-    data: Annotated[str, typer.Argument(help="folder:PATH, a folder or an archive, or a data set's name.")],
+    data: Annotated[
+        str, typer.Argument(help="folder:PATH (PATH is a folder or an archive), or the name of a data set.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Write the recipe to this TOML file.")] = None,
     minutes: Annotated[float, typer.Option(help="How long the training may take on this machine.")] = 15,
     as_json: Json = False,
@@ -102,13 +106,15 @@ def search(
     algorithm: Annotated[str, typer.Option(help="One of {}.")] = "memetic",
     device: Annotated[
         list[str] | None,
-        typer.Option("--device", help="A device whose cost is searched; repeatable. All targets unless given."),
+        typer.Option(
+            "--device", help="Device whose cost is minimised; repeatable. Default: all target devices of the study."
+        ),
     ] = None,
     budget: Budgets = None,
     evaluations: Annotated[int, typer.Option(help="How many different networks are evaluated, at most.")] = 100_000,
     seed: Seed = 0,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after this many evaluations without a better front.")
+        int | None, typer.Option(help="Stop if the front has not improved for this many evaluations.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option(help="Save results in this file; if it exists, continue from it.")
@@ -136,7 +142,7 @@ def search(
 def evaluate(
     study: StudyName,
     architecture: Annotated[str, typer.Option(help="The key of an architecture.")],
-    split: Annotated[str, typer.Option(help="Images to count on: val or test.")] = "val",
+    split: Annotated[str, typer.Option(help="Images to measure the accuracy on: val or test.")] = "val",
     as_json: Json = False,
 ) -> None:
     """Measure the accuracy of a network on validation or test images, with the weights of the study."""
@@ -149,7 +155,7 @@ def evaluate(
 def measure(
     study: StudyName,
     architecture: Annotated[str, typer.Option(help="The key of an architecture.")],
-    threads: Annotated[int, typer.Option(help="Threads of the runtime.")] = 1,
+    threads: Annotated[int, typer.Option(help="Number of threads that onnxruntime uses.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Measure the latency of a network on this machine, as an ONNX file in onnxruntime."""
@@ -174,9 +180,9 @@ def export(
     generator: Generator = None,
     formats: Annotated[list[str] | None, typer.Option("--format", help="One of {}; repeatable.")] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="A once-for-all checkpoint, for a study without weights.")
+        Path | None, typer.Option(help="Checkpoint of once-for-all with the weights, if the study has none.")
     ] = None,
-    fine_tune: Annotated[int, typer.Option(help="Epochs of training before the export.")] = 0,
+    fine_tune: Annotated[int, typer.Option(help="Epochs to fine-tune the network before the export.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Export a network as ONNX or in other formats, with a card that describes it.
@@ -209,7 +215,7 @@ def export(
 
 def report(
     study: StudyName,
-    out: Annotated[Path | None, typer.Option(help="A file or folder; STUDY-report.html unless given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File or folder to write to. Default: STUDY-report.html.")] = None,
     generator: Generator = None,
     as_json: Json = False,
 ) -> None:
@@ -260,7 +266,9 @@ def _candidate(study: Study, budget_items: list[str] | None, key: str | None, ge
         raise InputError("give either --architecture KEY or --budget DEVICE=VALUE")
     if key is not None:
         if generator is not None:
-            raise InputError(f"generator {generator!r}: --generator is for --budget; --architecture names a network")
+            raise InputError(
+                f"generator {generator!r}: --generator can only be used with --budget, not with --architecture"
+            )
         return study.candidate(study.architecture(key))
     budget, candidate = _asked(study, budget_items, generator)
     if not candidate.feasible:

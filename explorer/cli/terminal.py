@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**31 - 1)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Seed = Annotated[int, typer.Option(help="Random seed.", min=0, max=2**31 - 1)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 
 
 def answer(value: Any, as_json: bool, text: str) -> None:

@@ -78,5 +78,5 @@ def explain(error: ValidationError, model: type[BaseModel], within: str = "") ->
     try:
         value = str(first["input"])[:80]
     except ValueError:  # an integer with more digits than Python converts to text
-        value = "a number without end"
+        value = "an integer with too many digits to show"
     return f"{where} = {value!r}: {message}"

@@ -34,6 +34,6 @@ def map_in_workers(
         yield from Parallel(jobs, return_as="generator")(delayed(work)(item, *shared) for item in items)
     except TerminatedWorkerError as error:
         raise InputError(
-            "a worker process was killed (out of memory?); what was finished is kept, so run the same again, or with "
+            "a worker process was killed (out of memory?); finished results are kept: run the same again, perhaps with "
             "fewer processes"
         ) from error

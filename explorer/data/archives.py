@@ -91,4 +91,4 @@ def _check(sizes: Iterable[int], path: Path) -> None:
 
 def _inside(name: str, path: Path) -> None:
     if name.startswith(("/", "\\")) or ".." in Path(name.replace("\\", "/")).parts:
-        raise InputError(f"archive {str(path)!r} has a member that leaves its folder: {name!r}")
+        raise InputError(f"archive {str(path)!r} has a member outside the archive's folder: {name!r}")

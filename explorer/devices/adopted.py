@@ -22,7 +22,7 @@ class AdoptedDevice(LayerDevice):
     def __init__(self, device: Device) -> None:
         about = getattr(device, "provenance", None)
         if not isinstance(about, Provenance):
-            about = Provenance(kind="modelled", source=f"{type(device).__name__}, a device of the user's own")
+            about = Provenance(kind="modelled", source=f"{type(device).__name__}, a user-defined device")
         super().__init__(device.name, device.unit, about, quantity=quantity_of(device))
         self.device = device
 

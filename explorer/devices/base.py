@@ -72,7 +72,7 @@ class LayerDevice:
 
     def price(self, layer: Layer) -> float:
         """Return the cost of one layer in `unit`, before scale and offset."""
-        raise TypeError(f"{type(self).__name__} has no price(layer)")
+        raise TypeError(f"{type(self).__name__} does not implement price(layer)")
 
     def price_in(self, layer: Layer, image: int) -> float:
         """Return the cost of one layer in a network that reads images of `image` x `image` pixels.

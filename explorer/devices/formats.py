@@ -69,7 +69,7 @@ def read_blocks(path: str | Path, unit: str | None = None) -> list[Block]:
     else:
         raise InputError(f"{str(path)!r} is not a latency table: expected a .yaml, a .csv, or a folder of .yaml files")
     if not blocks:
-        raise InputError(f"{str(path)!r} holds no block")
+        raise InputError(f"{str(path)!r} contains no blocks")
     return blocks
 
 
@@ -107,7 +107,7 @@ def _folder(path: Path) -> Iterator[Block]:
     for file in sorted([*path.glob("*.yaml"), *path.glob("*.yml")]):
         number = re.match(r"(\d+)", file.name)
         if not number:
-            raise InputError(f"{str(file)!r}: a table in a folder has its image size in front of its name: 160_x.yaml")
+            raise InputError(f"{str(file)!r}: the file name must start with the image size, for example 160_x.yaml")
         yield from _ofa_blocks(file, int(number[1]))
 
 
@@ -153,8 +153,8 @@ def ofa_layers(key: str, source: str = "table") -> list[Layer]:
         if op in ("Logits", "classifier"):
             return [Linear(cin, cout, 1, name=key)]
     except (KeyError, ValueError, IndexError, OverflowError) as error:
-        raise InputError(f"{source}: layer {key[:120]!r} lacks or garbles a field ({error})") from error
-    raise InputError(f"{source}: layer {key[:120]!r} is of no known kind; choose from: {', '.join(OFA_KINDS)}")
+        raise InputError(f"{source}: layer {key[:120]!r} has a missing or malformed field ({error})") from error
+    raise InputError(f"{source}: layer {key[:120]!r} has an unknown kind; choose from: {', '.join(OFA_KINDS)}")
 
 
 def _ofa_block(values: Mapping[str, str], cin: int, cout: int, size: int, act: str) -> Layer:

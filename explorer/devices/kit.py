@@ -106,10 +106,10 @@ def table_of_kit(values: object, name: str, source: str) -> BlockTable:
     graphs = timings.graphs
     call = [g.ms for g in graphs if g.kind == "call"]
     if len(call) != 1:
-        raise InputError(f"{source}: graphs has {len(call)} of kind 'call'; expected one")
+        raise InputError(f"{source}: graphs has {len(call)} of kind 'call'; expected exactly one")
     blocks = {g.layers[0]: g.ms for g in graphs if g.kind == "block"}
     if not blocks:
-        raise InputError(f"{source}: graphs has none of kind 'block'")
+        raise InputError(f"{source}: graphs has no entry of kind 'block'")
     networks = [(g.layers, g.ms) for g in graphs if g.kind == "network"]
     about = Provenance(
         kind="measured", hardware=timings.hardware, runtime=timings.runtime, threads=timings.threads, batch=1

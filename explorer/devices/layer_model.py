@@ -60,7 +60,7 @@ class LayerModel(LayerDevice):
                     f"device {name!r}: feature {feature!r} has weight {weight!r}; expected 0 to 1e6 {unit}"
                 )
         if not any(weights.values()):
-            raise InputError(f"device {name!r}: no feature has a weight above 0, so everything would cost nothing")
+            raise InputError(f"device {name!r}: all weights are 0, so every network would cost 0")
         self.weights = dict(weights)
         self.domain = {key: (float(low), float(high)) for key, (low, high) in (domain or {}).items()}
         self._vector = np.array([self.weights.get(feature, 0.0) for feature in FEATURES])

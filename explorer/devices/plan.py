@@ -144,7 +144,7 @@ def table_from(
         # otherwise the timings are noise, and the division would inflate the costs
         if alone > LEAST:
             net = np.maximum(0.0, net + paid @ each / alone)
-            fits.append("what they pay alone")
+            fits.append("the overhead of timing blocks alone")
     if len(networks) >= 4:
         scale, offset = (round(x, 6) for x in _coefficients((counts @ net)[fitted, None], measured[fitted]))
         if scale:
@@ -153,11 +153,11 @@ def table_from(
             scale, offset = 1.0, 0.0
         error = error_of(offset + scale * (counts @ net)[~fitted], measured[~fitted])
     prices = {name: round(float(ms), 6) for name, ms in zip(names, net)}
-    note = f"error on {(~fitted).sum()} unseen whole networks timed in the same run" if error else "error unknown"
+    note = f"error on {(~fitted).sum()} held-out networks timed in the same run" if error else "error unknown"
     if interpolates:
         note += "; feature-map sizes between the timed ones are interpolated over their area"
     source = f"{len(prices)} blocks timed one by one; "
-    source += f"{', '.join(fits)} fitted on {fitted.sum()} whole networks" if fits else "their sum, nothing fitted"
+    source += f"{', '.join(fits)} fitted on {fitted.sum()} whole networks" if fits else "summed without a fit"
     about = provenance.model_copy(update={"source": source, "error": error, "note": note})
     return BlockTable(name, about, prices, scale, offset, interpolates)
 

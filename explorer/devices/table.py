@@ -88,7 +88,7 @@ class BlockTable(LayerDevice):
         if found is None:
             raise InputError(
                 f"device {self.name!r} has no measurement of layer {layer.name!r} ({block_key(layer, image)}); "
-                f"its table of {len(self.blocks)} blocks was measured for other networks"
+                f"its table of {len(self.blocks)} blocks does not cover this network"
                 + (f" ({self.provenance.source})" if self.provenance.source else "")
             )
         return found

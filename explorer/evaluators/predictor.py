@@ -78,7 +78,7 @@ class Predictor:
             raise InputError(f"predictor.onnx reads {width} bits, but space {space.name!r} has {bits}")
         try:
             if not np.isfinite(self.evaluate(first)).all():
-                raise ValueError("it predicts a value that is not a number")
+                raise ValueError("it predicts a value that is NaN or infinite")
         except Exception as error:
             raise InputError(f"predictor.onnx is not a Pareto Explorer predictor: {first_line(error)}") from error
 

@@ -260,7 +260,7 @@ def _check(name: str, *splits: Split) -> None:
         if len(x) == 0:
             raise InputError(f"images {name!r} have an empty split")
         if len(torch.unique(split.labels)) < 2:
-            raise InputError(f"images {name!r} have one class only among the first {len(x)}; at least 2 are needed")
+            raise InputError(f"images {name!r} have only one class among the first {len(x)}; at least 2 are needed")
         if bool((x == x[:1]).all()):
             raise InputError(f"images {name!r} are all the same; they cannot rank networks")
 

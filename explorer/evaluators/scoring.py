@@ -149,7 +149,7 @@ def append_scores(
 def _recover(path: Path) -> set[str]:
     """Return the keys in the file, after cutting off an incomplete last line."""
     if path.is_symlink():
-        raise InputError(f"{str(path)!r} is a link; scores are appended to files only")
+        raise InputError(f"{str(path)!r} is a symbolic link; scores are written only to regular files")
     if not path.exists():
         return set()
     data = path.read_bytes()

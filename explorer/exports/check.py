@@ -61,6 +61,6 @@ def refuse_other(found: dict[str, float], images: int) -> None:
     if found["same_top1"] < 1 or found["max_difference"] > TOLERANCE:
         raise ExportError(
             f"the exported network differs from the original: {1 - found['same_top1']:.2%} of {images} images get "
-            f"another class, logits differ by up to {found['max_difference']:.2g} (allowed {TOLERANCE:g}); "
+            f"another class, and logits differ by up to {found['max_difference']:.2g} (allowed {TOLERANCE:g}); "
             "nothing was written"
         )

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 UNTRAINED = "untrained: random weights in the architecture's shape; train it, or give a checkpoint with --weights"
-CHECKPOINT = "sliced from the checkpoint {0!r} of the published supernet, batch norm as it is there"
+CHECKPOINT = "sliced from the checkpoint {0!r} of the published supernet, with its batch norm statistics unchanged"
 TUNED = (
-    "{0}, then fine-tuned for {1} epoch(s) on the training images; half of "
-    "what it learned are labels, half is what the study's best networks say of the same images"
+    "{0}, then fine-tuned for {1} epoch(s) on the training images; the "
+    "targets are half the labels and half the mean prediction of the study's best networks (distillation)"
 )
 
 

@@ -80,7 +80,7 @@ def soft_labels(study: Study, mirrored: bool, progress: Progress = silent) -> Te
     train = study.images.train
     views = [train, replace(train, images=train.images.flip(3))] if mirrored else [train]
     said = torch.zeros(len(train), len(study.images.classes))
-    for key in progress(best, len(best), "asking the best networks"):
+    for key in progress(best, len(best), "computing teacher predictions"):
         teacher = fused(study.network(study.architecture(key)))
         for view in views:
             said += logits(teacher, view).softmax(1)

@@ -116,7 +116,7 @@ def _small_block(layer: Layer | None, name: str, x: float, base: float, tallest:
     stroke = 'stroke="#D55E00" stroke-width="2.5"' if differs else 'stroke="#333" stroke-width="0.7"'
     if layer is None:
         return (
-            f"<g><title>{escape(name)}: not there</title>"
+            f"<g><title>{escape(name)}: missing</title>"
             f'<rect x="{x}" y="{base - 16}" width="{WIDTH}" height="16" rx="3" '
             f'fill="none" {stroke} stroke-dasharray="4 3"/></g>'
         )

@@ -25,15 +25,18 @@ def verdict(predicted: np.ndarray, measured: np.ndarray) -> str:
     off = f"{error['mape']:.1%} off on average"
     tau = f"Kendall's tau {error['kendall_tau']:.2f} on {error['networks']} networks"
     if error["kendall_tau"] < 0.8:
-        return f"Do not rely on it here: it ranks networks poorly ({tau}), and is {off}."
+        return f"Do not rely on this device model on this machine: it ranks networks poorly ({tau}), and is {off}."
     if error["mape"] <= 0.1:
-        return f"It holds on this machine: {off}, {tau}."
+        return f"The device model is accurate on this machine: {off}, {tau}."
     if abs(np.log(factor)) > 0.1:
         return (
             f"It ranks networks rightly ({tau}) but measured latencies are {factor:.2f} times the predicted: "
             f"another machine, runtime or number of threads than this one's."
         )
-    return f"It ranks networks rightly ({tau}) and is {off}: use it for choosing, measure before you promise."
+    return (
+        f"It ranks networks rightly ({tau}) and is {off}: use it to choose networks, but measure "
+        "latency before you rely on absolute values."
+    )
 
 
 def agreement_figure(device: str, hardware: str, predicted: np.ndarray, measured: np.ndarray) -> go.Figure:
@@ -67,6 +70,6 @@ def costs_figure(space: SearchSpace, codes: np.ndarray, x: Device, devices: Sequ
         traces.append(
             go.Scatter(name=name, x=against, y=y / y.mean(), mode="markers", marker={"color": colour, "symbol": symbol})
         )
-    figure = go.Figure(data=traces, layout=figure_layout(f"{x.name} [{x.unit}]", "cost over the device's mean"))
+    figure = go.Figure(data=traces, layout=figure_layout(f"{x.name} [{x.unit}]", "cost relative to the device's mean"))
     figure._config = CONFIG
     return figure

@@ -158,7 +158,7 @@ def axis_title(info: FrontInfo) -> str:
     """Format the x axis title: device, quantity, unit and provenance."""
     known = len(info.evaluated.cost)
     drawn = len(info.drawn.cost)
-    note = "" if drawn == known else f"; {drawn:,} of {known:,} networks are drawn, the others lie behind them"
+    note = "" if drawn == known else f"; {drawn:,} of {known:,} networks are drawn; the others overlap them"
     return f"{info.device}: {info.quantity} [{info.unit}]<br><sub>{escape(info.provenance)}{note}</sub>"
 
 

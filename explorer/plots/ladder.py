@@ -28,9 +28,9 @@ def ladder_figure(table: pd.DataFrame, title: str = "") -> go.Figure:
         hovertemplate="%{text}<br>%{x:.2f} s a network<br>tau %{y:.2f}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(
-        x=seconds, y=table["inside"], mode="markers", name="among equal costs", text=table.index,
+        x=seconds, y=table["inside"], mode="markers", name="within terciles of cost", text=table.index,
         marker={"size": 9, "symbol": "diamond-open"},
-        hovertemplate="%{text}, among equal costs<br>tau %{y:.2f}<extra></extra>",
+        hovertemplate="%{text}, within terciles of cost<br>tau %{y:.2f}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(type="log")
     figure.update_layout(title=title)

@@ -46,7 +46,7 @@ def _share(row: list[int]) -> float:
 
 def rounds_figure(rounds: pd.DataFrame) -> go.Figure:
     """Plot the remaining share of each granularity, and the size, over the rounds."""
-    figure = go.Figure(layout=figure_layout("round", "share that is left"))
+    figure = go.Figure(layout=figure_layout("round", "remaining share"))
     for name in ("size", *GRANULARITIES):
         line = {"dash": "dot", "color": "#666"} if name == "size" else {}
         figure.add_scatter(x=rounds["round"], y=rounds[name], name=name, mode="lines+markers", line=line)
@@ -59,7 +59,7 @@ def rounds_figure(rounds: pd.DataFrame) -> go.Figure:
 def cells_figure(cells: pd.DataFrame, network: str) -> go.Figure:
     """Plot the remaining share of each granularity in every cell of one network, as bars."""
     rows = cells[cells["network"] == network]
-    figure = go.Figure(layout=figure_layout("cell", f"share that is left in the network of {network}"))
+    figure = go.Figure(layout=figure_layout("cell", f"remaining share in the network of {network}"))
     for name in GRANULARITIES:
         figure.add_bar(x=rows["cell"], y=rows[name], name=name)
     figure.update_layout(barmode="group")

@@ -167,7 +167,7 @@ class PruneSearch:
         if config.sizes[-1] * self.full < least * 0.95:
             raise InputError(
                 f"{config.sizes[-1]:.3g} of the parameters ({config.sizes[-1] * self.full / 1e6:.4g} M) cannot be "
-                f"reached; the smallest that is left is {least / self.full:.3g} ({least / 1e6:.4g} M)"
+                f"reached; the smallest possible size is {least / self.full:.3g} ({least / 1e6:.4g} M)"
             )
 
     def least(self) -> int:
@@ -354,7 +354,7 @@ class PruneSearch:
             self._restore(about, load_tensors(folder / Path(about["tensors"]).name))
         except (RuntimeError, *READ_ERRORS) as error:
             why = first_line(error)
-            raise InputError(f"{str(folder)!r} holds no search that could go on: {why}; delete it") from error
+            raise InputError(f"{str(folder)!r} has no pruning search that can be resumed: {why}; delete it") from error
 
     def _restore(self, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         self.state = State(about["turn"], about["weight"], about["log"])

@@ -231,9 +231,14 @@ class Archive:
     def _check_same(self, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray) -> None:
         """Evaluate some saved networks again: a device or evaluator with the same name may have changed."""
         if not np.allclose(costs_of(self.space, self.devices, codes), costs, rtol=1e-3):
-            raise InputError(f"{str(self.file)!r} belongs to another search: networks had other costs then")
+            raise InputError(
+                f"{str(self.file)!r} belongs to another search: the costs of its networks have changed (other devices)"
+            )
         if not np.allclose(np.asarray(self.evaluator.evaluate(codes), float), accuracy, rtol=0, atol=1e-3):
-            raise InputError(f"{str(self.file)!r} belongs to another search: networks had another accuracy then")
+            raise InputError(
+                f"{str(self.file)!r} belongs to another search: the accuracies of its "
+                "networks have changed (another evaluator)"
+            )
 
 
 def ladder(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -151,7 +151,9 @@ class MobileSpace(Space):
             InputError: there are more than 100,000.
         """
         if self.size > 100_000:
-            raise InputError(f"space {self.name!r} has {self.size:.2e} architectures; only up to 100,000 are listed")
+            raise InputError(
+                f"space {self.name!r} has {self.size:.2e} architectures; at most 100,000 can be enumerated"
+            )
         counts = [len(options) for options in self.decisions.values()]
         stage_rows = []
         for s in range(len(self.widths)):

@@ -118,7 +118,7 @@ class TableSpace(Space):
         file = parse(_File, values, source)
         names = [network.name for network in file.networks]
         if not 0 < len(names) <= MOST["networks"] or len(set(names)) < len(names):
-            raise InputError(f"{source}: expected 1 to {MOST['networks']} networks with names of their own")
+            raise InputError(f"{source}: expected 1 to {MOST['networks']} networks with distinct names")
         return cls({network.name: _layers(network, source) for network in file.networks})
 
 
@@ -132,7 +132,7 @@ def _layers(network: _Network, source: str) -> tuple[Layer, ...]:
         if hasattr(layer, "places"):
             layer = replace(layer, places=row.places)  # type: ignore[call-arg]
         if row.name in known or not row.name:
-            raise InputError(f"{where}: layer name {row.name!r} is empty or stands twice")
+            raise InputError(f"{where}: layer name {row.name!r} is empty or used twice")
         if not all(0 < n <= MOST["channels"] for n in (layer.cin, layer.cout, layer.size, layer.stride, layer.kernel)):
             raise InputError(f"{where}: layer {row.layer!r} has an impossible shape")
         _check_inputs(layer, known, where)
@@ -143,6 +143,9 @@ def _layers(network: _Network, source: str) -> tuple[Layer, ...]:
 def _check_inputs(layer: Layer, known: Mapping[str, Layer], where: str) -> None:
     sources = [known[name] for name in layer.inputs if name in known]
     if len(sources) < len(layer.inputs) or (known and not sources):
-        raise InputError(f"{where}: layer {layer.name!r} reads {list(layer.inputs)}, which do not all come before it")
+        raise InputError(
+            f"{where}: layer {layer.name!r} reads {list(layer.inputs)}, but every input "
+            "must be a layer listed before it"
+        )
     if why := layer.misfit(sources):
         raise InputError(f"{where}: layer {layer.name!r} does not fit behind {list(layer.inputs)}: {why}")

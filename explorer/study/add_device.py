@@ -105,8 +105,8 @@ def add_device(study: Study, device: LayerDevice, out: str | Path, progress: Pro
     """
     if study.origin.enumerated:
         raise InputError(
-            f"study {study.name!r} is a family of pruned networks; add {device.name!r} to the study that it came from, "
-            "and prune that one"
+            f"study {study.name!r} is a family of pruned networks; add {device.name!r} to the study it was made from, "
+            "then prune that study again"
         )
     out = empty_folder(out)
     device_json(device)  # raises if the device has no file format

@@ -50,13 +50,13 @@ networks drawn as the sample was; networks that a search found by the predictor 
 
 ## Costs
 
-| device | unit | where its numbers come from | error on what was not fitted |
+| device | unit | where its numbers come from | error on held-out data |
 |---|---|---|---|
 {costs}
 
 ## Generators
 
-Conditioned on {", ".join(generators[0][0].code.devices)}. The raw network is asked the margin below its budget; every returned
+Conditioned on {", ".join(generators[0][0].code.devices)}. The raw network is generated for the budget less the margin; every returned
 network is checked against the true cost. The first one is the default: held-out budgets bound one target, or all at once.
 
 | generator | parameters | margin | raw networks within training budgets | mean predicted accuracy on held-out budgets |
@@ -91,7 +91,7 @@ def family_card(manifest: Manifest, devices: Sequence[LayerDevice], family: Sequ
 A family of networks that one search left, by pruning operations, filters and weights together (Liu et al. 2025, "MG-DARTS"); each was
 then trained alone. `pruning.json` has the search, round by round.
 
-| size asked for | parameters | masked weights | operations left | filters left | weights left | validation | test |
+| target size | parameters | masked weights | operations kept | filters kept | weights kept | validation | test |
 |---|---|---|---|---|---|---|---|
 {rows}
 
@@ -101,7 +101,7 @@ weights are zeros in the networks: they save room where a file is compressed, an
 
 ## Costs
 
-| device | unit | where its numbers come from | error on what was not fitted |
+| device | unit | where its numbers come from | error on held-out data |
 |---|---|---|---|
 {costs}
 
@@ -141,7 +141,7 @@ def _published(manifest: Manifest, scored: Scored) -> str:
     data = manifest.data
     return f"""## Where accuracies come from
 
-`{data.name}`: {data.val:,} published rows (top-1 of networks cut from a published supernet, without
+`{data.name}`: {data.val:,} published rows (top-1 of subnets of a published supernet, without
 further training). The predictor was fitted to them; the rows themselves are not part of this study. All
 {len(scored.accuracy):,} networks of `evaluations.csv` carry **predicted** accuracy. There are no images and no weights
 here: what is exported is untrained, unless a checkpoint of the published supernet is given."""

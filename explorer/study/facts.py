@@ -89,7 +89,7 @@ class Facts:
         path = self.folder / EVALUATIONS
         found = read_scores(path, self.space)
         if not len(found.codes):
-            raise InputError(f"{str(path)!r} holds no evaluation")
+            raise InputError(f"{str(path)!r} contains no evaluated architectures")
         return found
 
     @cached_property

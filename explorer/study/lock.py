@@ -29,16 +29,16 @@ def reserve_folder(folder: Path, recipe: str, resume: bool) -> None:
     """
     path = folder / RECIPE
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"out {str(folder)!r} is a file; expected a folder")
+        raise InputError(f"output path {str(folder)!r} is a file; expected a folder")
     inside = [p.name for p in folder.iterdir()] if folder.is_dir() else []
     contents = [name for name in inside if name != NAME and not name.endswith(".tmp")]
     if contents and not resume:
-        hint = "; add --resume to go on" if RECIPE in contents else ""
-        raise InputError(f"out folder {str(folder)!r} is not empty{hint}")
+        hint = "; add --resume to continue the run in it" if RECIPE in contents else ""
+        raise InputError(f"output folder {str(folder)!r} is not empty{hint}")
     if contents and not path.exists():
-        raise InputError(f"out folder {str(folder)!r} holds files but no {RECIPE}, so nothing can be resumed in it")
+        raise InputError(f"output folder {str(folder)!r} has files but no {RECIPE}, so there is no run to resume")
     if path.exists() and path.read_text(encoding="utf-8") != recipe:
-        raise InputError(f"out folder {str(folder)!r} belongs to another recipe (its {RECIPE} differs)")
+        raise InputError(f"output folder {str(folder)!r} belongs to another recipe (its {RECIPE} differs)")
     write_text(path, recipe)
 
 
@@ -55,7 +55,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise InputError(f"another process is at work in {str(folder)!r}; wait for it, or stop it first") from error
+        raise InputError(f"another process is using {str(folder)!r}; wait until it has finished, or stop it") from error
     try:
         yield
     finally:

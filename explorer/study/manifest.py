@@ -85,7 +85,7 @@ class Manifest(About):
     def _agree(self) -> Manifest:
         space, data = self.space, self.data
         if (space.channels, space.classes) != (data.channels, len(data.classes)):
-            raise ValueError("space and data differ in their channels or classes")
+            raise ValueError("space and data have different numbers of channels or classes")
         if set(self.reference) != set(self.devices):
             raise ValueError(f"reference is of {sorted(self.reference)}; expected {sorted(self.devices)}")
         return self

@@ -41,7 +41,9 @@ class Measured:
         """
         name, about = self.manifest.name, self.manifest.data
         if not self.manifest.origin.has_weights:
-            raise InputError(f"study {name!r} has no images: its accuracies are predicted from published ones")
+            raise InputError(
+                f"study {name!r} has no images: its accuracies are predictions fitted to published results"
+            )
         require_torch("loading images")
         from explorer.data import load_dataset
 

@@ -45,7 +45,7 @@ def _manifest(folder: Path, source: str) -> Manifest:
     values = read_json(folder / STUDY)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__
-        raise InputError(f"{source}: format {found!r} is not one that this version reads (it reads {FORMAT})")
+        raise InputError(f"{source}: format {found!r} is not supported; this version reads format {FORMAT})")
     manifest = parse(Manifest, values, source)
     if folder.parent in (home() / "studies", data_folder("studies")):  # there, a folder's name is the study's name
         return manifest.model_copy(update={"name": folder.name})
@@ -59,11 +59,15 @@ def _check_files(folder: Path, manifest: Manifest, source: str) -> None:
             raise InputError(f"{source}: file name {name!r} leaves the study")
         path = folder / name
         if path.is_symlink() or path.parent.is_symlink():
-            raise InputError(f"study {str(folder)!r}: {name} is a link; a study holds its files itself")
+            raise InputError(
+                f"study {str(folder)!r}: {name} is a symbolic link; the files of a study must not be links"
+            )
         if not path.is_file():
             raise InputError(f"study {str(folder)!r} is damaged: {name} is missing")
         if sha256(path) != digest:
-            raise InputError(f"study {str(folder)!r} is damaged: {name} is not the file that was written")
+            raise InputError(
+                f"study {str(folder)!r} is damaged: {name} was changed (its hash is not the one in study.json)"
+            )
     needed = [
         EVALUATIONS, NETWORKS if manifest.origin.enumerated else PREDICTOR,
         *(f"generator-{name}.onnx" for name in manifest.generators if name != ENUMERATION),
@@ -100,7 +104,7 @@ def find_study(study: str | Path) -> Path:
         return path
     if is_file(path / "recipe.toml"):
         command = f"explorer train {path / 'recipe.toml'} --out {path} --resume"
-        raise InputError(f"study {str(study)!r} is not finished: go on with {command}")
+        raise InputError(f"study {str(study)!r} is not finished; continue it with: {command}")
     name = str(study)
     if os.sep not in name and name not in ("", ".", ".."):
         for folder in (home() / "studies" / name, data_folder("studies") / name):

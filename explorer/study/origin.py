@@ -45,10 +45,10 @@ TRAINED = Origin(
 )  # fmt: skip
 PUBLISHED = Origin(
     "published", "predicted", "predicted",
-    "The {n:,} points are predictions too, by a predictor of {rows:,} published accuracies", has_weights=False,
+    "The {n:,} points are predictions too, by a predictor fitted to {rows:,} published accuracies", has_weights=False,
 )  # fmt: skip
 PRUNED = Origin(
     "pruned", "measured", "measured",
-    "Its {n:,} networks, each trained alone, were measured on validation images", "weights of their own",
+    "Its {n:,} networks, each trained alone, were measured on validation images", "individually trained weights",
     "its own, trained alone after the pruning", enumerated=True, searched=False, targets=("params_m",),
 )  # fmt: skip

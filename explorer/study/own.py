@@ -23,9 +23,11 @@ def checked_name(name: str) -> str:
         InputError: the name has invalid characters or is taken.
     """
     if not NAME.fullmatch(name):
-        raise InputError(f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64, a letter first")
+        raise InputError(
+            f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64, starting with a letter or digit"
+        )
     if (home() / "studies" / name).exists():
-        raise InputError(f"a study named {name!r} is there already; choose another name")
+        raise InputError(f"a study named {name!r} already exists; choose another name")
     return name
 
 

@@ -102,5 +102,5 @@ def _read(path: Path) -> dict[str, Tensor]:
         or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items())
         or not loaded
     ):
-        raise InputError(f"{str(path)!r} holds no state dict of tensors")
+        raise InputError(f"{str(path)!r} does not contain a state dict (tensor names and tensors)")
     return loaded

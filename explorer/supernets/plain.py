@@ -34,7 +34,7 @@ def module_of(layer: Any) -> nn.Module:
         ValueError: no module is registered for the layer's operator.
     """
     if layer.op not in MODULES:
-        raise ValueError(f"no torch module runs operator {layer.op!r}; choose from: {', '.join(MODULES)}")
+        raise ValueError(f"there is no torch module for operator {layer.op!r}; choose from: {', '.join(MODULES)}")
     return MODULES[layer.op](layer)
 
 

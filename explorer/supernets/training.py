@@ -259,7 +259,8 @@ def _average_gradients(model: nn.Module, fabric: lightning_fabric.Fabric) -> Non
     except RuntimeError as error:
         why = str(error).splitlines()[0][-200:]
         raise InputError(
-            f"a process of the group was lost ({why}); start the job again with --resume, and it goes on from its last "
+            f"another process of this training ended ({why}); start the job again with "
+            "--resume, and it goes on from its last "
             "checkpoint"
         ) from error
     assert isinstance(flat, Tensor)

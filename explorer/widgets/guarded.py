@@ -39,7 +39,7 @@ def guarded(say: Say) -> Callable:
                 say(str(error))
             except Exception as error:
                 log.exception("a callback failed")
-                say(f"Something went wrong ({type(error).__name__}); the page's log has the rest.", details(error))
+                say(f"Something went wrong ({type(error).__name__}); see the page's log for details.", details(error))
             return None
 
         return wrapped

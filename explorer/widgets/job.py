@@ -78,10 +78,10 @@ class Job:
             if process.wait() == 0:
                 done(json.loads(text))
             else:
-                self._tell(CANCELLED if self._cancelled else last or "it ended without a word")
+                self._tell(CANCELLED if self._cancelled else last or "the command failed without an error message")
         except Exception as error:
             log.exception("a job failed")
-            self._tell(f"Something went wrong ({type(error).__name__}); the page's log has the details.")
+            self._tell(f"Something went wrong ({type(error).__name__}); see the page's log for details.")
         finally:
             self._process = None
             always()

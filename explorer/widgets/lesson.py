@@ -83,7 +83,7 @@ class Lesson:
     def check_slower(self, few: str, many: str) -> str:
         """Task 2: check that `few` has fewer multiply-accumulates than `many` but is slower on the device."""
         if not few or not many:
-            return NOT_YET + "give two keys; `lesson.counted()` lists some."
+            return NOT_YET + "enter two keys; `lesson.counted()` lists some."
         first, second = (self.study.predict([self.study.architecture(key)]).iloc[0] for key in (few, many))
         said = (
             f"{first['macs_m']:.4g} against {second['macs_m']:.4g} million MACs, "
@@ -118,10 +118,10 @@ class Lesson:
     def check_pays(self, answer: float | None, race: pd.DataFrame, training: float) -> str:
         """Task 3: check from how many budgets on a generator, trained for `training` seconds, beats searching."""
         if answer is None:
-            return NOT_YET + "put a number of budgets for `None`."
+            return NOT_YET + "replace `None` by a number of budgets."
         gain = float(race["a budget"].iloc[0] - race["a budget"].iloc[1])
         if gain <= 0:
-            return NOT_YET + "a search was no slower in this race; run it again."
+            return NOT_YET + "the searches were not slower than the generator this time; run the race again."
         true = training / gain
         right = 0.8 * true <= answer <= 1.25 * true
         hint = f"training took {training:.1f} s; every budget saves {gain:.3g} s."

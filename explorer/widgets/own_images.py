@@ -106,7 +106,7 @@ class OwnImages(w.VBox):
 
     def _suggested(self, found: dict[str, Any], recipe: Path, asked: tuple[Any, Any]) -> None:
         if asked != (self.source.value, self.minutes.value):
-            self.row.say_text("The choice has changed meanwhile: press Suggest again.")
+            self.row.say_text("Your selection has changed: press Suggest again.")
             return
         self._recipe = str(recipe)
         self.row.say(

@@ -106,7 +106,7 @@ class DashboardState:
         """A sentence: how much predicted accuracy a slightly larger or smaller first active budget gives."""
         device = next(iter(self.budget), None)
         if device is None:
-            return "No budget is on: the most accurate network is shown."
+            return "All budgets are off: the page shows the most accurate network."
         unit, (low, high) = self.study.devices[device].unit, self.range(device)
         step, at = step_of(low, high), self.budgets[device]
         here = self.generated.accuracy

@@ -123,7 +123,7 @@ def test_targets(capsys, tmp_path):
     assert run(["prune", "digits", "--quick", "--target-params", "0.01%", "--out", str(tmp_path / "x")]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
-    assert "the smallest that is left is" in said[0]
+    assert "the smallest possible size is" in said[0]
     assert not (tmp_path / "x").exists()
     assert run(["prune", "digits", "--target-params", "0", "--out", str(tmp_path / "x")]) == 2
     assert "expected a number" in capsys.readouterr().err

@@ -76,7 +76,7 @@ def test_a_second_process_is_told(quick_recipe, tmp_path, command):
         time.sleep(0.1)
     second = command("train", quick_recipe, "--out", out, "--resume")
     assert second.returncode == 2
-    assert "another process is at work in" in second.stderr
+    assert "another process is using" in second.stderr
     first.kill()
     first.wait()
     assert command("train", quick_recipe, "--out", out, "--resume").returncode == 0

@@ -163,7 +163,7 @@ def test_a_study_without_an_evaluation(copied):
     (copied / "evaluations.csv").write_text("key,accuracy,source\n")
     files = json.loads((copied / "study.json").read_text())["files"]
     study = open_study(manifest_with(copied, files=files | {"evaluations.csv": sha256(copied / "evaluations.csv")}))
-    with pytest.raises(InputError, match="holds no evaluation"):
+    with pytest.raises(InputError, match="contains no evaluated architectures"):
         study.knee("mobile")
 
 
