@@ -29,8 +29,7 @@ WORKER = "from explorer.bench.training import worker; worker()"
 STARTS = 5  # processes started for every form
 # form -> value of EXPLORER_FAST in its process
 FORMS = {
-    "ours": "1", "plain": "0", "our depthwise": "depthwise", "our norms": "normact", "our products": "pointwise",
-    "our allocator": "memory",
+    "ours": "1", "plain": "0", "our depthwise": "depthwise", "our norms": "normact", "our allocator": "memory",
 }  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 A space lists the layers of an architecture; devices price them, supernets build them, diagrams draw them. A layer knows
 its shapes, but neither weights nor the space that it comes from. Every operator is a subclass in
 `explorer.core.operators`, which defines its shapes, counts, cost features, ONNX nodes and label. The torch module that
-runs it is registered under the same name in `explorer.supernets.plain`.
+runs it is registered under the same name in `explorer.supernets.plain`; an operator of another package names it in
+`module`, so that torch is imported only when a network is built.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Layer:
     written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act")  # fields that appear in the signature, in order
     many_inputs: ClassVar[bool] = False  # whether it takes several inputs
     flat: ClassVar[bool] = False  # whether the output is (n, cout) instead of (n, cout, h, w)
+    module: ClassVar[str] = ""  # "package.module:name" of what makes its torch module, in other packages; see `runs`
 
     cin: int
     cout: int

@@ -3,7 +3,7 @@
 from explorer.devices.adopted import AdoptedDevice, adopted
 from explorer.devices.base import LayerDevice, Provenance
 from explorer.devices.counts import COUNTS, CountDevice
-from explorer.devices.files import device_from, device_json, device_names, has_file, load_device, renamed
+from explorer.devices.files import device_from, device_json, device_names, load_device, needs_file, renamed
 from explorer.devices.fit import error_of, fit_layer_model, fit_space
 from explorer.devices.formats import read_block_table, read_blocks, read_measurements
 from explorer.devices.kinds import DEVICES, KINDS, DeviceFile, DeviceKind, checked_device_name
@@ -12,8 +12,34 @@ from explorer.devices.quantities import amount, arranged, is_target, quantity_of
 from explorer.devices.table import BlockTable
 
 __all__ = [
-    "COUNTS", "DEVICES", "KINDS", "AdoptedDevice", "BlockTable", "CountDevice", "DeviceFile", "DeviceKind",
-    "LayerDevice", "LayerModel", "Provenance", "adopted", "amount", "arranged", "checked_device_name", "device_from",
-    "device_json", "device_names", "error_of", "fit_layer_model", "fit_space", "has_file", "is_target", "load_device",
-    "quantity_of", "read_block_table", "read_blocks", "read_measurements", "renamed", "targets_of",
+    "COUNTS",
+    "DEVICES",
+    "KINDS",
+    "AdoptedDevice",
+    "BlockTable",
+    "CountDevice",
+    "DeviceFile",
+    "DeviceKind",
+    "LayerDevice",
+    "LayerModel",
+    "Provenance",
+    "adopted",
+    "amount",
+    "arranged",
+    "checked_device_name",
+    "device_from",
+    "device_json",
+    "device_names",
+    "error_of",
+    "fit_layer_model",
+    "fit_space",
+    "is_target",
+    "load_device",
+    "needs_file",
+    "quantity_of",
+    "read_block_table",
+    "read_blocks",
+    "read_measurements",
+    "renamed",
+    "targets_of",
 ]  # fmt: skip

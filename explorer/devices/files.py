@@ -64,9 +64,9 @@ def device_from(values: object, source: str) -> LayerDevice:
     return KINDS[kind].read(parse(model, kept, source))
 
 
-def has_file(device: object) -> bool:
-    """Whether a device can be written to a file."""
-    return any(type(device) is kind.device for kind in KINDS.values())
+def needs_file(device: LayerDevice) -> bool:
+    """Whether a study needs a file for the device; one that is calculated is found by its name in `DEVICES`."""
+    return device.name not in DEVICES or any(type(device) is kind.device for kind in KINDS.values())
 
 
 def device_json(device: LayerDevice) -> dict[str, Any]:

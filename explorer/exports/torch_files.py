@@ -110,8 +110,12 @@ def _modules(layers: Sequence[Layer]) -> str:
         module: Any = plain.MODULES[op]
         if module.__module__ != plain.__name__:
             if module.__name__ == "<lambda>":
-                raise InputError(f"operator {op!r}: to be exported as source, its module must be a class or a function")
+                raise InputError(
+                    f"operator {op!r}: its module must be a class or a named function to be exported as source"
+                )
             pieces.append(textwrap.dedent(inspect.getsource(module)).strip())
+            if not pieces[-1].startswith("@runs"):
+                pieces.append(f"MODULES[{op!r}] = {module.__name__}")
     return "\n\n\n".join(pieces)
 
 

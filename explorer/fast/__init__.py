@@ -5,7 +5,6 @@ of names keeps only those, to measure how much each one gains:
 
     depthwise   gradients of depthwise convolutions          explorer.fast.depthwise
     normact     batch norm with its activation               explorer.fast.normact
-    pointwise   1x1 convolutions as matrix products          explorer.fast.pointwise
     memory      keeps freed memory in the process            explorer.fast.memory
 
 Every function here states when it applies; otherwise torch's own operation is used.
@@ -13,15 +12,23 @@ Every function here states when it applies; otherwise torch's own operation is u
 
 import os
 
-NAMES = ("depthwise", "normact", "pointwise", "memory")
+from explorer.core.errors import unknown
+
+NAMES = ("depthwise", "normact", "memory")
 
 
 def chosen(setting: str) -> frozenset[str]:
-    """Return the names that a value of `EXPLORER_FAST` enables: none for "0", all for "1" or "", else those listed."""
-    words = {word.strip() for word in setting.split(",")}
-    if words & {"0", "off", "no", "false"}:
-        return frozenset()
-    return frozenset(words & set(NAMES)) or frozenset(NAMES)
+    """Return the names that a value of `EXPLORER_FAST` enables: none for "0", all for "1" or "", else those listed.
+
+    Raises:
+        InputError: a word that is none of these.
+    """
+    words = {word.strip() for word in setting.split(",")} - {""}
+    if words <= {"1"}:
+        return frozenset(NAMES)
+    for word in words - {"0", *NAMES}:
+        raise unknown("EXPLORER_FAST", word, ("0", "1", *NAMES))
+    return frozenset(words - {"0"})
 
 
 ON = chosen(os.environ.get("EXPLORER_FAST", ""))

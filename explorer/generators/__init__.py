@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from explorer.core.errors import InputError, require_torch, unknown
+from explorer.core.errors import InputError, require_torch
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.devices import amount
 from explorer.devices.population import cheapest, dearest
@@ -42,25 +42,32 @@ def train_generator(
     """
     chosen = METHODS[method]
     if not devices:
-        raise unknown("device", "(none)", ["at least one"])
+        raise InputError("training a generator needs at least one device")
     if evaluations < LEAST:
         raise InputError(f"evaluations = {evaluations}; at least {LEAST} are needed")
-    for device in devices:
-        ends = [float(device.cost(space, end[None])[0]) for end in (cheapest(space, device), dearest(space, device))]
-        if not 0 < ends[0] < ends[1]:
-            raise InputError(f"device {device.name!r}: {_no_range(device, *ends)}, so cost cannot be a budget")
+    check_costs(space, devices)
     require_torch("training a generator")
     return chosen.train(space, evaluator, devices, config or chosen.settings.of(evaluations), seed, progress)
 
 
-def _no_range(device: Device, low: float, high: float) -> str:
-    if low == high:
-        return f"every network costs {amount(device, low)}"
-    return f"networks cost {amount(device, low)} to {amount(device, high)}"
+def check_costs(space: SearchSpace, devices: Sequence[Device]) -> None:
+    """Check that costs on every device are above 0 and differ between networks, so that a generator can be trained.
+
+    Raises:
+        InputError: they are not, or a device has no costs for the space.
+    """
+    for device in devices:
+        low, high = (float(device.cost(space, end(space, device)[None])[0]) for end in (cheapest, dearest))
+        if low == high:
+            said = f"every network costs {amount(device, low)}, so cost cannot be a budget"
+            raise InputError(f"device {device.name!r}: {said}")
+        if not 0 < low < high:
+            said = f"networks cost {amount(device, low)} to {amount(device, high)}; a budget needs costs above 0"
+            raise InputError(f"device {device.name!r}: {said}")
 
 
 __all__ = [
     "ENUMERATION", "METHODS", "BudgetCode", "BudgetGenerator", "Enumeration", "Method", "MethodSettings", "Selection",
-    "by_accuracy",
+    "by_accuracy", "check_costs",
     "open_generator", "select", "side_by_side", "train_generator",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from explorer.core.errors import InputError, require_torch
 from explorer.core.files import empty_folder, hand_over
 from explorer.core.front import Front
 from explorer.core.protocols import Device, Progress, silent
-from explorer.devices import LayerDevice, adopted, arranged, checked_device_name, device_json, is_target
+from explorer.devices import LayerDevice, adopted, arranged, checked_device_name, device_json, is_target, needs_file
 from explorer.evaluators import Predictor
 from explorer.generators import BudgetGenerator
 from explorer.generators.methods import METHODS
@@ -109,7 +109,8 @@ def add_device(study: Study, device: LayerDevice, out: str | Path, progress: Pro
             "then prune that study again"
         )
     out = empty_folder(out)
-    device_json(device)  # raises if the device has no file format
+    if needs_file(device):
+        device_json(device)  # raises if the device has no file format
     devices = list(_with(study, device).values())
     with tempfile.TemporaryDirectory(prefix="explorer-device-") as scratch:
         work = Path(scratch) / "study"  # a subfolder, because the scratch folder itself is readable by its owner only
@@ -131,7 +132,7 @@ class Widening(Making):
 
     def stages(self) -> list[Stage]:
         """List the stages; everything that does not depend on devices is copied."""
-        return [self.copy, self.write_devices, self.generators, self.write_front, self.write]
+        return [self.check_devices, self.copy, self.write_devices, self.generators, self.write_front, self.write]
 
     def copy(self) -> None:
         """Stage: copy the files that do not change."""

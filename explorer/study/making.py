@@ -16,9 +16,9 @@ import numpy as np
 from explorer.core.files import write_json
 from explorer.core.front import Front
 from explorer.core.protocols import Progress
-from explorer.devices import DEVICES, LayerDevice, device_json, has_file, targets_of
+from explorer.devices import LayerDevice, device_json, needs_file, targets_of
 from explorer.evaluators import Predictor, Scored
-from explorer.generators.methods import METHODS
+from explorer.generators import METHODS, check_costs
 from explorer.searches import fronts
 from explorer.spaces import Space
 from explorer.study.opening import open_study
@@ -69,10 +69,14 @@ class Making(ABC):
             make(path)
         return path
 
+    def check_devices(self) -> None:
+        """Stage: check that every device has costs for the space, which can be budgets; before anything is trained."""
+        check_costs(self.space, self.devices)
+
     def write_devices(self) -> None:
         """Stage: write a file for every device that is not calculated from formulas."""
         for device in self.devices:
-            if has_file(device) or device.name not in DEVICES:
+            if needs_file(device):
                 self.once(f"devices/{device.name}.json", partial(_write_device, device))
 
     def write_searched_fronts(self, found: Sequence[Front], scored: Scored) -> None:

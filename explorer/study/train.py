@@ -98,11 +98,6 @@ class Training(Making):
     def join(self) -> None:
         """Run the part of a process other than the first one; nothing, unless weights are trained."""
 
-    def check_devices(self) -> None:
-        """Stage: check that every device has costs for the space."""
-        for device in self.devices:
-            device.cost(self.space, self.space.sample(1, np.random.default_rng(0)))
-
     def sample(self) -> np.ndarray:
         """Sample the architectures to evaluate, spread over the range of MACs."""
         macs, rng = load_device("macs_m"), np.random.default_rng((self.recipe.seed, 2))

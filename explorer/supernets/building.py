@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 
 import torch
 from torch import nn
 
 from explorer.core.layer import Layer
 from explorer.supernets.forms import use
-from explorer.supernets.plain import Network, Preprocess
+from explorer.supernets.plain import MODULES, Network, Preprocess
+
+
+def load_modules(layers: Iterable[Layer]) -> None:
+    """Register the torch modules of operators from other packages, which name them in `Layer.module`."""
+    for layer in layers:
+        if layer.op not in MODULES and layer.module:
+            place, _, name = layer.module.partition(":")
+            MODULES[layer.op] = getattr(import_module(place), name)
 
 
 def network_of(layers: Sequence[Layer], preprocess: Preprocess) -> Network:
@@ -22,6 +31,7 @@ def network_of(layers: Sequence[Layer], preprocess: Preprocess) -> Network:
     Raises:
         ValueError: no torch module is registered for a layer's operator.
     """
+    load_modules(layers)
     network = Network(layers, preprocess)
     use(network)
     return network

@@ -15,7 +15,7 @@ from explorer.core.layer import Layer
 from explorer.core.operators import Conv, MBConv
 from explorer.fast.depthwise import depthwise
 from explorer.fast.normact import norm_act
-from explorer.fast.pointwise import pointwise
+from explorer.supernets.building import load_modules
 from explorer.supernets.forms import use
 from explorer.supernets.plain import ACTIVATIONS, SqueezeExcite, convolution, module_of
 
@@ -113,12 +113,12 @@ class ElasticMBConv(nn.Module):
         mid = layer.mid
         y = x
         if self.expand is not None and self.expand_norm is not None:
-            y = self.expand_norm(pointwise(x, self.expand.weight, mid), layer.act, owned=True)
+            y = self.expand_norm(F.conv2d(x, self.expand.weight[:mid]), layer.act, owned=True)
         weight = self.depthwise.cut(mid, layer.kernel)
         y = self.depthwise_norm(depthwise(y, weight, layer.stride), layer.act, owned=True)
         if self.se is not None:
             y = self._squeeze(y, layer)
-        y = self.project_norm(pointwise(y, self.project.weight))
+        y = self.project_norm(F.conv2d(y, self.project.weight[:, :mid]))
         return x + y if layer.residual else y
 
     def permute_middle(self, order: Tensor) -> None:
@@ -200,6 +200,7 @@ class FixedModule(nn.Module):
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
+        load_modules([layer])
         self.plain = use(module_of(layer))
 
     def forward(self, x: Tensor, layer: Layer) -> Tensor:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from explorer import fast
 from explorer.fast.depthwise import depthwise
 from explorer.fast.normact import norm_act
-from explorer.fast.pointwise import pointwise
 from explorer.supernets.plain import NormAct
 
 
@@ -21,14 +20,6 @@ class FastDepthwise(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h', w')."""
         return depthwise(x, self.weight, self.stride[0], self.dilation[0])
-
-
-class FastPointwise(nn.Conv2d):
-    """Fast form of a 1x1 convolution with stride 1."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, cin, h, w) -> (n, cout, h, w)."""
-        return pointwise(x, self.weight)
 
 
 class FastNormAct(NormAct):
@@ -54,7 +45,5 @@ def _form_of(module: nn.Module) -> type[nn.Module] | None:
         return FastNormAct
     if type(module) is not nn.Conv2d or module.bias is not None:
         return None
-    if module.groups == module.in_channels == module.out_channels > 1:
-        return FastDepthwise
-    one = module.kernel_size == (1, 1) and module.stride == (1, 1) and module.groups == 1
-    return FastPointwise if one else None
+    depthwise_only = module.groups == module.in_channels == module.out_channels > 1
+    return FastDepthwise if depthwise_only else None

@@ -8,12 +8,12 @@ cost nothing (SGNAS, Huang and Chu 2021, section 3).
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.core.layer import Layer
 from explorer.core.operators import MBConv
 from explorer.fast.depthwise import depthwise
-from explorer.fast.pointwise import pointwise
 from explorer.spaces import UnifiedSpace
 from explorer.supernets.elastic import ElasticMBConv, ElasticNorm
 from explorer.supernets.forms import use
@@ -65,7 +65,7 @@ class UnifiedMBConv(nn.Module):
         """
         index, groups = self._channels(layer)
         if len(layer.places) > 1:
-            y = self.expand_norm(pointwise(x, self.expand.weight[index]), layer.act, index)
+            y = self.expand_norm(F.conv2d(x, self.expand.weight[index]), layer.act, index)
             parts = y.split([len(channels) for _, channels in groups], 1)
             outputs = [
                 self.norms[str(k)](depthwise(part, self.weights[str(k)][channels], layer.stride), layer.act, channels)
@@ -74,7 +74,8 @@ class UnifiedMBConv(nn.Module):
         else:
             k = str(layer.kernel)
             outputs = [self.alone_norms[k](depthwise(x, self.alone[k], layer.stride), layer.act)]
-        y = pointwise(torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0], self.project.weight[:, index])
+        y = torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0]
+        y = F.conv2d(y, self.project.weight[:, index])
         y = self._project_norm(self.subblocks - len(layer.places))(y)
         return x + y if layer.residual else y
 

@@ -4,6 +4,7 @@ The package `toys` is on the path as an installed one would be. Each test uses i
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,20 +18,31 @@ import explorer as ex
 from explorer.cli import run
 from explorer.core.architecture import Architecture
 from explorer.core.layer import OPERATORS, Layer
-from explorer.devices import DEVICES, KINDS, Provenance, load_device
+from explorer.devices import DEVICES, KINDS, LayerDevice, Provenance, load_device
+from explorer.evaluators import EVALUATORS
 from explorer.exports import FORMATS
 from explorer.generators import METHODS
 from explorer.searches import ALGORITHMS
 from explorer.spaces import SPACES
 from explorer.study import open_study
 from explorer.study.add_device import add_device
-from explorer.testing import check_device, check_generator, check_space
+from explorer.testing import check_device, check_evaluator, check_generator, check_space
 from explorer.widgets import PANELS, Dashboard
 from tests.conftest import ROOT
 
 PACKAGE = Path(__file__).parent / "package"
-TABLES = (KINDS, DEVICES, OPERATORS, SPACES, ALGORITHMS, METHODS, FORMATS, PANELS)
-NAMES = ("roofline", "activations_kb", "shuffle", "toy-kernels", "climb", "linear", "npz", "counter")
+TABLES = (KINDS, DEVICES, OPERATORS, SPACES, ALGORITHMS, METHODS, FORMATS, PANELS, EVALUATORS)
+NAMES = (
+    "roofline",
+    "activations_kb",
+    "shuffle",
+    "toy-kernels",
+    "climb",
+    "linear",
+    "npz",
+    "counter",
+    "counted-parameters",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -108,6 +120,31 @@ def test_unit(digits_study):
     assert "Latency and memory budgets" in page.budgets.children[0].value
 
 
+def test_a_calculated_device_is_added_to_a_study_by_its_name(quick_study, tmp_path):
+    made = add_device(quick_study, load_device("activations_kb"), tmp_path / "wider")
+    assert not (
+        tmp_path / "wider" / "devices" / "activations_kb.json"
+    ).exists()  # it is calculated, so it needs no file
+    study = open_study(tmp_path / "wider")
+    assert study.targets[-1] == made.targets[-1] == "activations_kb"
+    assert study.generate({"activations_kb": study.knee("activations_kb")}).feasible
+
+
+def test_a_device_on_which_all_networks_cost_the_same_is_refused_before_anything_is_trained(quick_study, tmp_path):
+    class Fee(LayerDevice):
+        def price(self, layer):
+            return 1.0 if layer.op == "linear" else 0.0
+
+    fee = Fee("fee", "EUR", Provenance(kind="modelled"), quantity="energy")
+    DEVICES.register("fee", lambda: fee)
+    try:
+        with pytest.raises(ex.InputError, match="every network costs 1 EUR, so cost cannot be a budget"):
+            add_device(quick_study, load_device("fee"), tmp_path / "wider")
+    finally:
+        DEVICES.forget("fee")
+    assert not (tmp_path / "wider").exists()
+
+
 def test_space_in_a_new_family(toy_study, tmp_path, capsys):
     check_space(SPACES["toy-kernels"])
     assert toy_study.space == SPACES["toy-kernels"].for_images(1, 10, 8)
@@ -147,13 +184,12 @@ def test_operator(toy_study, tmp_path):
     facts = train_alone(Architecture(space, [0]), images, tmp_path / "alone", checked=50)
     assert facts["check"]["same_top1"] == 1.0
     network = build(layers, images.mean, images.std, seed=0).eval()
-    toy_study.space.layers  # noqa: B018
     original = Original(toy_study, Architecture(space, [0]), network, "random", None, None)
     source = _Shown(original, layers)
     write_source(source, tmp_path / "network.py")
     x = images.test.images[:20].float() / 255
     assert np.allclose(run_source(tmp_path / "network.py")(x), network(x).detach().numpy(), atol=1e-5)
-    assert "class ShuffleChannels" in (tmp_path / "network.py").read_text()
+    assert "MODULES['shuffle'] = channel_shuffle" in (tmp_path / "network.py").read_text()
 
 
 class _Shown:
@@ -206,10 +242,34 @@ def test_panel(digits_study):
     assert any("<h3>Seen</h3>" in getattr(child, "value", "") for child in page.body.children)
 
 
+def test_evaluator(digits_study):
+    kind = EVALUATORS["counted-parameters"]
+    evaluator = kind.load()(digits_study.space)
+    check_evaluator(evaluator, digits_study.space)
+    front = ex.search(digits_study.space, evaluator, [digits_study.devices["mobile"]], evaluations=500)
+    assert len(front) > 3
+    assert (np.diff(front.accuracy) > 0).all()
+
+
+def test_what_is_found_loads_no_torch():
+    code = (
+        "import sys, explorer, explorer.devices, explorer.exports, explorer.generators, explorer.spaces\n"
+        "from explorer.core.layer import OPERATORS\n"
+        "from explorer.evaluators import EVALUATORS\n"
+        "tables = [explorer.devices.DEVICES, explorer.devices.KINDS, explorer.exports.FORMATS, EVALUATORS, OPERATORS,\n"
+        "          explorer.generators.METHODS, explorer.spaces.SPACES]\n"
+        "names = {name for table in tables for name in table}\n"
+        "print(sorted(names & {'shuffle', 'linear', 'npz', 'toy-kernels'}), 'torch' in sys.modules)"
+    )
+    env = os.environ | {"PYTHONPATH": f"{PACKAGE}:{ROOT}"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=env)
+    assert done.stdout.strip() == "['linear', 'npz', 'shuffle', 'toy-kernels'] False", done.stderr
+
+
 def test_helps_and_recipes_know_them():
     code = "from explorer.cli import run; run(['search', '--help']); run(['export', '--help'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
-                          env={**__import__("os").environ, "PYTHONPATH": f"{PACKAGE}:{ROOT}", "COLUMNS": "300"})  # fmt: skip
+                          env={**os.environ, "PYTHONPATH": f"{PACKAGE}:{ROOT}", "COLUMNS": "300"})  # fmt: skip
     assert "climb" in done.stdout, done.stderr
     assert "npz" in done.stdout
     with pytest.raises(ex.InputError, match="choose from: .*linear"):

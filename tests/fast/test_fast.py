@@ -11,15 +11,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from explorer import fast
+from explorer.core.errors import InputError
 from explorer.core.operators import MBConv
 from explorer.fast.depthwise import depthwise
 from explorer.fast.memory import keep_memory
 from explorer.fast.normact import norm_act
-from explorer.fast.pointwise import pointwise
 from explorer.spaces import SPACES
 from explorer.supernets import elastic
 from explorer.supernets.building import build
-from explorer.supernets.forms import FastDepthwise, FastNormAct, FastPointwise
+from explorer.supernets.forms import FastDepthwise, FastNormAct
 from explorer.supernets.plain import NormAct
 
 
@@ -35,16 +35,6 @@ def test_depthwise_gradients_equal_torchs(channels, size, kernel, stride, dilati
         assert (a - b).abs().max() <= 3e-6 * b.abs().max()
 
 
-def test_pointwise_and_its_gradients_equal_torchs():
-    x = torch.randn(8, 12, 5, 5, requires_grad=True)
-    w = torch.randn(24, 16, 1, 1, requires_grad=True)
-    ours, plain = pointwise(x, w, 20), F.conv2d(x, w[:20, :12])
-    g = torch.randn_like(plain)
-    assert torch.allclose(ours, plain, atol=1e-5)
-    for a, b in zip(torch.autograd.grad(ours, (x, w), g), torch.autograd.grad(plain, (x, w), g)):
-        assert torch.allclose(a, b, atol=1e-4)
-
-
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_block_has_the_gradients_of_torchs_own_operations(monkeypatch, stride):
     # one gradient is written over another where nothing else holds it: the residual sum's is held twice
@@ -55,7 +45,6 @@ def test_a_block_has_the_gradients_of_torchs_own_operations(monkeypatch, stride)
         if torchs:
             monkeypatch.setattr(elastic, "norm_act", _plain_norm)
             monkeypatch.setattr(elastic, "depthwise", lambda x, w, s: F.conv2d(x, w, None, s, 2, 1, len(w)))
-            monkeypatch.setattr(elastic, "pointwise", lambda x, w, cout=None: F.conv2d(x, w[:cout, : x.shape[1]]))
         torch.manual_seed(0)
         block, leaf = elastic.ElasticMBConv(replace(layer, mid=64), (3, 5, 7)), x.clone().requires_grad_()
         block(leaf * 1, layer).pow(3).sum().backward()
@@ -123,6 +112,8 @@ def test_the_switch_keeps_what_is_named():
     assert fast.chosen("") == fast.chosen("1") == frozenset(fast.NAMES)
     assert fast.chosen("0") == frozenset()
     assert fast.chosen("depthwise, memory") == {"depthwise", "memory"}
+    with pytest.raises(InputError, match="unknown EXPLORER_FAST 'depthwize'; .*depthwise"):
+        fast.chosen("depthwize")  # a typo must not switch on what somebody wants to measure without
 
 
 def test_off_everything_is_plain(monkeypatch):
@@ -130,7 +121,7 @@ def test_off_everything_is_plain(monkeypatch):
     network = build(SPACES["mobile-tiny"].layers([1] * 10), seed=0)
     kinds = {type(module) for module in network.modules()}
     assert NormAct in kinds
-    assert not kinds & {FastDepthwise, FastNormAct, FastPointwise}
+    assert not kinds & {FastDepthwise, FastNormAct}
     assert not keep_memory()
 
 
@@ -172,7 +163,7 @@ def test_the_environment_switches_and_answers_stay():
     ]  # fmt: skip
     assert [run.partition("] ")[0] for run in runs] == [
         "[",
-        "['depthwise', 'memory', 'normact', 'pointwise'",
+        "['depthwise', 'memory', 'normact'",
         "['normact'",
     ]
     assert len({run.partition("] ")[2] for run in runs}) == 1

@@ -313,11 +313,11 @@ def test_a_pruned_family_is_measured_and_has_weights_of_its_own(tmp_path):
     from explorer.plots.report import write_report
 
     page = Dashboard("fashion-mnist-pruned")
-    assert "weights of their own" in page.architecture.table.value
+    assert "individually trained weights" in page.architecture.table.value
     assert "inherited" not in page.architecture.table.value
     assert "source" not in page.export.formats
     text = write_report(page.state.study, tmp_path / "report.html").read_text()
-    assert '"accuracy_is":"measured","weights_are":"weights of their own"' in text
+    assert '"accuracy_is":"measured","weights_are":"individually trained weights"' in text
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,13 @@
 """A generator method: one linear map from budgets to options, by least squares on the best networks of a sample."""
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import nn
 
 from explorer.core.onnx_mlp import mlp_graph
 from explorer.core.protocols import silent
 from explorer.devices.population import cheapest, costs_of, dearest
 from explorer.generators import BudgetCode, Method, MethodSettings
 from explorer.generators.evaluated import EvaluatedNetworks
-from explorer.generators.finishing import finished
 from explorer.generators.one_pass import OnePassGenerator
 from explorer.spaces.operators import option_counts
 
@@ -20,6 +17,11 @@ class LinearSettings(MethodSettings):
 
 
 def train_linear(space, evaluator, devices, config=None, seed=0, progress=silent, known=None):
+    import torch
+    from torch import nn
+
+    from explorer.generators.finishing import finished
+
     config, rng = config or LinearSettings(), np.random.default_rng(seed)
     ends = np.array([end(space, device) for device in devices for end in (cheapest, dearest)])
     evaluated = EvaluatedNetworks(space, evaluator, devices)

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from explorer.core.layer import Layer, operator
-from explorer.supernets.plain import runs
 
 
 @operator
@@ -13,6 +10,7 @@ from explorer.supernets.plain import runs
 class Shuffle(Layer):
     op = "shuffle"
     written = ("parts",)
+    module = "toys.operator:channel_shuffle"
 
     parts: int = 2
 
@@ -23,11 +21,7 @@ class Shuffle(Layer):
         return graph.add("Reshape", [x, graph.integers([-1, self.cout, s, s])])
 
 
-@runs("shuffle")
-class ShuffleChannels(nn.Module):
-    def __init__(self, layer):
-        super().__init__()
-        self.parts = layer.parts
+def channel_shuffle(layer):
+    from torch import nn
 
-    def forward(self, x):
-        return x.unflatten(1, (self.parts, -1)).transpose(1, 2).flatten(1, 2)
+    return nn.ChannelShuffle(layer.parts)

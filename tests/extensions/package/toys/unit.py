@@ -15,4 +15,4 @@ class Activations(LayerDevice):
         return np.array([max(map(self.price, space.layers(row))) for row in codes])
 
     def price(self, layer):
-        return 4 * (layer.cin * layer.size**2 + layer.cout * layer.size_out**2) / 1024
+        return 4 * (layer.cin * layer.size**2 + layer.widest * layer.size_out**2) / 1024
