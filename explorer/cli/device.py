@@ -210,7 +210,7 @@ def add(
 ) -> None:
     """Add a device to a copy of a study, which then has one more budget slider.
 
-    All networks get a cost on the device and the generators are trained again.
+    All networks get a cost on the device, its front is searched, and all generators are trained again.
     Nothing else changes.
     """
     from explorer.devices import load_device

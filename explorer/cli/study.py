@@ -24,7 +24,12 @@ Budgets = Annotated[
     list[str] | None,
     typer.Option("--budget", help="Upper limit of the cost on a device, such as mobile=0.5. Repeat for more devices."),
 ]
-Generator = Annotated[str | None, typer.Option("--generator", help="A generator of the study: one of {}.")]
+Generator = Annotated[
+    str | None,
+    typer.Option(
+        "--generator", help="A generator of the study, by its method: {}. Default: the best on held-out budgets."
+    ),
+]
 
 
 def train(

@@ -8,7 +8,7 @@ from explorer.devices.fit import error_of, fit_layer_model, fit_space
 from explorer.devices.formats import read_block_table, read_blocks, read_measurements
 from explorer.devices.kinds import DEVICES, KINDS, DeviceFile, DeviceKind, checked_device_name
 from explorer.devices.layer_model import LayerModel
-from explorer.devices.quantities import amount, arranged, is_target, quantity_of, targets_of
+from explorer.devices.quantities import amount, arranged, is_target, not_reachable, quantity_of, targets_of
 from explorer.devices.table import BlockTable
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "is_target",
     "load_device",
     "needs_file",
+    "not_reachable",
     "quantity_of",
     "read_block_table",
     "read_blocks",

@@ -13,7 +13,7 @@ from explorer.core.config import Settings
 from explorer.core.layer import Layer
 from explorer.core.protocols import SearchSpace
 from explorer.devices.compiled import CompiledCost, compile_parts, price_population
-from explorer.devices.quantities import LATENCY
+from explorer.devices.quantities import LATENCY, checked_quantity
 from explorer.spaces.base import Compilable
 
 LARGEST = 1e9  # upper limit of a price in any unit: no block takes 1e9 ms, which is eleven days
@@ -66,7 +66,8 @@ class LayerDevice:
         self, name: str, unit: str, provenance: Provenance, scale: float = 1.0, offset: float = 0.0,
         quantity: str = LATENCY,
     ) -> None:  # fmt: skip
-        self.name, self.unit, self.quantity, self.provenance = name, unit, quantity, provenance
+        self.name, self.unit, self.provenance = name, unit, provenance
+        self.quantity = checked_quantity(name, unit, quantity)
         self.scale, self.offset = scale, offset
         self._compiled: dict[Compilable, CompiledCost] = {}
 

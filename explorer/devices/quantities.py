@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar
 
+from explorer.core.errors import InputError
+
 LATENCY, COUNT = "latency", "count"
 MILLISECONDS = "ms"
+NO_TIMES = {"b", "kb", "kib", "mb", "mib", "gb", "gib", "j", "mj", "uj", "µj"}  # units that a latency cannot have
 
 
 class Priced(Protocol):
@@ -31,6 +34,19 @@ D = TypeVar("D", bound=Priced)
 def quantity_of(device: Priced) -> str:
     """Return what a device measures: its `quantity`, else "latency"."""
     return str(getattr(device, "quantity", LATENCY))
+
+
+def checked_quantity(name: str, unit: str, quantity: str) -> str:
+    """Return the quantity of a device, if its unit can be one of that quantity.
+
+    Raises:
+        InputError: a latency in kilobytes or joules, which is what a device is whose quantity was left out.
+    """
+    if quantity == LATENCY and unit.lower() in NO_TIMES:
+        raise InputError(
+            f"device {name!r}: unit {unit!r} is not a unit of latency; give it a quantity (memory, size, energy, ...)"
+        )
+    return quantity
 
 
 def is_target(device: Priced) -> bool:
@@ -62,6 +78,13 @@ def amount(device: Priced, value: float, digits: int = 4) -> str:
     '212 kB'
     """
     return f"{value:.{digits}g} {device.unit}"
+
+
+def not_reachable(devices: Mapping[str, Priced], budget: Mapping[str, float], costs: Mapping[str, float]) -> str:
+    """Format a message that a budget cannot be met, with the costs of the nearest reachable network."""
+    asked = ", ".join(f"{name} {amount(devices[name], value, 6)}" for name, value in budget.items())
+    found = ", ".join(f"{name} {amount(devices[name], costs[name])}" for name in budget)
+    return f"budget {asked} is not reachable; the nearest reachable network has {found}"
 
 
 def column_of(device: Priced) -> str:

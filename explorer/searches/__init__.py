@@ -9,7 +9,7 @@ from explorer.core.errors import InputError, require, unknown
 from explorer.core.front import Front, make_front
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.core.registry import Registry
-from explorer.devices import amount
+from explorer.devices import not_reachable
 from explorer.devices.population import costs_of, nearest, overshoot
 from explorer.searches.archive import Archive, Finished
 from explorer.searches.constrained import constrained
@@ -107,9 +107,7 @@ def _limits(space: SearchSpace, devices: Sequence[Device], budgets: Mapping[str,
     if budgets:
         closest = costs_of(space, devices, nearest(space, devices, limits)[None])
         if overshoot(closest, limits[None])[0] > 1:
-            asked = ", ".join(f"{name} {value:g}" for name, value in budgets.items())
-            found = ", ".join(f"{d.name} {amount(d, c)}" for c, d in zip(closest[0], devices) if d.name in budgets)
-            raise InputError(f"budget {asked} is not reachable; the nearest reachable network has {found}")
+            raise InputError(not_reachable(dict(zip(names, devices)), budgets, dict(zip(names, closest[0]))))
     return limits
 
 

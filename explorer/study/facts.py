@@ -96,7 +96,8 @@ class Facts:
     def evaluations(self) -> pd.DataFrame:
         """The evaluated networks: columns key, accuracy, source, and one cost column per device.
 
-        Accuracy is measured on validation images with inherited weights, unless the source is "predicted".
+        Accuracy is measured on validation images (with inherited weights, in a trained study), unless the source is
+        "predicted".
         """
         table = {
             "key": [key_of(self.space, row) for row in self.scored.codes],
@@ -108,7 +109,7 @@ class Facts:
 
     @cached_property
     def measured_accuracy(self) -> dict[str, float]:
-        """Key -> accuracy measured on validation images with inherited weights; empty if all are predicted."""
+        """Key -> accuracy measured on validation images; empty if all are predicted."""
         table = self.evaluations
         rows = table["source"] != "predicted"
         return dict(zip(table["key"][rows], table["accuracy"][rows].astype(float)))
@@ -165,12 +166,13 @@ class Facts:
         return Architecture.from_key(self.space, key)
 
     def candidate(self, architecture: Architecture, generator: str = "") -> Candidate:
-        """Return an architecture as a candidate with predicted accuracy and costs; no budget is checked."""
+        """Return an architecture as a candidate with accuracy (see `Candidate.source`) and costs; no budget applies."""
         row = self.predict([architecture]).iloc[0]
         costs = {name: float(row[name]) for name in self.devices}
         return Candidate(
-            architecture, float(row["accuracy"]), (float(row["lo"]), float(row["hi"])), costs, True, generator
-        )
+            architecture, float(row["accuracy"]), (float(row["lo"]), float(row["hi"])), costs, True, generator,
+            self.origin.generated,
+        )  # fmt: skip
 
     # measured on images (loads torch) ---------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from explorer.core.architecture import Architecture
 from explorer.core.errors import unknown
 from explorer.core.front import Candidate, Front, make_front
 from explorer.core.protocols import Device, Progress, silent
-from explorer.devices import amount
+from explorer.devices import not_reachable
 from explorer.generators import ENUMERATION, BudgetGenerator, Enumeration, open_generator, side_by_side
 from explorer.searches import search
 from explorer.study.facts import Facts
@@ -99,7 +100,9 @@ class Study(Facts):
         codes = np.array([c.architecture.choices for c in made], np.int8)
         accuracy, costs = np.array([c.accuracy for c in made]), np.array([[c.costs[device]] for c in made])
         corner = self.manifest.reference.get(device)
-        return make_front(self.space, codes, accuracy, costs, [device], corner, evaluations=budgets)
+        return make_front(
+            self.space, codes, accuracy, costs, [device], corner, evaluations=budgets, source=self.origin.generated
+        )  # fmt: skip
 
     def compare_generators(self, device: str, budgets: int = 100) -> pd.DataFrame:
         """Compare all generators on the same budgets, log-spaced over one device's range; see `side_by_side`."""
@@ -113,7 +116,10 @@ class Study(Facts):
         kept = chosen.select(limits, np.random.default_rng(0), SAMPLES)
         lo, hi = self.predictor.interval(kept.accuracy)
         return [
-            Candidate(architecture, accuracy, band, dict(zip(self.devices, costs)), feasible, chosen.method)
+            Candidate(
+                architecture, accuracy, band, dict(zip(self.devices, costs)), feasible, chosen.method,
+                self.origin.generated,
+            )
             for architecture, accuracy, band, costs, feasible in zip(
                 Architecture.many(self.space, kept.codes), kept.accuracy.tolist(), zip(lo.tolist(), hi.tolist()),
                 kept.costs.tolist(), kept.feasible.tolist(),
@@ -122,15 +128,13 @@ class Study(Facts):
 
     def nearest_line(self, budget: Mapping[str, float], candidate: Candidate) -> str:
         """Format a message that a budget cannot be met, with the costs of the nearest reachable network."""
-        asked = ", ".join(f"{name} {amount(self.devices[name], value, 6)}" for name, value in budget.items())
-        found = ", ".join(f"{name} {amount(self.devices[name], candidate.costs[name])}" for name in budget)
-        return f"budget {asked} is not reachable; the nearest reachable network has {found}"
+        return not_reachable(self.devices, budget, candidate.costs)
 
     def search(
         self, algorithm: str = "memetic", devices: Sequence[str] | None = None, evaluations: int = 100_000,
         seed: int = 0, **options: Any,
     ) -> Front:  # fmt: skip
-        """Search the Pareto front of predicted accuracy against the costs on some devices.
+        """Search the Pareto front of accuracy (`Front.source` says of which kind) against the costs on some devices.
 
         The hypervolume's reference point is the study's. A search exploits the predictor's errors, so use `remeasure`
         on the front before trusting it.
@@ -149,10 +153,11 @@ class Study(Facts):
         self._known(names)
         corner = [self.manifest.reference[name] for name in names if name in self.manifest.reference]
         reference = [corner[0][0], *(c[1] for c in corner)] if len(corner) == len(names) > 0 else None
-        return search(
+        found = search(
             self.space, self.predictor, [self.devices[n] for n in names], algorithm, evaluations, seed,
             reference=reference, **options,
         )  # fmt: skip
+        return replace(found, source=self.origin.generated)
 
     def with_device(self, device: Device, retrain: bool = True, progress: Progress = silent) -> Study:
         """Return this study with one more device; see `explorer.study.add_device.with_device`."""

@@ -294,7 +294,7 @@ def test_contributing_says_what_each_takes():
     for name, files in {
         "device kind": ["device_kind"], "unit": ["unit"], "operator": ["operator"], "search": ["search"],
         "space in a new family": ["space", "space_supernet"], "generator": ["generator"],
-        "export format": ["export_format"], "panel": ["panel"],
+        "export format": ["export_format"], "panel": ["panel"], "evaluator": ["evaluator"],
     }.items():  # fmt: skip
         sources = [(PACKAGE / "toys" / f"{file}.py").read_text().splitlines() for file in files]
         lines = sum(bool(line.strip()) for source in sources for line in source)

@@ -114,7 +114,7 @@ def test_budgets_bind_every_algorithm(algorithm):
 
 def test_an_unreachable_budget_ends_at_once_with_the_nearest():
     space = SPACES["mobile-32"]
-    with pytest.raises(InputError, match=r"budget gpu 1e-05 is not reachable; the nearest .* has gpu 0\.\d+ ms"):
+    with pytest.raises(InputError, match=r"budget gpu 1e-05 ms is not reachable; the nearest .* has gpu 0\.\d+ ms"):
         search(space, Synthetic(space), [load_device("gpu")], budgets={"gpu": 1e-5})
     with pytest.raises(InputError, match="unknown device of a budget 'cpu'"):
         search(space, Synthetic(space), [load_device("gpu")], budgets={"cpu": 1})

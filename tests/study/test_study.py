@@ -91,6 +91,16 @@ def test_bad_budgets_are_refused(digits_study, value):
         digits_study.generate({"phone": 1.0})
 
 
+def test_a_number_says_how_it_was_obtained(digits_study):
+    pruned = open_study("fashion-mnist-pruned")
+    for study, word in ((digits_study, "predicted"), (pruned, "measured")):
+        device = study.targets[0]
+        made = study.generate({device: study.budget_range(device)[1]})
+        assert made.source == study.candidate(made.architecture).source == word
+        assert {c.source for c in study.search(devices=[device], evaluations=50)} == {word}
+        assert study.generated_front(device, budgets=3).source == word
+
+
 def test_one_more_device(digits_study):
     device = CountDevice("macs_m")
     device.name = "joules"

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,6 +33,27 @@ def test_a_study_is_complete_and_opens(quick_study):
 def test_the_same_seed_gives_the_same_files(quick_study, quick_recipe, tmp_path):
     explorer.train(quick_recipe, tmp_path / "again")
     assert hashes(tmp_path / "again") == hashes(quick_study.folder)
+
+
+def test_nothing_depends_on_test_images_but_the_figures_that_are_reported(
+    quick_study, quick_recipe, tmp_path, monkeypatch
+):
+    from explorer.data import load_dataset
+    from explorer.data.datasets import Split
+    from explorer.study import train as module
+
+    def scrambled(*arguments):
+        images = load_dataset(*arguments)
+        return replace(images, test=Split(255 - images.test.images, images.test.labels.flip(0)))
+
+    monkeypatch.setattr(module, "load_dataset", scrambled)
+    made = explorer.train(quick_recipe, tmp_path / "scrambled")
+    assert max(r.test for r in made.manifest.reported) < 0.5  # the other test images were in use
+    ours, theirs = hashes(quick_study.folder), hashes(made.folder)
+    assert {name for name in ours | theirs if ours.get(name) != theirs.get(name)} == {"study.json", "README.md"}
+    assert [(r.role, r.key, r.val) for r in made.manifest.reported] == [
+        (r.role, r.key, r.val) for r in quick_study.manifest.reported
+    ]
 
 
 def test_measured_accuracy_is_that_of_the_table(quick_study):

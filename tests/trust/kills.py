@@ -129,7 +129,7 @@ def main(kills: int, seed: int, out: Path | None) -> list[dict]:
     if out is not None:
         for row in rows:
             note(out, f"kill/{row['what']}", row["what"], tried=row["kills"], bad=len(row["wrong"]),
-                 detail=f"runs that went on to the same files: {row['runs finished']}; seed {seed}",
+                 detail=f"killed runs, started again, ended with the same files as one that was not killed: all {row['runs finished']}; seed {seed}",
                  command=f"python -m tests.trust.kills --kills {kills} --seed {seed}")  # fmt: skip
     return rows
 
