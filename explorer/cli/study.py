@@ -253,7 +253,7 @@ def parse_budget(items: list[str] | None) -> dict[str, float]:
         if not sign or not name:
             raise InputError(f"budget {item!r} is not DEVICE=NUMBER, for example mobile=0.5")
         if name in budget:
-            raise InputError(f"budget {item!r}: {name} is bounded twice")
+            raise InputError(f"budget {item!r}: device {name!r} has two budgets")
         budget[name] = value
     return budget
 

@@ -74,11 +74,11 @@ class Layer:
     def misfit(self, sources: Sequence[Layer]) -> str:
         """Return why this layer cannot read `sources`, the layers that feed it; "" where all shapes match."""
         if len(sources) > 1 and not self.many_inputs:
-            return f"{self.op} reads one layer, not {len(sources)}"
+            return f"operator {self.op!r} takes one input, not {len(sources)}"
         for source in sources:
             if (source.cout, source.size_out) != (self.cin, self.size):
                 given = f"{source.name!r} gives {source.cout} channels of {source.size_out} px"
-                return f"{given}, not {self.cin} of {self.size}"
+                return f"{given}; expected {self.cin} channels of {self.size} px"
         return ""
 
     # costs ----------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def _download(what: str, fetch: Callable[[bool], object], otherwise: str) -> tup
     except Exception as error:
         raise InputError(
             f"{what} is not on this machine and could not be downloaded ({type(error).__name__}): "
-            f"go online, {otherwise}"
+            f"connect to the internet, {otherwise}"
         ) from error
 
 

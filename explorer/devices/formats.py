@@ -193,7 +193,7 @@ def latency_column(columns: list[str], path: Path, column: str | None, unit: str
         raise unknown(f"column of {str(path)!r}", column, columns)
     said = [u for u in UNITS if u in column.split("_")]
     if unit is None and not said:
-        raise InputError(f"{str(path)!r}: column {column!r} does not say its unit; declare one of {', '.join(UNITS)}")
+        raise InputError(f"{str(path)!r}: column {column!r} does not name its unit; specify one of {', '.join(UNITS)}")
     if unit is not None and unit not in UNITS:
         raise unknown("unit", unit, UNITS)
     if unit is not None and said and said[0] != unit:

@@ -80,5 +80,5 @@ def checked_device_name(name: str) -> str:
     if not re.fullmatch(NAME, name):
         raise InputError(f"device name {name!r}: expected a letter, then up to 39 letters, digits, '.', '_' or '-'")
     if name in TAKEN:
-        raise InputError(f"device name {name!r} is a table's column ({', '.join(TAKEN)}); choose another")
+        raise InputError(f"device name {name!r} is a reserved column name ({', '.join(TAKEN)}); choose another")
     return name

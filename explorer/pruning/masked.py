@@ -61,7 +61,7 @@ class MaskedNetwork(nn.Module):
         for layer in layers:
             if not isinstance(layer, KNOWN):
                 raise InputError(
-                    f"layer {layer.name!r} is a {layer.op}, which pruning does not know how to make smaller; choose a "
+                    f"layer {layer.name!r} is a {layer.op}, which pruning does not support; choose a "
                     f"network of {', '.join(sorted(kind.op for kind in OPERATORS.values() if issubclass(kind, KNOWN)))}"
                 )
         self.layers, self.granularities = list(layers), tuple(granularities)

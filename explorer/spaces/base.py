@@ -121,7 +121,7 @@ class Space(ABC):
         Raises:
             InputError: the space cannot be narrowed.
         """
-        raise InputError(f"space {self.name!r} cannot be narrowed to {dict(options)!r}; choose from: the whole space")
+        raise InputError(f"space {self.name!r} does not support narrowing its options (asked for {dict(options)!r})")
 
 
 @runtime_checkable

@@ -47,7 +47,8 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         return _restored(tensors, model, optimizer)
     except (RuntimeError, *READ_ERRORS) as error:
         raise InputError(
-            f"{str(path)!r} is not a checkpoint of this training: {first_line(error)}; delete it"
+            f"{str(path)!r} is damaged or not a checkpoint of this training: "
+            f"{first_line(error)}; delete it to start again"
         ) from error
 
 

@@ -45,7 +45,9 @@ def load_ofa(path: str | Path, space: Space, mean: Sequence[float], std: Sequenc
         if theirs not in tensors:
             if theirs.endswith("num_batches_tracked"):
                 continue
-            raise InputError(f"checkpoint {str(path)!r} lacks tensor {theirs!r}: is it of space {space.name!r}?")
+            raise InputError(
+                f"checkpoint {str(path)!r} has no tensor {theirs!r}; it is probably not one of space {space.name!r}"
+            )
         if tensors[theirs].shape != state[ours].shape:
             raise InputError(
                 f"checkpoint {str(path)!r}: tensor {theirs!r} has shape {tuple(tensors[theirs].shape)}; space "

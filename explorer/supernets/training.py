@@ -187,7 +187,7 @@ def _fit(
         model.to(fabric.device)
     if fabric.all_reduce(torch.tensor(float(start)), reduce_op="mean") != start:
         raise InputError(
-            f"one process goes on at step {start}, others do not: all need the folder of {str(checkpoint)!r}"
+            f"this process resumes at step {start}, others do not: all of them must read checkpoint {str(checkpoint)!r}"
         )
     per_epoch, total = steps_of(config, len(data))
     model.train()

@@ -36,7 +36,7 @@ def test_absent_images_name_both_ways(name, monkeypatch, tmp_path):
         raise OSError("no network")
 
     monkeypatch.setattr(f"torchvision.datasets.{'FashionMNIST' if name == 'fashion-mnist' else 'CIFAR10'}", offline)
-    with pytest.raises(InputError, match=r"go online, or (install Debian's package|put its extracted)"):
+    with pytest.raises(InputError, match=r"connect to the internet, or (install Debian's package|put its extracted)"):
         load_dataset(name)
 
 

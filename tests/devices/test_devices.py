@@ -161,9 +161,9 @@ def test_a_shipped_name_comes_before_a_folder_of_that_name(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("name", ["accuracy", "lo", "hi", "key", "source"])
 def test_a_device_is_not_called_as_a_column_beside_it(name, digits_study):
-    with pytest.raises(InputError, match=f"device name '{name}' is a table's column"):
+    with pytest.raises(InputError, match=f"device name '{name}' is a reserved column name"):
         load_device(f"{name}=i7-8700k")
     device = load_device("i7-8700k")
     device.name = name
-    with pytest.raises(InputError, match="is a table's column"):
+    with pytest.raises(InputError, match="is a reserved column name"):
         digits_study.with_device(device, retrain=False)

@@ -130,7 +130,7 @@ def test_bad_checkpoints_are_refused(checkpoint, tmp_path, digits_study):
     torch.save([1, 2], bad)
     refused("no state dict")
     torch.save({k: v for k, v in tensors.items() if "blocks.3" not in k}, bad)
-    refused("lacks tensor 'blocks.3")
+    refused("has no tensor 'blocks.3")
     torch.save(tensors | {"classifier.linear.weight": torch.zeros(10, 1280)}, bad)
     refused("'classifier.linear.weight' has shape")
     with pytest.raises(InputError, match="weights of its own"):

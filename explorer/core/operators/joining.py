@@ -56,9 +56,13 @@ class Concat(_Joining):
         """See `Layer.misfit`."""
         for source in sources:
             if source.size_out != self.size:
-                return f"{source.name!r} gives {source.size_out} px, not {self.size}"
+                return f"{source.name!r} gives {source.size_out} px; expected {self.size} px"
         together = sum(source.cout for source in sources)
-        return "" if together == self.cin or not sources else f"its inputs have {together} channels, not {self.cin}"
+        return (
+            ""
+            if together == self.cin or not sources
+            else (f"its inputs have {together} channels together; expected {self.cin}")
+        )
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
         """See `Layer.write`."""

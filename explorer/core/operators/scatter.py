@@ -27,7 +27,7 @@ class Scatter(Layer):
         """See `Layer.misfit`."""
         distinct = len(set(self.places)) == len(self.places) == self.cin
         if not distinct or any(not 0 <= place < self.cout for place in self.places):
-            return f"places {list(self.places)[:20]} are not {self.cin} different channels of {self.cout}"
+            return f"places {list(self.places)[:20]} must be {self.cin} different channel indices below {self.cout}"
         return super().misfit(sources)
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
