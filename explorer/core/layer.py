@@ -99,7 +99,7 @@ class Layer:
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
         """Append the ONNX nodes that compute this layer to `graph`; return the name of the output value."""
-        raise NotImplementedError(f"operator {self.op!r} does not implement write() (ONNX export)")
+        raise NotImplementedError(f"operator {self.op!r} does not implement write(), so it cannot be timed on devices")
 
     def sources_alone(self, graph: GraphWriter) -> list[str]:
         """Return the input values for timing the layer on its own; by default the input image."""

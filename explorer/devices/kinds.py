@@ -38,7 +38,7 @@ class DeviceFile(Settings):
     format: Literal[1]
     kind: str
     name: str = Field(pattern=f"^{NAME}$")
-    unit: str = Field(pattern=r"^[A-Za-z%/²]{1,20}$")
+    unit: str = Field(pattern=r"^[A-Za-zµ%/²]{1,20}$")
     quantity: str = Field(LATENCY, pattern="^[a-z]{2,20}$")
     provenance: Provenance
 

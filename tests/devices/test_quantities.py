@@ -40,6 +40,7 @@ def test_the_devices_of_the_documentation_work(digits_study):
     written, code = (re.search(rf"```{kind}\n(.*?)```", text, re.S)[1] for kind in ("json", "python"))
     flash = device_from(json.loads(written), "docs")
     assert (flash.quantity, flash.unit) == ("size", "kB")
+    assert device_from(json.loads(written) | {"unit": "µJ", "quantity": "energy"}, "docs").unit == "µJ"
     names = {"ex": __import__("explorer")}
     exec(code, names)
     candidate = names["study"].generate({"flash": 10.0})
