@@ -178,7 +178,7 @@ def test_a_link_is_no_file_of_a_study(copied, tmp_path):
     (tmp_path / "secret").write_text("secret")
     (copied / "README.md").unlink()
     (copied / "README.md").symlink_to(tmp_path / "secret")
-    with pytest.raises(InputError, match="is a link"):
+    with pytest.raises(InputError, match="is a symbolic link"):
         open_study(copied)
     files = json.loads((copied / "study.json").read_text())["files"]
     del files["README.md"]
@@ -190,7 +190,7 @@ def test_scores_are_not_appended_through_a_link(quick_study, tmp_path):
     (tmp_path / "notes").write_text("mine, without an end")
     (tmp_path / "evaluations.csv").symlink_to(tmp_path / "notes")
     codes = quick_study.space.sample(1, np.random.default_rng(0))
-    with pytest.raises(InputError, match="is a link"):
+    with pytest.raises(InputError, match="is a symbolic link"):
         append_scores(tmp_path / "evaluations.csv", quick_study.space, codes, quick_study.predictor, "sample")
     assert (tmp_path / "notes").read_text() == "mine, without an end"
 
