@@ -120,5 +120,5 @@ def test_a_lost_process_is_one_line():
         def all_reduce(self, *_, **__):
             raise RuntimeError("gloo/pair.cc:561] Connection closed by peer")
 
-    with pytest.raises(InputError, match="was lost .*closed by peer.*--resume"):
+    with pytest.raises(InputError, match="ended .*closed by peer.*--resume"):
         _average_gradients(torch.nn.Linear(2, 2), Lost())
