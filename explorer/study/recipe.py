@@ -90,7 +90,9 @@ class Recipe(Settings):
             return values
         known = set(cls.model_fields)
         given = {name: section for name, section in values.items() if name not in known}
-        trained = [name for name in values.get("generators", ()) if isinstance(name, str) and name in METHODS]
+        listed = values.get("generators")  # not checked yet, so it can be anything
+        listed = listed if isinstance(listed, list) else []
+        trained = [name for name in listed if isinstance(name, str) and name in METHODS]
         found: dict[str, MethodSettings] = {}
         for name in dict.fromkeys([*SHIPPED, *trained, *given]):
             if name not in METHODS:

@@ -116,7 +116,7 @@ def test_out_folders_are_guarded(quick_study, quick_recipe, tmp_path):
         explorer.train(quick_recipe, tmp_path / "x")
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "mine.txt").write_text("")
-    with pytest.raises(InputError, match="nothing can be resumed in it"):
+    with pytest.raises(InputError, match="there is no run to resume"):
         explorer.train(quick_recipe, tmp_path / "d", resume=True)
 
 
@@ -131,6 +131,8 @@ def test_an_unfinished_study_says_how_to_go_on(quick_recipe, tmp_path):
     [
         ("data = ", "not valid TOML"), ('space = "mobile-tiny"', "data"),
         ('data = "digits"\nspace = "huge"', "unknown space 'huge'"),
+        ('data = "digits"\nspace = "mobile-tiny"\ngenerators = true', "valid list"),
+        ('data = "digits"\nspace = "mobile-tiny"\ngenerators = [1]', "generators.0 = "),
         ('data = "digits"\nspace = "mobile-tiny"\ncolour = 1', "unknown key 'colour'; choose from: title"),
         ('data = "digits"\nspace = "mobile-tiny"\n[supernet]\nepoch = 1', "unknown key 'supernet.epoch'; choose from: epochs"),
         ('data = "digits"\nspace = "mobile-tiny"\n[supernet]\nepochs = -1', "supernet.epochs = '-1'"),
