@@ -42,7 +42,7 @@ def test_a_ratio_that_got_worse_is_named():
     after = {"parts": {"costs": {"ratios": {"a": 1.0 + WORSE, "b": 2.1, "new": 9.0}}, "page": {"ratios": {"c": 5.0}}}}
     assert [line.split(":")[0] for line in regressions(after, before)] == ["costs / a"]
     for damaged in ({}, [], {"parts": {"costs": {"ratios": {"a": "x"}}}}):
-        with pytest.raises(InputError, match="no result of `explorer bench`"):
+        with pytest.raises(InputError, match="not a result of `explorer bench`"):
             regressions(after, damaged)
 
 

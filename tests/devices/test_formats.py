@@ -127,7 +127,7 @@ def test_csv_block_tables_and_their_unit(tmp_path):
     assert blocks == {"mbconv 8-16 8px m16 k3 s2 relu": 1.5, "linear 32-10 1px": 0.002}
     assert table("latency", 1.5, "ms").blocks["linear 32-10 1px"] == 2
     for latency, value, unit, words in [
-        ("latency", 1, None, "declare one of ms, us, s"), ("latency_ms", 1, "us", "in ms, not in the declared unit 'us'"),
+        ("latency", 1, None, "specify one of ms, us, s"), ("latency_ms", 1, "us", "in ms, not in the declared unit 'us'"),
         ("latency_ms", -1, None, "line 2, layer 'mbconv 8-16"), ("latency_ms", "nan", None, "'nan'"),
         ("latency_ms", "", None, "line 2"), ("time", 1, None, "latency columns"), ("latency", 1, "h", "unknown unit 'h'"),
     ]:  # fmt: skip

@@ -182,7 +182,7 @@ def test_commands(command, tmp_path):
     assert "device 'yours'" in renamed.stdout
     for line, words in [
         (["check", "phone", "--space", "mobile-tiny"], "unknown device 'phone'"),
-        (["check", "macs_m", "--space", "mobile-tiny"], "only latencies"),
+        (["check", "macs_m", "--space", "mobile-tiny"], "does not give a latency"),
         (["measure", "--space", "mobil", "--out", "x.json"], "unknown space 'mobil'"),
         (["measure", "--space", "mobile-tiny", "--threads", "99", "--out", "x.json"], "threads = 99"),
         (["measure", "--space", "mobile-tiny", "--name", "a b", "--out", "x.json"], "'a b'"),

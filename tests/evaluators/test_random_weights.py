@@ -83,8 +83,8 @@ def _spoiled(digits, kind):
     return replace(digits, train=Split(torch.where(x > 200, torch.nan, x.float()), y))
 
 
-@pytest.mark.parametrize(("kind", "said"), [("constant", "all the same"), ("one class", "one class only"),
-                                            ("NaN", "no numbers")])  # fmt: skip
+@pytest.mark.parametrize(("kind", "said"), [("constant", "all the same"), ("one class", "only one class"),
+                                            ("NaN", "not numbers")])  # fmt: skip
 def test_images_that_cannot_rank_are_refused(digits, kind, said):
     with pytest.raises(InputError, match=said):
         RandomWeights(SPACE, _spoiled(digits, kind), **SMALL)

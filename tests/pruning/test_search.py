@@ -108,7 +108,7 @@ def test_sizes_that_cannot_be(digits):
             parse(PruneConfig, {"sizes": sizes}, "test")
     with pytest.raises(InputError, match="granularities"):
         parse(PruneConfig, {"granularities": []}, "test")
-    with pytest.raises(InputError, match="smallest that is left is"):
+    with pytest.raises(InputError, match="smallest possible size is"):
         _search(digits, SMALL.model_copy(update={"sizes": (0.001,)}))
 
 

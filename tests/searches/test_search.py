@@ -150,7 +150,7 @@ def test_a_saved_search_is_not_another_evaluators_or_devices(tmp_path):
 
     device = load_device("macs_m")
     search(space, Says(0.9), [device], evaluations=50, file=file)
-    with pytest.raises(InputError, match="had another accuracy then"):
+    with pytest.raises(InputError, match="the accuracies of its networks have changed"):
         search(space, Says(0.1), [device], evaluations=100, file=file)
 
     class Other:
@@ -159,7 +159,7 @@ def test_a_saved_search_is_not_another_evaluators_or_devices(tmp_path):
         def cost(self, space, codes):
             return 2 * device.cost(space, codes)
 
-    with pytest.raises(InputError, match="had other costs then"):
+    with pytest.raises(InputError, match="the costs of its networks have changed"):
         search(space, Says(0.9), [Other()], evaluations=100, file=file)
 
 

@@ -128,7 +128,7 @@ def test_bad_checkpoints_are_refused(checkpoint, tmp_path, digits_study):
     torch.save({"a": Evil()}, bad)
     refused("cannot be read as a PyTorch checkpoint")
     torch.save([1, 2], bad)
-    refused("no state dict")
+    refused("not contain a state dict")
     torch.save({k: v for k, v in tensors.items() if "blocks.3" not in k}, bad)
     refused("has no tensor 'blocks.3")
     torch.save(tensors | {"classifier.linear.weight": torch.zeros(10, 1280)}, bad)
