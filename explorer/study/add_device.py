@@ -16,8 +16,7 @@ from explorer.core.front import Front
 from explorer.core.protocols import Device, Progress, silent
 from explorer.devices import LayerDevice, adopted, arranged, checked_device_name, device_json, is_target, needs_file
 from explorer.evaluators import Predictor
-from explorer.generators import BudgetGenerator
-from explorer.generators.methods import METHODS
+from explorer.generators import METHODS, BudgetGenerator, check_costs
 from explorer.study.judges import judge, judged_methods
 from explorer.study.making import Making, Stage, searched_fronts
 from explorer.study.manifest import About
@@ -40,13 +39,15 @@ def with_device(study: Study, device: Device, retrain: bool = True, progress: Pr
         progress: reports steps.
 
     Raises:
-        InputError: the name is taken, the device has no costs for this space, or a generator that learns through the
-            supernet is to be retrained and the study's images are not available.
+        InputError: the name is taken, the device has no costs for this space (or equal ones for all networks, which
+            `retrain` refuses), or a generator that learns through the supernet is to be retrained and the study's
+            images are not available.
         MissingExtra: torch is needed for retraining and is not installed.
     """
     devices = _with(study, device)
     if not retrain or study.origin.enumerated:  # an enumerated space has no trained generator
         return Study(study.folder, study.manifest, devices, study.space)
+    check_costs(study.space, list(devices.values()))
     require_torch("training a generator (retrain=False keeps the present one)")
     assert isinstance(study.predictor, Predictor)
     recipe = recipe_of(study)

@@ -143,6 +143,8 @@ def test_a_device_on_which_all_networks_cost_the_same_is_refused_before_anything
     finally:
         DEVICES.forget("fee")
     assert not (tmp_path / "wider").exists()
+    with pytest.raises(ex.InputError, match="every network costs 1 EUR"):
+        quick_study.with_device(fee)
 
 
 def test_space_in_a_new_family(toy_study, tmp_path, capsys):
