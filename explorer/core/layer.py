@@ -98,8 +98,12 @@ class Layer:
     # ONNX graph, and label ------------------------------------------------------------------------------------
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
-        """Append the ONNX nodes that compute this layer to `graph`; return the name of the output value."""
-        raise NotImplementedError(f"operator {self.op!r} does not implement write(), so it cannot be timed on devices")
+        """Append the ONNX nodes that compute this layer to `graph`; return the name of the output value.
+
+        Raises:
+            InputError: the operator has no ONNX nodes; one that is never timed on a device needs none.
+        """
+        raise InputError(f"operator {self.op!r} does not implement write(), so it cannot be timed on devices")
 
     def sources_alone(self, graph: GraphWriter) -> list[str]:
         """Return the input values for timing the layer on its own; by default the input image."""

@@ -8,6 +8,7 @@ device files.
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -104,14 +105,14 @@ class Training(Making):
         return spread_sample(self.space, self.recipe.scores.architectures, lambda c: macs.cost(self.space, c), rng)
 
     @property
+    @abstractmethod
     def rows(self) -> Scored:
         """The evaluated architectures that the predictor is fitted to."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def evaluator(self) -> Evaluator:
         """The evaluator of networks from the searched fronts."""
-        raise NotImplementedError
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -166,9 +167,9 @@ class Training(Making):
             calibration_images=self.recipe.scores.calibration_images, reported=self.reported(),
         )  # fmt: skip
 
+    @abstractmethod
     def data(self) -> DataOfStudy:
         """Describe the study's images for the manifest."""
-        raise NotImplementedError
 
     def reported(self) -> list[Reported]:
         """Measure the networks that the card reports with their test accuracy."""

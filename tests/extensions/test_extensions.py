@@ -204,6 +204,16 @@ class _Shown:
         self.study = type("Study", (), {"name": "toy", "manifest": original.study.manifest, "space": space})
 
 
+def test_an_operator_without_onnx_nodes_is_named_where_it_is_to_be_timed():
+    from explorer.devices.measure import measure_networks
+
+    class Silent(Layer):
+        op = "silent"
+
+    with pytest.raises(ex.InputError, match="operator 'silent' does not implement write"):
+        measure_networks([(Silent(8, 8, 8, name="one"),)], rounds=1)
+
+
 def test_search(digits_study, capsys):
     found = digits_study.search("climb", devices=["mobile"], evaluations=400)
     best = digits_study.search("memetic", devices=["mobile"], evaluations=1764)
