@@ -4,6 +4,7 @@ A file is written under a temporary name in the same folder, flushed, then renam
 or none, never a partial one.
 """
 
+import codecs
 import hashlib
 import json
 import os
@@ -47,8 +48,13 @@ def write_json(path: str | Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def _encoding(data: bytes) -> str:
+    """The encoding that a file's byte order mark names; Windows' programs write one."""
+    return "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
 def read_limited(path: str | Path) -> str:
-    """Read a UTF-8 text file of at most 100 MB.
+    """Read a UTF-8 text file of at most 100 MB, or one of UTF-16 with a byte order mark.
 
     Raises:
         InputError: the file is missing, too large, or not text; the message names it.
@@ -60,7 +66,7 @@ def read_limited(path: str | Path) -> str:
             data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise InputError(f"{str(path)!r} has more than {LARGEST:,} bytes, which is all that is read")
-        return data.decode().replace("\r\n", "\n")
+        return data.decode(_encoding(data)).lstrip("\ufeff").replace("\r\n", "\n")
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -71,13 +77,22 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: the file is missing, too large, or not JSON; the message names it.
+        InputError: the file is missing, too large, or not JSON, or an object has a key twice; the message names it.
     """
     text = read_limited(path)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{str(path)!r} is not valid JSON: {error}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of a key that it has twice, Python would silently keep the last value."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)[:120]!r} occurs twice in one object")
+    return made
 
 
 def is_file(path: str | Path) -> bool:

@@ -10,6 +10,7 @@ from explorer.core.config import parse
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import data_folder, expanded, is_file, is_folder, read_json
 from explorer.devices.base import LayerDevice
+from explorer.devices.foreign import READ, foreign_json, foreign_suffix
 from explorer.devices.formats import read_block_table
 from explorer.devices.kinds import DEVICES, KINDS, NAME
 from explorer.devices.quantities import LATENCY
@@ -37,10 +38,12 @@ def load_device(source: str | Path) -> LayerDevice:
     if name in DEVICES:
         return DEVICES[name]()
     path = expanded(source)
-    if path.suffix.lower() in (".yaml", ".yml", ".csv") or is_folder(path):
+    if path.suffix.lower() in (".yaml", ".yml", ".csv", ".tsv") or is_folder(path):
         return read_block_table(path, re.sub(r"[^A-Za-z0-9_.-]+", "-", f"table-{path.stem}")[:40])
     if path.suffix == ".json" and is_file(path):
         return _of_file(path)
+    if is_file(path) and (what := foreign_suffix(path)):
+        raise InputError(f"{str(path)!r} is {what}; {READ}")
     raise unknown("device", name, [*device_names(), "a JSON file"])
 
 
@@ -54,6 +57,8 @@ def device_from(values: object, source: str) -> LayerDevice:
     Raises:
         InputError: the JSON does not describe a device of a known kind.
     """
+    if what := foreign_json(values):
+        raise InputError(f"{source} is {what}; {READ}")
     if not isinstance(values, dict):
         raise InputError(f"{source}: a device file holds one JSON object, not {type(values).__name__}")
     kind = values.get("kind")

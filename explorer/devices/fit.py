@@ -38,7 +38,7 @@ def fit_layer_model(
         seed: seed of the cross-validation folds.
 
     Raises:
-        InputError: fewer than 30 rows, or a latency that is not above 0.
+        InputError: fewer than 30 rows, fewer different networks than weights, or a latency that is not above 0.
         MissingExtra: scipy is not installed.
     """
     latency = np.asarray(latency_ms, float)
@@ -49,6 +49,7 @@ def fit_layer_model(
         row = int(np.flatnonzero(bad)[0])
         raise InputError(f"measurement {row + 1} is {latency[row]} ms; expected a number above 0")
     x = design(networks)
+    _check_different(x)
     weights = solve(x, latency)
     domain = _domain(networks, latency)
     # seven digits, more than measurements have, keep files readable and change no price by more than a millionth
@@ -57,6 +58,21 @@ def fit_layer_model(
     scored = np.array([len(network) > 1 or isinstance(network[0], MBConv) for network in networks])
     error = held_out(x, latency, scored if scored.any() else ~scored, seed)
     return LayerModel(name, provenance.model_copy(update={"error": error}), kept, domain)
+
+
+def _check_different(x: np.ndarray) -> None:
+    """Check that there are at least as many different networks as unknown weights; a repetition says nothing new.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    different, unknowns = len(np.unique(x, axis=0)), int((x != 0).any(0).sum())
+    needed = max(2 * FOLDS, unknowns)
+    if different < needed:
+        raise InputError(
+            f"the {len(x)} measurements are of {different} different network{'s' * (different != 1)}; "
+            f"at least {needed} different ones are needed to fit the {unknowns} weights of this device"
+        )
 
 
 def solve(x: np.ndarray, latency: np.ndarray) -> np.ndarray:

@@ -21,12 +21,17 @@ from explorer.core.files import read_limited
 from explorer.core.layer import ACTIVATIONS, OPERATORS, Layer, round_width
 from explorer.core.operators import Conv, GlobalPool, Linear, MBConv
 from explorer.core.protocols import SearchSpace
-from explorer.core.tables import csv_rows, network_rows
+from explorer.core.tables import column_name, network_rows, read_csv
 from explorer.devices.base import LARGEST, Provenance
+from explorer.devices.foreign import READ, foreign_columns, foreign_suffix
 from explorer.devices.table import BlockTable, block_key
 
 SIZE = 1_000_000  # the numbers of a layer must be below this
-UNITS = {"ms": 1.0, "us": 1e-3, "s": 1e3}
+UNITS = {"ms": 1.0, "us": 1e-3, "ns": 1e-6, "s": 1e3}
+SPELLED = {
+    "µs": "us", "μs": "us", "usec": "us", "microseconds": "us", "msec": "ms", "milliseconds": "ms", "sec": "s",
+    "seconds": "s", "nanoseconds": "ns",
+}  # fmt: skip
 OFA_KINDS = (
     "Conv", "expanded_conv", "Conv_1", "AvgPool2D", "Conv_2", "Logits", "first_conv", "MBConv", "final_expand_layer",
     "feature_mix_layer", "classifier",
@@ -37,11 +42,12 @@ LAYER_COLUMNS = ("op", "cin", "cout", "size", "kernel", "stride", "mid", "se", "
 
 @dataclass(frozen=True)
 class Block:
-    """One entry of a table: what was timed, the image size of its networks (None: any), and the latency."""
+    """One entry of a table: what was timed, the image size of its networks (None: any), the latency, and its place."""
 
     layers: tuple[Layer, ...]  # several where the source does not distinguish their activations
     image: int | None
     latency_ms: float
+    where: str
 
 
 def read_blocks(path: str | Path, unit: str | None = None) -> list[Block]:
@@ -58,7 +64,7 @@ def read_blocks(path: str | Path, unit: str | None = None) -> list[Block]:
     path = Path(path)
     if unit is not None and unit not in UNITS:
         raise unknown("unit", unit, UNITS)
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in (".csv", ".tsv"):
         blocks = list(_csv_blocks(path, unit))
     elif unit not in (None, "ms"):
         raise InputError(f"{str(path)!r}: unit {unit!r}, but once-for-all's lookup tables are in ms")
@@ -67,7 +73,8 @@ def read_blocks(path: str | Path, unit: str | None = None) -> list[Block]:
     elif path.suffix.lower() in (".yaml", ".yml"):
         blocks = list(_ofa_blocks(path, None))
     else:
-        raise InputError(f"{str(path)!r} is not a latency table: expected a .yaml, a .csv, or a folder of .yaml files")
+        what = foreign_suffix(path) or "not a latency table"
+        raise InputError(f"{str(path)!r} is {what}; expected a .yaml, a .csv, or a folder of .yaml files")
     if not blocks:
         raise InputError(f"{str(path)!r} contains no blocks")
     return blocks
@@ -82,9 +89,22 @@ def read_block_table(
         path, unit: see `read_blocks`.
         name: name of the device.
         uncounted: operators that the source leaves out of its sums, for example ("pool",).
+
+    Raises:
+        InputError: see `read_blocks`; or the table has a block twice, with two latencies.
     """
     blocks = read_blocks(path, unit)
-    table = {block_key(layer, b.image): b.latency_ms for b in blocks for layer in b.layers}
+    table: dict[str, float] = {}
+    places: dict[str, str] = {}
+    for block in blocks:
+        for layer in block.layers:
+            key = block_key(layer, block.image)
+            if table.setdefault(key, block.latency_ms) != block.latency_ms:
+                raise InputError(
+                    f"{places[key]} and {block.where} are the same block {key!r}, with {table[key]:g} and "
+                    f"{block.latency_ms:g} ms; keep one of them"
+                )
+            places.setdefault(key, block.where)
     provenance = Provenance(kind="published", source=Path(path).name, note=f"{len(blocks)} blocks, imported")
     return BlockTable(name, provenance, table, uncounted=uncounted)
 
@@ -95,11 +115,24 @@ def read_block_table(
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain data only
 
 
+class _Once(LOADER):  # type: ignore[misc]
+    """Rejects a key that a mapping has twice, of which YAML's loader silently keeps the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        lines: dict[Any, int] = {}
+        for key, _ in node.value:
+            name, line = key.value, key.start_mark.line + 1
+            if isinstance(name, str) and lines.setdefault(name, line) != line:
+                raise yaml.YAMLError(f"key {name[:120]!r} is in lines {lines[name]} and {line}")
+        made: dict = super().construct_mapping(node, deep)
+        return made
+
+
 def _yaml(text: str) -> Any:
     """Parse YAML; aliases are rejected, because a few of them can expand to gigabytes."""
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=LOADER)):
         raise yaml.YAMLError("aliases (*name) are not read")
-    return yaml.load(text, Loader=LOADER)
+    return yaml.load(text, Loader=_Once)
 
 
 def _folder(path: Path) -> Iterator[Block]:
@@ -121,7 +154,7 @@ def _ofa_blocks(path: Path, image: int | None) -> Iterator[Block]:
     for key, value in table.items():
         mean = value.get("mean") if isinstance(value, dict) else value
         ms = _latency(mean, f"{str(path)!r}, layer {str(key)[:120]!r}")
-        yield Block(tuple(ofa_layers(str(key), str(path))), image, ms)
+        yield Block(tuple(ofa_layers(str(key), str(path))), image, ms, f"{str(path)!r}, layer {str(key)[:120]!r}")
 
 
 def ofa_layers(key: str, source: str = "table") -> list[Layer]:
@@ -189,9 +222,11 @@ def latency_column(columns: list[str], path: Path, column: str | None, unit: str
         if len(candidates) != 1:
             raise InputError(f"{str(path)!r} has latency columns {candidates or '(none)'}; name one of {columns}")
         column = candidates[0]
+    column = column_name(column)
     if column not in columns:
         raise unknown(f"column of {str(path)!r}", column, columns)
-    said = [u for u in UNITS if u in column.split("_")]
+    words = [SPELLED.get(word, word) for word in column.split("_")]
+    said = [u for u in UNITS if u in words]
     if unit is None and not said:
         raise InputError(f"{str(path)!r}: column {column!r} does not name its unit; specify one of {', '.join(UNITS)}")
     if unit is not None and unit not in UNITS:
@@ -202,14 +237,17 @@ def latency_column(columns: list[str], path: Path, column: str | None, unit: str
 
 
 def _csv_blocks(path: Path, unit: str | None) -> Iterator[Block]:
-    columns, rows = csv_rows(path)
-    column, unit = latency_column(columns, path, None, unit)
-    missing = [c for c in ("op", "cin", "cout", "size") if c not in columns]
+    table = read_csv(path)
+    if what := foreign_columns(table.columns):
+        raise InputError(f"{str(path)!r} is {what}; {READ}")
+    column, unit = latency_column(table.columns, path, None, unit)
+    missing = [c for c in ("op", "cin", "cout", "size") if c not in table.columns]
     if missing:
         raise InputError(f"{str(path)!r}: a block table needs columns {', '.join(LAYER_COLUMNS)}; it lacks {missing}")
-    for where, row in rows:
-        layer, image = _csv_layer(row, where), _csv_image(row.get("image") or "", where)
-        yield Block((layer,), image, _latency(row[column], f"{where}, layer {layer.signature!r}", unit))
+    for row in table.rows:
+        layer, image = _csv_layer(row.cells, row.where), _csv_image(row.cells.get("image") or "", row.where)
+        ms = _latency(row.cells[column], f"{row.where}, layer {layer.signature!r}", unit)
+        yield Block((layer,), image, ms, row.where)
 
 
 def _csv_image(text: str, where: str) -> int | None:

@@ -52,6 +52,15 @@ def test_bad_measurements(rng):
         fit_space("mine", space, space.sample(40, rng), values, NOWHERE)
 
 
+def test_too_few_different_networks(rng):
+    """Thirty rows of one network, or of fewer networks than there are weights, do not say what a layer costs."""
+    space = SPACES["mobile-32"]
+    for different in (1, 12):
+        codes = np.resize(space.sample(different, rng), (60, len(space.decisions)))
+        with pytest.raises(InputError, match=rf"60 measurements are of {different} different network.* at least \d\d"):
+            fit_space("mine", space, codes, 1 + rng.random(60), NOWHERE)
+
+
 def test_the_phone_on_blocks_that_no_fit_has_seen(reference):
     blocks = read_blocks(reference("ofa_note10"))
     layers, ms = [b.layers[:1] for b in blocks], np.array([b.latency_ms for b in blocks])

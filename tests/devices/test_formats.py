@@ -127,12 +127,29 @@ def test_csv_block_tables_and_their_unit(tmp_path):
     assert blocks == {"mbconv 8-16 8px m16 k3 s2 relu": 1.5, "linear 32-10 1px": 0.002}
     assert table("latency", 1.5, "ms").blocks["linear 32-10 1px"] == 2
     for latency, value, unit, words in [
-        ("latency", 1, None, "specify one of ms, us, s"), ("latency_ms", 1, "us", "in ms, not in the declared unit 'us'"),
+        ("latency", 1, None, "specify one of ms, us, ns, s"), ("latency_ms", 1, "us", "in ms, not in the declared unit 'us'"),
         ("latency_ms", -1, None, "line 2, layer 'mbconv 8-16"), ("latency_ms", "nan", None, "'nan'"),
         ("latency_ms", "", None, "line 2"), ("time", 1, None, "latency columns"), ("latency", 1, "h", "unknown unit 'h'"),
     ]:  # fmt: skip
         with pytest.raises(InputError, match=words):
             table(latency, value, unit)
+
+
+def test_a_block_with_two_latencies_is_refused_with_both_places(tmp_path):
+    path = tmp_path / "blocks.csv"
+    rows = "mbconv,8,16,8,3,2,16,0,relu,0,{}\n"
+    path.write_text(BLOCKS.format(latency="latency_us", value=125) + rows.format(999))
+    with pytest.raises(InputError, match=r"line 2 and .*line 4 are the same block .* with 0.125 and 0.999 ms"):
+        read_block_table(path, "t")
+    path.write_text(BLOCKS.format(latency="latency_us", value=125) + rows.format(125))
+    assert len(read_block_table(path, "t").blocks) == 2
+    path = tmp_path / "160_a.yaml"
+    path.write_text(f"{NOTE10}: {{mean: 1}}\n{NOTE10}: {{mean: 9}}\n")
+    with pytest.raises(InputError, match="is in lines 1 and 2"):
+        read_block_table(path, "t")
+    path.write_text(f"{NOTE10}: {{mean: 1}}\n{NOTE10.replace('kernel:5', 'kernel:05')}: {{mean: 9}}\n")
+    with pytest.raises(InputError, match="are the same block"):
+        read_block_table(path, "t")
 
 
 def test_measurements_of_whole_networks(reference, tmp_path):
