@@ -17,7 +17,7 @@ from explorer.core.architecture import Architecture
 from explorer.core.errors import InputError
 from explorer.core.layer import Layer
 from explorer.core.protocols import Device, Evaluator, Generator, SearchSpace
-from explorer.devices.population import costs_of, overshoot
+from explorer.devices.population import costs_of, overshoot, priced
 from explorer.spaces import Compilable, Enumerable, OnceForAll, Space
 from explorer.spaces.operators import TellsActive
 
@@ -134,9 +134,12 @@ def _check_layers(layers: Sequence[Layer]) -> None:
 
 
 def check_device(device: Device, space: SearchSpace, n: int = 64, seed: int = 0) -> None:
-    """Check that costs are finite and positive, one per architecture, and independent of the other architectures."""
-    codes = space.sample(n, np.random.default_rng(seed))
-    costs = device.cost(space, codes)
+    """Check that costs are finite and positive, one per architecture, and independent of the other architectures.
+
+    Architectures that the device has no price for are left out, see `explorer.devices.NoPrice`.
+    """
+    codes = priced(space, [device], space.sample(n, np.random.default_rng(seed)))
+    n, costs = len(codes), device.cost(space, codes)
     assert isinstance(device.name, str) and device.name and isinstance(device.unit, str), "a device needs name and unit"
     assert costs.shape == (n,), f"cost() of {n} architectures has shape {costs.shape}"
     assert np.isfinite(costs).all() and (costs > 0).all(), "costs must be finite and above 0"
@@ -162,7 +165,7 @@ def check_generator(
 ) -> None:
     """Check one-pass generation: reachable budgets are met; unreachable and empty requests are answered."""
     rng = np.random.default_rng(seed)
-    known = costs_of(space, devices, space.sample(n, rng))
+    known = costs_of(space, devices, np.resize(priced(space, devices, space.sample(n, rng)), (n, len(space.decisions))))
     limits = np.where(rng.random(known.shape) < 0.5, known * 1.05, np.nan)
     codes = generator.generate(limits, np.random.default_rng(seed))
     assert codes.shape == (n, len(space.decisions)), f"generate() of {n} budgets has shape {codes.shape}"

@@ -25,7 +25,7 @@ def rank(
     where: Where,
     data: Data = None,
     architecture: Annotated[
-        list[str] | None, typer.Option(help="An architecture's key or cell string; repeatable.")
+        list[str] | None, typer.Option(help="An architecture's key, or its string in a benchmark; repeatable.")
     ] = None,
     sample: Annotated[int, typer.Option(help="How many random networks to rank.", min=0, max=1_000_000)] = 0,
     train: Annotated[
@@ -75,7 +75,7 @@ def rank(
 
 def train_network(
     where: Where,
-    architecture: Annotated[str, typer.Option(help="An architecture's key or cell string.")],
+    architecture: Annotated[str, typer.Option(help="An architecture's key, or its string in a benchmark.")],
     out: Annotated[Path, typer.Option("--out", help="An empty or new folder.")],
     data: Data = None,
     epochs: Annotated[float, typer.Option(help="Passes over the training images.")] = 10,
@@ -166,8 +166,6 @@ def _space(where: str) -> tuple[Any, str | None]:
 
 
 def _network(space: Space, text: str) -> Architecture:
-    from explorer.spaces import FromString
+    from explorer.spaces import read_architecture
 
-    if "~" in text and isinstance(space, FromString):
-        return space.from_string(text)
-    return Architecture.from_key(space, text)
+    return read_architecture(space, text)

@@ -90,11 +90,15 @@ def objectives(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:
 
 
 def nondominated(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """Return the indices of non-dominated rows, sorted by the first cost; of equal points the first is kept."""
+    """Return the indices of non-dominated rows, sorted by the first cost; of equal points the first is kept.
+
+    Rows without a cost (NaN) are left out.
+    """
     points = objectives(accuracy, costs)
-    if len(points) == 0:
+    known = np.flatnonzero(~np.isnan(points).any(1))
+    if len(known) == 0:
         return np.zeros(0, int)
-    rows = np.flatnonzero(moocore.is_nondominated(points, keep_weakly=False))
+    rows = known[moocore.is_nondominated(points[known], keep_weakly=False)]
     return rows[np.lexsort((points[rows, 0], points[rows, 1]))]
 
 
@@ -105,6 +109,7 @@ def hypervolume(accuracy: np.ndarray, costs: np.ndarray, reference: Sequence[flo
     410.0
     """
     points = objectives(accuracy, costs)
+    points = points[~np.isnan(points).any(1)]
     return float(moocore.hypervolume(points, ref=np.asarray(reference, float))) if len(points) else 0.0
 
 
@@ -124,7 +129,7 @@ def make_front(
         known: further fields of the `Front`.
     """
     if reference is None:
-        reference = 1.1 * objectives(accuracy, costs).max(0)
+        reference = 1.1 * np.nanmax(objectives(accuracy, costs), axis=0)
     rows = nondominated(accuracy, costs)
     return Front(
         space, codes[rows], np.asarray(accuracy)[rows], np.asarray(costs)[rows], tuple(devices),

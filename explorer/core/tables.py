@@ -118,7 +118,7 @@ def _with_points(rows: list[Row], columns: list[str], separator: str) -> list[Ro
         for where, text in texts:
             if re.fullmatch(r"[+-]?[\d.,]*\.[\d.,]*", text):
                 raise InputError(
-                    f"{where}: {column} {text[:40]!r}: this column has numbers with a comma, too; write all with a point"
+                    f"{where}: {column} {text[:40]!r}: this column has commas, too; write all with a point"
                 )
         if separator != ";" and all(GROUPED.fullmatch(t) for _, t in texts if "," in t):
             where, text = next((w, t) for w, t in texts if "," in t)

@@ -1,7 +1,7 @@
 """Devices: target hardware and counts, everything that prices an architecture."""
 
 from explorer.devices.adopted import AdoptedDevice, adopted
-from explorer.devices.base import LayerDevice, Provenance
+from explorer.devices.base import LayerDevice, NoPrice, Provenance
 from explorer.devices.counts import COUNTS, CountDevice
 from explorer.devices.files import device_from, device_json, device_names, load_device, needs_file, renamed
 from explorer.devices.fit import error_of, fit_layer_model, fit_space
@@ -22,6 +22,7 @@ __all__ = [
     "DeviceKind",
     "LayerDevice",
     "LayerModel",
+    "NoPrice",
     "Provenance",
     "adopted",
     "amount",

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, FiniteFloat
 
-from explorer.core.architecture import as_codes
+from explorer.core.architecture import as_codes, key_of
 from explorer.core.config import Settings
+from explorer.core.errors import InputError
 from explorer.core.layer import Layer
 from explorer.core.protocols import SearchSpace
 from explorer.devices.compiled import CompiledCost, compile_parts, price_population
@@ -47,6 +48,19 @@ class Provenance(Settings):
         parts += [f"{self.threads} thread{'s' * (self.threads != 1)}"] if self.threads else []
         parts += [f"batch {self.batch}"] if self.batch else []
         return ", ".join(part for part in parts if part)
+
+
+class NoPrice(InputError):
+    """A network has a layer that the device has no price for.
+
+    Attributes:
+        costs: (n,) costs of the population that was to be priced, NaN where a network has none; None where a single
+            layer was to be priced.
+    """
+
+    def __init__(self, said: str, costs: np.ndarray | None = None) -> None:
+        super().__init__(said)
+        self.costs = costs
 
 
 class LayerDevice:
@@ -98,11 +112,29 @@ class LayerDevice:
         return self._compiled[space]
 
     def cost(self, space: SearchSpace, codes: np.ndarray) -> np.ndarray:
-        """Price architectures: (n, d) int8 -> (n,) in `unit`."""
+        """Price architectures: (n, d) int8 -> (n,) in `unit`.
+
+        Raises:
+            NoPrice: a network has a layer without a price; the message names both, and `costs` has all other costs.
+        """
         codes = as_codes(space, codes)
         if isinstance(space, Compilable):
-            return self.compiled(space)(codes)
-        return price_population(space, codes, self.price_in, self.scale, self.offset)
+            costs = self.compiled(space)(codes)
+        else:
+            costs = price_population(space, codes, self.price_in, self.scale, self.offset)
+        if np.isnan(costs).any():
+            raise NoPrice(self._missing(space, codes[int(np.isnan(costs).argmax())]), costs)
+        return costs
+
+    def _missing(self, space: SearchSpace, codes: np.ndarray) -> str:
+        """Say which layer of a network has no price."""
+        layers: Sequence[Layer] = space.layers(codes)
+        for layer in layers:
+            try:
+                self.price_in(layer, layers[0].size)
+            except InputError as error:
+                return f"network {key_of(space, codes)}: {error}"
+        return f"network {key_of(space, codes)} has no cost on device {self.name!r}"
 
     def shares(self, layers: Sequence[Layer]) -> np.ndarray:
         """Return the share of each layer in the network's cost, (n_layers,); the shares add up to 1."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from explorer.core.errors import InputError
 from explorer.core.layer import Layer, Part
 from explorer.core.protocols import SearchSpace
 from explorer.spaces.base import Compilable, resolution_gene
@@ -23,7 +24,7 @@ class CompiledCost:
     """The cost tables of all parts of a space.
 
     Attributes:
-        parts: per part, its genes and an array of costs with one axis per gene.
+        parts: per part, its genes and an array of costs with one axis per gene; NaN where a layer has no price.
         scale, offset: applied to the sum over the parts.
     """
 
@@ -32,7 +33,7 @@ class CompiledCost:
     offset: float = 0.0
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
-        """Price architectures: (n, d) int8 -> (n,) float64."""
+        """Price architectures: (n, d) int8 -> (n,) float64, NaN where a layer has no price."""
         total = np.zeros(len(codes))
         for start in range(0, len(codes), BLOCK):
             genes = np.ascontiguousarray(codes[start : start + BLOCK].T).astype(np.intp)
@@ -84,7 +85,10 @@ def _total(layers: Sequence[Layer], size: int, price: Price, prices: dict[tuple[
     total = 0.0
     for layer in layers:
         if (layer, size) not in prices:
-            prices[layer, size] = price(layer, size)
+            try:
+                prices[layer, size] = price(layer, size)
+            except InputError:  # networks without this layer have a cost
+                prices[layer, size] = np.nan
         total += prices[layer, size]
     return total
 

@@ -12,7 +12,8 @@ from pydantic import Field
 from explorer.core.errors import InputError
 from explorer.core.layer import Layer
 from explorer.core.operators import Linear
-from explorer.devices.base import LARGEST, LayerDevice, Provenance
+from explorer.core.protocols import SearchSpace
+from explorer.devices.base import LARGEST, LayerDevice, NoPrice, Provenance
 from explorer.devices.kinds import KINDS, DeviceFile, DeviceKind
 from explorer.devices.quantities import LATENCY, MILLISECONDS
 
@@ -70,13 +71,23 @@ class BlockTable(LayerDevice):
         """Return the price of a layer, for any image size.
 
         Raises:
-            InputError: the table does not have this layer.
+            NoPrice: the table does not have this layer.
         """
         return self._price(layer, None)
 
     def price_in(self, layer: Layer, image: int) -> float:
         """Return the price of a layer in a network that reads images of `image` x `image` pixels."""
         return self._price(layer, image)
+
+    def outside(self, space: SearchSpace, codes: np.ndarray) -> str:
+        """Return one line on the networks that the table does not cover; "" where it covers all."""
+        try:
+            self.cost(space, codes)
+        except NoPrice as error:
+            missing: list[bool] = np.isnan(np.asarray(error.costs, float)).tolist()
+            share = sum(missing) / len(missing)
+            return f"device {self.name!r} has no cost for {share:.0%} of these networks, for example {error}"
+        return ""
 
     def _price(self, layer: Layer, image: int | None) -> float:
         for key in (block_key(layer, image), layer.signature):
@@ -86,7 +97,7 @@ class BlockTable(LayerDevice):
             return 0.0
         found = self._between(layer)
         if found is None:
-            raise InputError(
+            raise NoPrice(
                 f"device {self.name!r} has no measurement of layer {layer.name!r} ({block_key(layer, image)}); "
                 f"its table of {len(self.blocks)} blocks does not cover this network"
                 + (f" ({self.provenance.source})" if self.provenance.source else "")

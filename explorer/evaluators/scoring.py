@@ -67,7 +67,7 @@ def spread_sample(
     Args:
         space: the search space.
         n: number of architectures; fewer are returned if the pool has fewer.
-        cost: codes (k, d) -> costs (k,).
+        cost: codes (k, d) -> costs (k,), NaN for an architecture that has none and is left out.
         rng: source of all random numbers.
     """
     counts = option_counts(space)
@@ -82,7 +82,8 @@ def spread_sample(
     codes, ends = codes[len(ends) :], codes[: min(n, len(ends))]
     if len(codes) + len(ends) <= n:
         return np.concatenate([ends, codes])
-    costs = np.log(np.maximum(cost(codes), 1e-9))
+    costs = cost(codes)
+    codes, costs = codes[~np.isnan(costs)], np.log(np.maximum(costs[~np.isnan(costs)], 1e-9))
     bins = np.clip(((costs - costs.min()) / max(np.ptp(costs), 1e-9) * 40).astype(int), 0, 39)
     order = rng.permutation(len(codes))
     # round-robin over bins: the first of every bin, the second of every bin, ...

@@ -29,14 +29,17 @@ class EvaluatedNetworks:
         self._compared = 0
 
     def add(self, codes: np.ndarray) -> np.ndarray:
-        """Evaluate those of (n, d) canonical architectures that are new, and return the new ones."""
+        """Evaluate those of (n, d) canonical architectures that are new and have a cost; return them."""
         seen = {row.tobytes() for row in self.codes}
         new = np.array([row for row in unique(codes) if row.tobytes() not in seen], np.int8)
         new = new.reshape(-1, self.codes.shape[1])
+        costs = costs_of(self.space, self.devices, new)
+        known = ~np.isnan(costs).any(1)
+        new, costs = new[known], costs[known]
         if len(new):
             self.codes = np.concatenate([self.codes, new])
             self.accuracy = np.concatenate([self.accuracy, self.evaluator.evaluate(new)])
-            self.costs = np.concatenate([self.costs, costs_of(self.space, self.devices, new)])
+            self.costs = np.concatenate([self.costs, costs])
         return new
 
     def experts(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from torch import nn
 
 from explorer.core.onnx_mlp import mlp_graph
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
-from explorer.devices.population import cheapest, costs_of, dearest, overshoot
+from explorer.devices.population import cheapest, costs_of, dearest, meets, priced
 from explorer.evaluators.fitting import linear_layers
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.finishing import finished, smallest_margin
@@ -57,7 +57,7 @@ class Experts:
         """
         accuracy, costs = self._score(codes)
         for source in [np.arange(len(codes)), *self.shared.T]:
-            better = (accuracy[source] > self.accuracy) & (overshoot(costs[source], self.limits) <= 1)
+            better = (accuracy[source] > self.accuracy) & meets(costs[source], self.limits)
             self.codes[better] = codes[source[better]]
             self.accuracy[better] = accuracy[source[better]]
 
@@ -66,7 +66,7 @@ class Experts:
         accuracy, costs = self._score(codes)
         for start in range(0, len(self.limits), block):
             rows = slice(start, start + block)
-            fits = overshoot(costs, self.limits[rows, None]) <= 1
+            fits = meets(costs, self.limits[rows, None])
             value = np.where(fits, accuracy, -1.0)
             best = value.argmax(1)
             value = value[np.arange(len(best)), best]
@@ -113,6 +113,7 @@ class _Trainer:
         first = space.sample(config.pool, self.rng)
         high = known if known is not None else np.array([dearest(space, device) for device in devices])
         pool = np.concatenate([high, first, np.array([cheapest(space, device) for device in devices])])
+        pool = priced(space, devices, pool)
         costs = costs_of(space, devices, pool)
         names = tuple(device.name for device in devices)
         self.code = BudgetCode(names, tuple(costs.min(0)), tuple(costs.max(0)), config.anchors)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
-from explorer.devices.population import cheapest, costs_of, overshoot
+from explorer.devices.population import cheapest, costs_of, overshoot, prices
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.controller_graph import controller_graph
 from explorer.generators.evaluated import EvaluatedNetworks
@@ -122,7 +122,7 @@ def dominance(accuracy: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np
     fits = ratio <= 1
     both = fits[:, :, None] & fits[:, None, :]
     by_accuracy = np.sign(accuracy[:, :, None] - accuracy[:, None, :])
-    by_cost = np.sign(ratio[:, None, :] - ratio[:, :, None])
+    by_cost = (ratio[:, None, :] > ratio[:, :, None]) * 1 - (ratio[:, None, :] < ratio[:, :, None])
     return np.where(both, by_accuracy, by_cost).astype(np.int8)
 
 
@@ -340,4 +340,4 @@ def train_pnag(
 def _spread(space: SearchSpace, n: int, devices: Sequence[Device], rng: np.random.Generator) -> np.ndarray:
     from explorer.evaluators.scoring import spread_sample
 
-    return spread_sample(space, n, lambda codes: devices[0].cost(space, codes), rng)
+    return spread_sample(space, n, lambda codes: prices(space, devices[0], codes), rng)

@@ -9,7 +9,7 @@ import pandas as pd
 from explorer.core.front import hypervolume, kendall_tau, nondominated
 from explorer.core.protocols import Device, SearchSpace
 from explorer.devices import is_target
-from explorer.devices.population import costs_of
+from explorer.devices.population import costs_of, priced
 from explorer.generators.runtime import BudgetGenerator
 
 BUDGETS, DRAWS = 300, 16
@@ -23,7 +23,10 @@ def held_out_budgets(space: SearchSpace, devices: Sequence[Device], n: int = BUD
     """
     rng = np.random.default_rng(seed)
     targets = [i for i, device in enumerate(devices) if is_target(device)] or list(range(len(devices)))
-    costs = costs_of(space, devices, space.sample(n, rng)) * (1 + 0.3 * rng.random((n, len(devices))))
+    sampled = priced(space, devices, space.sample(n, rng))
+    costs = costs_of(space, devices, np.resize(sampled, (n, sampled.shape[1]))) * (
+        1 + 0.3 * rng.random((n, len(devices)))
+    )
     limits = np.full((n, len(devices)), np.nan)
     for row in range(n):
         columns = targets if row % 2 else [targets[rng.integers(len(targets))]]

@@ -13,6 +13,7 @@ from explorer.devices.population import overshoot
 
 Reward = Literal["dominance", "mnasnet", "tunas"]
 STRENGTH = 0.07
+MOST = 1e3  # cost / budget of a network without a cost
 
 
 def scalar_reward(kind: Reward, accuracy: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np.ndarray:
@@ -27,7 +28,7 @@ def scalar_reward(kind: Reward, accuracy: np.ndarray, costs: np.ndarray, limits:
     Returns:
         (g, b) rewards with mean 0 over the draws of a request and, if they differ, standard deviation 1.
     """
-    ratio = overshoot(costs, limits[:, None, :])
+    ratio = np.minimum(overshoot(costs, limits[:, None, :]), MOST)
     if kind == "mnasnet":
         reward = accuracy * ratio**-STRENGTH
     else:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from explorer.core.protocols import Device, Evaluator, SearchSpace
-from explorer.devices.population import costs_of, nearest, overshoot
+from explorer.devices.population import costs_of, meets, nearest
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def select(
         empty = np.zeros(0)
         return Selection(draws, empty, np.zeros((0, len(devices))), empty.astype(bool), empty.astype(bool))
     flat, inverse = unique_rows(draws)
-    fits = overshoot(costs_of(space, devices, flat)[inverse], limits[request]) <= 1
+    fits = meets(costs_of(space, devices, flat)[inverse], limits[request])
     worth = np.full(len(flat), -np.inf)
     needed = np.unique(inverse[fits])
     worth[needed] = evaluator.evaluate(flat[needed])
@@ -67,7 +67,7 @@ def select(
     if fallback.any():
         accuracy[fallback] = evaluator.evaluate(codes[fallback])
     costs = costs_of(space, devices, codes)
-    return Selection(codes, accuracy, costs, overshoot(costs, limits) <= 1, fallback)
+    return Selection(codes, accuracy, costs, meets(costs, limits), fallback)
 
 
 def unique_rows(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
-from explorer.devices.population import cheapest, costs_of
+from explorer.devices.population import cheapest, costs_of, priced
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.evaluated import EvaluatedNetworks
 from explorer.generators.finishing import finished, smallest_margin
@@ -46,8 +46,9 @@ class _Trainer:
         self.devices, self.counts, self.map = list(devices), option_counts(space), layout(space)
         last = np.broadcast_to(self.counts - 1, (4000, len(self.counts)))
         spread = space.canonical(self.rng.binomial(last, np.linspace(0, 1, 4000)[:, None]).astype(np.int8))
-        ends = np.array([cheapest(space, device) for device in devices])
-        pool = np.concatenate([ends, spread, space.sample(1000, self.rng)])
+        ends = priced(space, devices, np.array([cheapest(space, device) for device in devices]))
+        spread = priced(space, devices, spread)
+        pool = np.concatenate([ends, spread, priced(space, devices, space.sample(1000, self.rng))])
         self.known = EvaluatedNetworks(space, evaluator, devices)
         if known is not None and config.imitation:
             self.known.add(known)

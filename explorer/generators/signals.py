@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from explorer.core.protocols import Device, Evaluator, SearchSpace
 from explorer.devices import LayerDevice
+from explorer.devices.population import prices
 from explorer.spaces.base import Compilable
 from explorer.spaces.operators import option_counts
 
@@ -35,12 +36,14 @@ class ExpectedCost:
         if isinstance(device, LayerDevice) and device.additive and isinstance(space, Compilable):
             compiled = device.compiled(space)
             self.scale, self.offset = compiled.scale, compiled.offset
-            self.parts = [(genes, torch.from_numpy(table).float()) for genes, table in compiled.parts]
+            self.parts = [(genes, torch.from_numpy(_filled(table)).float()) for genes, table in compiled.parts]
             return
         rng = np.random.default_rng(0)
         raw = rng.integers(0, self.counts, (4000, len(self.counts))).astype(np.int8)
         bits = np.concatenate([np.eye(c)[raw[:, g]] for g, c in enumerate(self.counts)], 1)
-        weights = np.linalg.lstsq(bits, device.cost(space, space.canonical(raw)), rcond=None)[0]
+        costs = prices(space, device, space.canonical(raw))
+        known = ~np.isnan(costs)
+        weights = np.linalg.lstsq(bits[known], costs[known], rcond=None)[0]
         tables = np.split(weights, np.cumsum(self.counts)[:-1])
         self.scale, self.offset = 1.0, 0.0
         self.parts = [((g,), torch.from_numpy(table).float()) for g, table in enumerate(tables)]
@@ -56,6 +59,11 @@ class ExpectedCost:
                 value = (value * p.view(n, *([1] * (value.ndim - 2)), -1)).sum(-1)
             total = total + value
         return self.offset + self.scale * total
+
+
+def _filled(table: np.ndarray) -> np.ndarray:
+    """Replace missing prices by ten times the largest one, so that gradients lead away from them."""
+    return np.asarray(np.nan_to_num(table, nan=10 * float(np.nanmax(table, initial=0.0))))
 
 
 class SupernetSignal:

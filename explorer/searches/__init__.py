@@ -10,7 +10,7 @@ from explorer.core.front import Front, make_front
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.core.registry import Registry
 from explorer.devices import not_reachable
-from explorer.devices.population import costs_of, nearest, overshoot
+from explorer.devices.population import costs_of, nearest, overshoot, priced
 from explorer.searches.archive import Archive, Finished
 from explorer.searches.constrained import constrained
 from explorer.searches.memetic import memetic, random
@@ -48,7 +48,7 @@ def search(
         space, evaluator, devices: any objects that implement the protocols in `explorer.core.protocols`.
         algorithm: a name in `ALGORITHMS`: "memetic" (our own), "nsga2", "sms-emoa", "spea2" (published, need pymoo),
             "constrained" (once-for-all's evolutionary search, one run per budget) or "random".
-        evaluations: largest number of distinct architectures that are evaluated.
+        evaluations: largest number of architectures that the evaluator gets; it gets each of them once.
         seed: random seed.
         progress: reports rounds.
         budgets: device name -> highest cost, in the device's unit; every network of the front meets them.
@@ -74,6 +74,7 @@ def search(
     if patience is not None and patience < 1:
         raise InputError(f"patience = {patience}; at least 1 evaluation is needed")
     limits = _limits(space, devices, budgets or {})
+    priced(space, devices, space.sample(256, np.random.default_rng(0)))  # raises if none has a cost
     about = {
         "space": space.name, "devices": [d.name for d in devices], "algorithm": algorithm, "seed": seed,
         "budgets": dict(budgets or {}),

@@ -69,10 +69,12 @@ class Archive:
         d, m = len(space.decisions), len(self.devices)
         self.codes, self.accuracy, self.costs = np.zeros((0, d), np.int8), np.zeros(0), np.zeros((0, m))
         self.count = 0
+        self._found = np.zeros((0, 1 + m))  # accuracy and costs of every evaluated network, see `_seen`
         self._history: list[tuple[np.ndarray, np.ndarray]] = []
         self.worst = np.zeros(1 + m)
-        self._seen: set[int] = set()
+        self._seen: dict[int, int] = {}  # hash of a network -> its row in `_found`
         self._about = json.dumps(dict(about or {}), sort_keys=True)
+        self._partial = False  # whether a network without a cost was met
         self._made: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._saved = time.monotonic()
         self._corner: list[float] = []
@@ -87,8 +89,9 @@ class Archive:
         return codes, accuracy
 
     def fresh(self, codes: np.ndarray) -> np.ndarray:
-        """Return the distinct rows that have not been evaluated before."""
-        return codes[self._new(hashes(codes))]
+        """Return the distinct rows that have not been evaluated before and have a cost on every device."""
+        new = codes[self._new(hashes(codes))]
+        return new[~np.isnan(costs_of(self.space, self.devices, new)).any(1)] if self._partial else new
 
     @property
     def left(self) -> int:
@@ -96,9 +99,9 @@ class Archive:
         return self.evaluations - self.count
 
     def evaluate(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Evaluate canonical codes (n, d); return accuracy (n,) and costs (n, m).
+        """Evaluate canonical codes (n, d); return accuracy (n,) and costs (n, m), NaN where there is no price.
 
-        Rows that were evaluated before are not counted again.
+        The evaluator gets every network once; networks that were evaluated before are remembered and not counted again.
 
         Raises:
             Finished: the evaluations are used up, or the hypervolume no longer grows; the archive is complete.
@@ -107,10 +110,11 @@ class Archive:
         fresh = self._new(names)
         if self.left <= 0 or (fresh.sum() > self.left and not self._cut(codes[fresh])):
             raise Finished
-        accuracy, costs = self._results(codes, names)
-        self._enter(codes[fresh], accuracy[fresh], costs[fresh], names[fresh])
+        if fresh.any():
+            self._enter(codes[fresh], *self._results(codes[fresh], names[fresh]), names[fresh])
         self._stop_if_still()
-        return accuracy, costs
+        found = self._found[[self._seen[name] for name in names.tolist()]]
+        return found[:, 0], found[:, 1:]
 
     def offer(self, codes: np.ndarray) -> int:
         """Evaluate those of the canonical codes (n, d) that are new; return their number.
@@ -167,15 +171,29 @@ class Archive:
             return
         if self.count < HISTORY:
             self._history.append((codes, accuracy))
+        self._seen.update(zip(names.tolist(), range(self.count, self.count + len(codes))))
+        self._remember(np.column_stack([accuracy, costs]))
         self.count += len(codes)
-        self._seen.update(names.tolist())
-        self.worst = np.maximum(self.worst, [1 - accuracy.min(), *costs.max(0)])
         fits = overshoot(costs, self.limits) <= 1
+        if np.isnan(costs).any():
+            self._partial = True
+            known = ~np.isnan(costs).any(1)
+            codes, accuracy, costs, fits = codes[known], accuracy[known], costs[known], fits[known]
+        if len(codes) == 0:
+            return
+        self.worst = np.maximum(self.worst, [1 - accuracy.min(), *costs.max(0)])
         self.codes = np.concatenate([self.codes, codes[fits]])
         self.accuracy = np.concatenate([self.accuracy, accuracy[fits]])
         self.costs = np.concatenate([self.costs, costs[fits]])
         rows = nondominated(self.accuracy, self.costs)
         self.codes, self.accuracy, self.costs = self.codes[rows], self.accuracy[rows], self.costs[rows]
+
+    def _remember(self, rows: np.ndarray) -> None:
+        """Store results behind the `count` known ones, in an array that doubles when it is full."""
+        if self.count + len(rows) > len(self._found):
+            more = np.zeros((max(len(rows), len(self._found), 1024), self._found.shape[1]))
+            self._found = np.concatenate([self._found, more])
+        self._found[self.count : self.count + len(rows)] = rows
 
     def _stop_if_still(self) -> None:
         """Raise `Finished` if the hypervolume has not grown by 0.01 % for `patience` evaluations.
@@ -220,7 +238,7 @@ class Archive:
         if (codes.shape, accuracy.shape, costs.shape) != expected or n == 0 or not kinds:
             raise InputError(f"{str(self.file)!r} is not a saved search of space {self.space.name!r}")
         as_codes(self.space, codes)
-        if not (np.isfinite(accuracy).all() and np.isfinite(costs).all()):
+        if not np.isfinite(accuracy).all() or np.isinf(costs).any():
             raise InputError(f"{str(self.file)!r} is not a saved search: a value is not a number")
         self._check_same(codes[:TRIED], accuracy[:TRIED], costs[:TRIED])
         self._made = [(codes, accuracy, costs)]
@@ -230,7 +248,7 @@ class Archive:
 
     def _check_same(self, codes: np.ndarray, accuracy: np.ndarray, costs: np.ndarray) -> None:
         """Evaluate some saved networks again: a device or evaluator with the same name may have changed."""
-        if not np.allclose(costs_of(self.space, self.devices, codes), costs, rtol=1e-3):
+        if not np.allclose(costs_of(self.space, self.devices, codes), costs, rtol=1e-3, equal_nan=True):
             raise InputError(
                 f"{str(self.file)!r} belongs to another search: the costs of its networks have changed (other devices)"
             )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from explorer.core.protocols import Progress, silent
-from explorer.devices.population import costs_of, nearest, overshoot
+from explorer.devices.population import costs_of, nearest, overshoot, prices
 from explorer.searches.archive import Archive
 from explorer.spaces.operators import cross, mutate
 
@@ -24,10 +24,10 @@ def constrained(archive: Archive, rng: np.random.Generator, progress: Progress) 
         _evolve(archive, archive.limits, archive.evaluations, rng, progress)
         return
     device = archive.devices[0]
-    costs = device.cost(archive.space, archive.space.sample(1000, rng))
+    costs = prices(archive.space, device, archive.space.sample(1000, rng))
     low = device.cost(archive.space, nearest(archive.space, [device], np.ones(1))[None])[0]
     share = archive.evaluations // BUDGETS
-    rungs = np.geomspace(1.05 * low, costs.max(), BUDGETS)
+    rungs = np.geomspace(1.05 * low, np.nanmax(costs), BUDGETS)
     for rung in progress(rungs.tolist(), BUDGETS, "searching (one run per budget)"):
         limits = np.full(len(archive.devices), np.nan)
         limits[0] = rung

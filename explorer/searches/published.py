@@ -99,6 +99,9 @@ def published(name: str, archive: Archive, rng: np.random.Generator, progress: P
         if asked is None or len(asked) == 0:
             return
         accuracy, costs = archive.evaluate(asked.get("X").astype(np.int8))
+        unpriced = np.isnan(costs).any(1)
+        if unpriced.any():  # dominated by every other network, without a value that would distort crowding distances
+            accuracy, costs = np.where(unpriced, 0.0, accuracy), np.where(unpriced[:, None], archive.worst[1:], costs)
         found = {"F": np.column_stack([1 - accuracy, costs])}
         if len(bounded):
             found["G"] = costs[:, bounded] / limits[bounded] - 1

@@ -5,6 +5,7 @@ from explorer.spaces.base import Compilable, Decision, Enumerable, ForImages, Fr
 from explorer.spaces.cell import CellSpace
 from explorer.spaces.darts import DartsSpace
 from explorer.spaces.mobile import MobileSpace, mobilenetv3
+from explorer.spaces.notation import read_architecture
 from explorer.spaces.table import TableSpace
 from explorer.spaces.unified import UnifiedSpace, unified
 
@@ -46,5 +47,5 @@ register(DartsSpace("darts"))
 
 __all__ = [
     "SPACES", "CellSpace", "Compilable", "DartsSpace", "Decision", "Enumerable", "ForImages", "FromString",
-    "MobileSpace", "OnceForAll", "Space", "TableSpace", "UnifiedSpace", "records_of", "register",
+    "MobileSpace", "OnceForAll", "Space", "TableSpace", "UnifiedSpace", "read_architecture", "records_of", "register",
 ]  # fmt: skip

@@ -66,16 +66,21 @@ class CellSpace(Cells):
     def from_string(self, text: str) -> Architecture:
         """Parse a cell string of the benchmark, such as "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|".
 
+        NASLib's six numbers, such as "(2, 1, 0, 3, 4, 1)", are read too.
+
         Raises:
-            InputError: the text is not such a string.
+            InputError: the text is neither.
         """
+        if numbers := NASLIB.fullmatch(text):
+            given = [NASLIB_OPERATIONS[int(number)] for number in re.findall(r"\d", numbers[0])]
+            return Architecture(self, [OPERATIONS.index(given[NASLIB_EDGES.index(edge)]) for edge in EDGES])
         found = CELL_STRING.fullmatch(text)
         chosen = [] if found is None else [found.group(i + 1) for i in range(len(EDGES))]
         if found is None or not set(chosen) <= set(OPERATIONS):
             example = self.to_string([CONV_3, NONE, SKIP, CONV_1, POOL, NONE], canonical=False)
             raise InputError(
                 f"{text[:200]!r} is not a cell of {self.name!r}; expected for example {example!r}, with operations "
-                f"{', '.join(OPERATIONS)}"
+                f'{", ".join(OPERATIONS)}, or NASLib\'s six numbers, such as "(2, 1, 0, 3, 4, 1)"'
             )
         return Architecture(self, [OPERATIONS.index(operation) for operation in chosen])
 
@@ -92,6 +97,9 @@ class CellSpace(Cells):
         return _network(self, tuple(int(c) for c in row))
 
 
+NASLIB = re.compile(r"[(\[]\s*[0-4](\s*,\s*[0-4]){5}\s*,?\s*[)\]]", re.ASCII)
+NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+NASLIB_EDGES = ((1, 0), (2, 0), (3, 0), (2, 1), (3, 1), (3, 2))  # (to, from)
 CELL_STRING = re.compile(
     r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|", re.ASCII
 )  # fmt: skip

@@ -15,11 +15,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from explorer.core.architecture import as_codes, choices_of
+from explorer.core.architecture import Architecture, as_codes, choices_of
 from explorer.core.layer import Layer, Part
 from explorer.core.operators import Add, AvgPool, Concat, Conv, Factorized, GlobalPool, Linear, MaxPool
 from explorer.spaces.base import Choices, Decision
 from explorer.spaces.cells import Cells
+from explorer.spaces.darts_notation import edges_of
 
 OPERATIONS = ("skip", "sep_3", "sep_5", "dil_3", "dil_5", "avg_3", "max_3")
 CELLS, NODES, EDGES = ("normal", "reduce"), 4, 2
@@ -73,6 +74,15 @@ class DartsSpace(Cells):
         edges = as_codes(self, codes).reshape(-1, len(CELLS) * NODES, EDGES, 2)
         swap = np.lexsort((edges[..., 1], edges[..., 0]), axis=-1)
         return np.take_along_axis(edges, swap[..., None], axis=2).reshape(len(edges), -1)
+
+    def from_string(self, text: str) -> Architecture:
+        """Parse the notation of DARTS, NASLib or NAS-Bench-301, see `darts_notation`.
+
+        Raises:
+            InputError: the text has none of these forms, or an edge that the space does not have.
+        """
+        choices = [(source, OPERATIONS.index(operation)) for source, operation in edges_of(text)]
+        return Architecture(self, [gene for edge in choices for gene in edge])
 
     def layers(self, architecture: Choices) -> tuple[Layer, ...]:
         """Return the operators that run, in order."""

@@ -15,6 +15,7 @@ from explorer.core.files import empty_folder, hand_over
 from explorer.core.front import Front
 from explorer.core.protocols import Device, Progress, silent
 from explorer.devices import LayerDevice, adopted, arranged, checked_device_name, device_json, is_target, needs_file
+from explorer.devices.population import cheapest
 from explorer.evaluators import Predictor
 from explorer.generators import METHODS, BudgetGenerator, check_costs
 from explorer.study.judges import judge, judged_methods
@@ -67,7 +68,7 @@ def _with(study: Study, device: Device) -> dict[str, LayerDevice]:
     if device.name in study.devices:
         raise InputError(f"device {device.name!r} is already in study {study.name!r}; choose another name")
     checked_device_name(device.name)
-    device.cost(study.space, study.space.sample(1, np.random.default_rng(0)))
+    cheapest(study.space, device)  # raises if it has no costs for this space
     return arranged(study.devices | {device.name: adopted(device)})
 
 

@@ -18,10 +18,10 @@ from explorer.core.architecture import Architecture, as_codes, key_of
 from explorer.core.errors import InputError, unknown
 from explorer.core.front import Candidate, Front, nondominated
 from explorer.devices import LayerDevice, targets_of
-from explorer.devices.population import cheapest
+from explorer.devices.population import cheapest, prices
 from explorer.evaluators import Predictor, Scored, Table, read_scores
 from explorer.generators import BudgetGenerator
-from explorer.spaces import Space
+from explorer.spaces import Space, read_architecture
 from explorer.study.manifest import EVALUATIONS, PREDICTOR, Manifest
 from explorer.study.measured import Measured
 from explorer.study.origin import Origin
@@ -104,7 +104,7 @@ class Facts:
             "accuracy": self.scored.accuracy,
             "source": self.scored.source,
         }
-        costs = {name: device.cost(self.space, self.scored.codes) for name, device in self.devices.items()}
+        costs = {name: prices(self.space, device, self.scored.codes) for name, device in self.devices.items()}
         return pd.DataFrame(table | costs)
 
     @cached_property
@@ -152,22 +152,30 @@ class Facts:
         """Predict the accuracy of architectures and compute their costs.
 
         Returns:
-            Columns accuracy, lo, hi (the prediction interval) and one cost column per device; indexed by key.
+            Columns accuracy, lo, hi (the prediction interval) and one cost column per device; indexed by key. A cost is
+            NaN where a device has no price for one of the network's layers.
         """
         codes = self.space.canonical(as_codes(self.space, architectures))
         accuracy = self.predictor.evaluate(codes)
         lo, hi = self.predictor.interval(accuracy)
-        costs = {name: device.cost(self.space, codes) for name, device in self.devices.items()}
+        costs = {name: prices(self.space, device, codes) for name, device in self.devices.items()}
         index = pd.Index([key_of(self.space, row) for row in codes], name="key")
         return pd.DataFrame({"accuracy": accuracy, "lo": lo, "hi": hi} | costs, index=index)
 
     def architecture(self, key: str) -> Architecture:
-        """Return the architecture with this key."""
-        return Architecture.from_key(self.space, key)
+        """Return the architecture with this key, or of a text in another notation; see `read_architecture`."""
+        return read_architecture(self.space, key)
 
     def candidate(self, architecture: Architecture, generator: str = "") -> Candidate:
-        """Return an architecture as a candidate with accuracy (see `Candidate.source`) and costs; no budget applies."""
+        """Return an architecture as a candidate with accuracy (see `Candidate.source`) and costs; no budget applies.
+
+        Raises:
+            InputError: a device has no price for one of its layers; the message names both.
+        """
         row = self.predict([architecture]).iloc[0]
+        for name, device in self.devices.items():
+            if math.isnan(row[name]):
+                device.cost(self.space, architecture.codes[None])  # names what is missing
         costs = {name: float(row[name]) for name in self.devices}
         return Candidate(
             architecture, float(row["accuracy"]), (float(row["lo"]), float(row["hi"])), costs, True, generator,

@@ -86,9 +86,9 @@ def _worst_corner(
     It is the exact worst (error, costs...) of a small enumerable space, else 1.1 x the worst of the evaluated networks.
     """
     if not isinstance(space, Enumerable) or space.size > ENUMERATED:
-        return np.asarray(1.1 * points.max(0))
+        return np.asarray(1.1 * np.nanmax(points, axis=0))
     codes = space.enumerate()
-    return np.asarray(objectives(predictor.evaluate(codes), costs_of(space, devices, codes)).max(0))
+    return np.asarray(np.nanmax(objectives(predictor.evaluate(codes), costs_of(space, devices, codes)), axis=0))
 
 
 def versions() -> dict[str, str]:

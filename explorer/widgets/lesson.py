@@ -14,6 +14,7 @@ import pandas as pd
 
 from explorer.core.errors import InputError
 from explorer.core.front import Front, hypervolume, make_front
+from explorer.devices.population import prices
 from explorer.searches import search
 from explorer.spaces import Enumerable
 from explorer.study import Study
@@ -40,7 +41,7 @@ class Lesson:
         self.study, self.device = study, device
         self.codes = study.space.enumerate()
         self.accuracy = study.predictor.evaluate(self.codes)
-        self.costs = study.devices[device].cost(study.space, self.codes)
+        self.costs = prices(study.space, study.devices[device], self.codes)
         corner = (float((1 - self.accuracy).max()), float(self.costs.max()))
         self.truth: Front = make_front(
             study.space, self.codes, self.accuracy, self.costs[:, None], [device], corner, evaluations=len(self.codes)

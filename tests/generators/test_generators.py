@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from explorer.core.architecture import key_of
 from explorer.core.errors import InputError
-from explorer.devices import load_device
-from explorer.devices.population import cheapest, costs_of, dearest, nearest, overshoot
+from explorer.devices import load_device, read_block_table
+from explorer.devices.population import cheapest, costs_of, dearest, nearest, overshoot, prices
 from explorer.generators import METHODS, BudgetCode, open_generator, train_generator
 from explorer.generators.expert import ExpertConfig, Experts
 from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
@@ -17,7 +18,7 @@ from explorer.generators.runtime import Starts
 from explorer.generators.sgnas import SgnasConfig
 from explorer.spaces import SPACES
 from explorer.spaces.operators import mutate, one_hot
-from explorer.testing import check_evaluator, check_generator
+from explorer.testing import check_device, check_evaluator, check_generator
 from tests.searches.test_search import Synthetic
 
 DEVICES = ("mobile", "cpu", "gpu")
@@ -27,6 +28,13 @@ QUICK = {
     "pnag": PnagConfig(iterations=150, ranker_steps=200, requests=32, draws=16, evaluations=1500),
     "expert": ExpertConfig(budgets=512, rounds=40, steps=12),
     "sgnas": SgnasConfig(steps=300),
+}
+
+
+SHORT = {
+    "pnag": PnagConfig(iterations=10, ranker_steps=20, requests=16, draws=8, evaluations=300),
+    "expert": ExpertConfig(budgets=64, rounds=10, pool=200),
+    "sgnas": SgnasConfig(steps=20, judged=300),
 }
 
 
@@ -289,3 +297,34 @@ def test_an_unknown_cost_meets_no_budget_and_a_free_device_any():
     assert overshoot(costs, limits).tolist() == [np.inf, 0.5, 0.5]
     assert overshoot(costs[1:2], np.array([-1.0, np.nan])).tolist() == [np.inf]
     assert overshoot(costs[1:2], np.array([np.nan, np.nan])).tolist() == [0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_table_that_lacks_an_option_still_gives_a_slider(method, reference):
+    """The published phone holds 160 pixels and more; smaller images are in the space and have no price."""
+    space = SPACES["mobilenetv3-w1.2"].restrict({"r": (128, 160, 192, 224)})
+    phone = read_block_table(reference("ofa_note10"), "phone")
+    codes = space.sample(200, np.random.default_rng(0))
+    resolution = codes[:, list(space.decisions).index("r")]
+    small, covered = codes[resolution == 0], codes[resolution > 0]
+    assert len(phone.cost(space, covered)) == len(covered)
+    with pytest.raises(InputError, match=rf"network {key_of(space, small[0])}: device 'phone' has no .*\(r128 conv"):
+        phone.cost(space, codes)
+    assert np.isnan(prices(space, phone, codes)).sum() == len(small)
+    assert f"no cost for {len(small) / 200:.0%} of these networks" in phone.outside(space, codes)
+    devices = [phone, load_device("macs_m")]
+    generator = train_generator(space, Synthetic(space), devices, method, config=SHORT[method])
+    check_device(phone, space)
+    check_generator(generator, space, devices)
+    low, high = generator.code.low[0], generator.code.high[0]
+    assert np.isfinite([low, high]).all()
+    for limits in ([[1.2 * low, np.nan]], [[np.nan, 300.0]], [[np.nan, np.nan]], [[0.01, np.nan]]):
+        made = generator.generate(np.array(limits), np.random.default_rng(0))
+        assert np.isfinite(prices(space, phone, made)).all()
+
+
+def test_a_table_that_covers_no_network_names_what_it_lacks(reference):
+    space, phone = SPACES["mobile-32"], read_block_table(reference("ofa_note10"), "phone")
+    for ask in (lambda: cheapest(space, phone), lambda: dearest(space, phone), lambda: check_device(phone, space)):
+        with pytest.raises(InputError, match="device 'phone' has no measurement of layer 'stem'"):
+            ask()

@@ -168,3 +168,36 @@ def test_a_tight_budget_that_can_be_met_is_met(algorithm, digits_study):
     low, _ = digits_study.budget_range("mobile")
     front = digits_study.search(algorithm, ["mobile"], evaluations=200, budgets={"mobile": 1.0001 * low})
     assert len(front)
+
+
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+@pytest.mark.parametrize("evaluations", [7, 101, 2500])
+def test_the_evaluator_is_never_asked_more_than_allowed(algorithm, evaluations, tmp_path):
+    """Whatever an algorithm repeats: no network is evaluated twice, also with a file of results and after a stop."""
+    space, device = SPACES["mobile-32"], load_device("macs_m")
+    for file in (None, tmp_path / "search.npz"):
+        evaluator = Counting(space)
+        front = search(space, evaluator, [device], algorithm, evaluations, seed=1, file=file)
+        assert evaluator.asked == front.evaluations <= evaluations
+    again = Counting(space)
+    search(space, again, [device], algorithm, evaluations, seed=1, file=tmp_path / "search.npz")
+    assert again.asked <= min(TRIED, evaluations)
+
+
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_networks_without_a_price_are_left_out_of_every_search(algorithm):
+    space, device = SPACES["mobile-tiny"], Partial()
+    front = search(space, Synthetic(space), [device, load_device("macs_m")], algorithm, 300)
+    assert len(front) > 3
+    assert np.isfinite(front.costs).all()
+    assert (front.codes[:, 0] == 0).all()
+    assert np.isfinite(front.hypervolume)
+
+
+class Partial:
+    """A device that has a price for networks with the first option of the first decision only."""
+
+    name, unit = "partial", "ms"
+
+    def cost(self, space, codes):
+        return np.where(codes[:, 0] == 0, 1.0 + codes.sum(1), np.nan)
