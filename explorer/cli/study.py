@@ -24,6 +24,10 @@ Budgets = Annotated[
     list[str] | None,
     typer.Option("--budget", help="Upper limit of the cost on a device, such as mobile=0.5. Repeat for more devices."),
 ]
+Moved = Annotated[
+    str | None,
+    typer.Option("--data", help="folder:PATH, the new place of the study's images; their contents are compared."),
+]
 Generator = Annotated[
     str | None,
     typer.Option(
@@ -80,12 +84,14 @@ def suggest(
         write_text(out, tomli_w.dumps(recipe))
     result = {
         "recipe": recipe, "images": found.images, "classes": found.classes, "size": found.size,
-        "seconds": found.seconds, "parts": found.parts,
+        "seconds": found.seconds, "parts": found.parts, "least_seconds": found.least, "possible": found.possible,
     }  # fmt: skip
     text = (
         f"{found.images:,} images of {found.classes} classes, about {found.size} px: space {recipe['space']}, "
         f"{recipe['supernet']['epochs']:g} epochs; about {found.seconds / 60:.0f} min here (estimated)"
     )
+    if not found.possible:
+        text += f"\n{minutes:g} min are not possible on this machine: the least is about {found.least / 60:.0f} min"
     answer(result, as_json, text + (f"\nexplorer train {out} --out DIR" if out else ""))
 
 
@@ -148,10 +154,11 @@ def evaluate(
     study: StudyName,
     architecture: Annotated[str, typer.Option(help="The key of an architecture.")],
     split: Annotated[str, typer.Option(help="Images to measure the accuracy on: val or test.")] = "val",
+    data: Moved = None,
     as_json: Json = False,
 ) -> None:
     """Measure the accuracy of a network on validation or test images, with the weights of the study."""
-    opened = _open(study)
+    opened = _open(study).with_images(data)
     accuracy = float(opened.evaluate([opened.architecture(architecture)], split)[0])
     result = {"architecture": architecture, "accuracy": accuracy, "split": split}
     answer(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, {opened.origin.weights})")
@@ -161,13 +168,14 @@ def measure(
     study: StudyName,
     architecture: Annotated[str, typer.Option(help="The key of an architecture.")],
     threads: Annotated[int, typer.Option(help="Number of threads that onnxruntime uses.")] = 1,
+    data: Moved = None,
     as_json: Json = False,
 ) -> None:
     """Measure the latency of a network on this machine, as an ONNX file in onnxruntime."""
     from explorer.devices.measure import measure_file
     from explorer.exports import export as export_network
 
-    opened = _open(study)
+    opened = _open(study).with_images(data)
     candidate = opened.candidate(opened.architecture(architecture))
     with tempfile.TemporaryDirectory() as scratch:
         bundle = export_network(opened, candidate, Path(scratch) / "out", ["onnx"], images=200)
@@ -188,6 +196,14 @@ def export(
         Path | None, typer.Option(help="Checkpoint of once-for-all with the weights, if the study has none.")
     ] = None,
     fine_tune: Annotated[int, typer.Option(help="Epochs to fine-tune the network before the export.")] = 0,
+    data: Moved = None,
+    unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--unchecked",
+            help="Also accept images other than those of the training; the card says so and has no test accuracy.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Export a network as ONNX or in other formats, with a card that describes it.
@@ -197,7 +213,7 @@ def export(
     from explorer.exports import ExportError
     from explorer.exports import export as export_network
 
-    opened = _open(study)
+    opened = _open(study).with_images(data, checked=not unchecked)
     candidate = _candidate(opened, budget, architecture, generator)
     try:
         bundle = export_network(
@@ -209,12 +225,13 @@ def export(
     result = {
         "architecture": candidate.key, "folder": str(bundle.folder),
         "files": {name: str(path) for name, path in bundle.files.items()}, "check": bundle.check,
-        "formats": bundle.formats,
+        "formats": bundle.formats, "notes": bundle.notes,
     }  # fmt: skip
     lines = [*(str(path) for path in bundle.files.values()), said_of(bundle.check)]
-    if "int8" in bundle.formats:
+    if "drop" in bundle.formats.get("int8", {}):
         found = bundle.formats["int8"]
         lines.append(f"int8: test accuracy {found['test_accuracy']:.2%} (measured, {-found['drop']:+.2f} points)")
+    lines += bundle.notes
     answer(result, as_json, "\n".join(lines))
 
 
@@ -295,6 +312,6 @@ def said_of(check: dict[str, float]) -> str:
     """The result of an export's check, in words."""
     if "same_top1" not in check:
         return "nothing to check"
-    images = f"{check['images']} {'test images' if 'test_accuracy' in check else 'random patterns (no images here)'}"
+    images = f"{check['images']} {'test images' if 'test_accuracy' in check else 'images (no test images here)'}"
     said = f"same class on all of {images}, logits within {check['max_difference']:.1e}"
     return said + (f"; test accuracy {check['test_accuracy']:.2%} (measured)" if "test_accuracy" in check else "")

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from explorer.core.layer import Layer
 from explorer.core.onnx_graph import IMAGES, GraphWriter
 
-OPSET = 18
+OPSET, IR_VERSION = 18, 8  # what onnxruntime 1.15 and newer read, so that a kit runs on old devices
 
 
 def network_graph(layers: Sequence[Layer], batch: int = 1) -> onnx.ModelProto:
@@ -28,4 +28,4 @@ def network_graph(layers: Sequence[Layer], batch: int = 1) -> onnx.ModelProto:
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, out_shape)],
         writer.weights,
     )  # fmt: skip
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)

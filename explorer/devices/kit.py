@@ -26,7 +26,7 @@ from explorer.spaces.base import Space
 MOST = 300  # maximum number of graphs in one kit
 README = """# Measuring kit
 
-Copy this folder to the device. There, with Python, numpy and onnxruntime:
+Copy this folder to the device. There, with Python, numpy and onnxruntime 1.15 or newer:
 
     python run.py --threads 1
 

@@ -41,13 +41,18 @@ def measure_networks(
 
 def measure_file(path: str | Path, threads: int = 1, rounds: int = 30) -> dict[str, Any]:
     """Measure an ONNX file: {"latency_ms", "spread_ms", "threads", "batch", "runtime", "hardware"}."""
+    return measure_files([path], threads, rounds)[0]
+
+
+def measure_files(paths: Sequence[str | Path], threads: int = 1, rounds: int = 30) -> list[dict[str, Any]]:
+    """Measure ONNX files in the same rounds, so that a busy machine slows all of them alike; see `measure_file`."""
     if not 1 <= threads <= cores():
         raise InputError(f"threads = {threads!r}; choose from 1 to {cores()}")
-    median, spread = time_graphs([open_graph(str(path), threads)], rounds)
-    return {
-        "latency_ms": float(median[0]), "spread_ms": float(spread[0]), "threads": threads, "batch": 1,
-        "runtime": f"onnxruntime {ort.__version__}", "hardware": hardware(),
-    }  # fmt: skip
+    if not paths:
+        return []
+    about = {"threads": threads, "batch": 1, "runtime": f"onnxruntime {ort.__version__}", "hardware": hardware()}
+    timed = time_graphs([open_graph(str(path), threads) for path in paths], rounds)
+    return [{"latency_ms": float(ms), "spread_ms": float(spread)} | about for ms, spread in zip(*timed)]
 
 
 def measure_table(

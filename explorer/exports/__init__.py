@@ -17,9 +17,9 @@ from explorer.core.files import empty_folder, hand_over, write_json, write_text
 from explorer.core.front import Candidate
 from explorer.core.protocols import Progress, silent
 from explorer.core.registry import Registry
-from explorer.exports.card import facts_of, readme
+from explorer.exports.card import facts_of, notes_of, readme
 from explorer.exports.check import ExportError, Run, compared, refuse_other
-from explorer.exports.onnx_files import run_onnx, write_int8, write_onnx
+from explorer.exports.onnx_files import RUNTIME, run_onnx, write_int8, write_onnx
 from explorer.exports.original import Original, original_of
 from explorer.exports.torch_files import run_program, run_source, write_program, write_source
 from explorer.spaces import OnceForAll
@@ -41,6 +41,8 @@ class Format:
         timed: whether the file's latency is measured.
         possible: tells whether a study's networks can be written in this format.
         untrained: whether this format is among the defaults for a study without weights.
+        needs: what opens the file, with its least version.
+        beside: name of the format whose latency this one is compared with.
     """
 
     title: str
@@ -51,6 +53,8 @@ class Format:
     timed: bool = False
     possible: Callable[[Study], bool] = lambda study: True
     untrained: bool = False
+    needs: str = ""
+    beside: str = ""
 
 
 def _write_ofa(original: Original, path: Path) -> None:
@@ -60,14 +64,17 @@ def _write_ofa(original: Original, path: Path) -> None:
 
 
 FORMATS: Registry[Format] = Registry("format", "explorer.exports")
-FORMATS.register("onnx", Format("ONNX", ".onnx", write_onnx, run_onnx, timed=True, untrained=True))
+FORMATS.register("onnx", Format("ONNX", ".onnx", write_onnx, run_onnx, timed=True, untrained=True, needs=RUNTIME))
 FORMATS.register("int8", Format(
     "ONNX, int8", ".int8.onnx", write_int8, run_onnx, exact=False, timed=True,
-    possible=lambda study: study.origin.has_weights,
+    possible=lambda study: study.origin.has_weights, needs=RUNTIME, beside="onnx",
 ))  # fmt: skip
-FORMATS.register("torch", Format("torch.export", ".pt2", write_program, run_program, untrained=True))
+FORMATS.register("torch", Format(
+    "torch.export", ".pt2", write_program, run_program, untrained=True, needs="the torch that wrote it, or newer",
+))  # fmt: skip
 FORMATS.register("source", Format(
-    "PyTorch source", ".py", write_source, run_source, possible=lambda study: not study.origin.enumerated
+    "PyTorch source", ".py", write_source, run_source, possible=lambda study: not study.origin.enumerated,
+    needs="Python 3.10 or newer, torch 2, safetensors",
 ))  # fmt: skip
 FORMATS.register("ofa", Format(
     "once-for-all JSON", ".ofa.json", _write_ofa, possible=lambda study: isinstance(study.space, OnceForAll),
@@ -85,13 +92,16 @@ class ExportBundle:
         check: "images", "same_top1", "max_difference" and, if there are test images, "test_accuracy"; the worst values
             over the exact formats.
         formats: format -> measured properties: bytes; latency_ms, spread_ms and hardware; same_top1, max_difference,
-            test_accuracy and drop.
+            test_accuracy and drop; needs; and, for a format that is compared with another, `speedup`: the other's
+            latency over its own, both timed in the same rounds.
+        notes: lines that a user should know before using the files.
     """
 
     folder: Path
     files: dict[str, Path]
     check: dict[str, float]
     formats: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def formats_of(study: Study) -> list[str]:
@@ -137,6 +147,7 @@ def export(
         work = Path(scratch)
         files = {name: _file(original, name, FORMATS[name].suffix) for name in formats}
         found = {name: _written(original, FORMATS[name], work / files[name]) for name in formats}
+        _time(original, {name: work / files[name] for name in formats}, found)
         check = _check(original, {n: f for n, f in found.items() if FORMATS[n].exact and "same_top1" in f})
         facts = facts_of(original, check, found)
         if "source" in files:
@@ -145,7 +156,7 @@ def export(
         write_json(work / files["card"], facts)
         write_text(work / files["readme"], readme(facts))
         hand_over(work, out)
-    return ExportBundle(out, {name: out / file for name, file in files.items()}, check, found)
+    return ExportBundle(out, {name: out / file for name, file in files.items()}, check, found, notes_of(facts))
 
 
 def _file(original: Original, name: str, suffix: str) -> str:
@@ -159,15 +170,28 @@ def _written(original: Original, form: Format, path: Path) -> dict[str, Any]:
     form.write(original, path)
     weights = path.with_suffix(".safetensors")
     found: dict[str, Any] = {"bytes": path.stat().st_size + (weights.stat().st_size if weights.exists() else 0)}
+    found |= {"needs": form.needs} if form.needs else {}
     if form.run is not None:
         found |= compared(form.run(path), original.network, original.images, original.labels)
         if form.exact:
             refuse_other(found, len(original.images))
-    if form.timed:
-        from explorer.devices.measure import measure_file
-
-        found |= {k: v for k, v in measure_file(path).items() if k in ("latency_ms", "spread_ms", "hardware")}
     return found
+
+
+def _time(original: Original, paths: dict[str, Path], found: dict[str, dict[str, Any]]) -> None:
+    """Time all formats that can be timed in the same rounds, so that their latencies can be compared."""
+    from explorer.devices.measure import measure_files
+
+    timed = {name: path for name, path in paths.items() if FORMATS[name].timed}
+    with tempfile.TemporaryDirectory(prefix="explorer-timed-") as scratch:
+        for other in {FORMATS[name].beside for name in timed} - {"", *timed}:
+            timed[other] = Path(scratch) / f"other{FORMATS[other].suffix}"
+            FORMATS[other].write(original, timed[other])
+        measured = dict(zip(timed, measure_files(list(timed.values()))))
+    for name in set(measured) & set(found):
+        found[name] |= {k: v for k, v in measured[name].items() if k in ("latency_ms", "spread_ms", "hardware")}
+        if other := FORMATS[name].beside:
+            found[name]["speedup"] = measured[other]["latency_ms"] / measured[name]["latency_ms"]
 
 
 def _check(original: Original, exact: dict[str, dict[str, Any]]) -> dict[str, float]:

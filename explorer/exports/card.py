@@ -13,6 +13,15 @@ WHY_INT8 = (
     "few channels have outputs of very different ranges. Fine-tune before the export, or take a wider network."
 )
 
+SLOWER_INT8 = (
+    "int8 is slower on this machine: {:.2f} times the latency of float32 ({:.3g} ms against {:.3g} ms, measured). Small "
+    "feature maps gain less from eight bits than the conversions cost; measure on the device it is meant for."
+)
+UNCHECKED = (
+    "Unchecked: the images used for this export were not compared with those of the training. Batch norm was recalibrated "
+    "on them, and there is no test accuracy, because they may be among the images of the training."
+)
+
 
 def facts_of(original: Original, check: dict[str, float], formats: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Collect the content of the card.
@@ -29,7 +38,7 @@ def facts_of(original: Original, check: dict[str, float], formats: dict[str, dic
         "input": f"images: float32 (n, {data.channels}, {data.size}, {data.size}) in [0, 1]",
         "output": f"logits: float32 (n, {len(data.classes)})", "classes": data.classes,
         f"accuracy_{study.origin.generated}": candidate.accuracy, "accuracy_interval": list(candidate.interval),
-        "check": check, "formats": formats,
+        "check": check, "checked_on": original.checked_on, "checked": study.checked, "formats": formats,
         "costs": {
             name: {"value": value, "unit": study.devices[name].unit, "provenance": str(study.devices[name].provenance)}
             for name, value in candidate.costs.items()
@@ -44,7 +53,7 @@ def readme(facts: dict[str, Any]) -> str:
     classes = facts["classes"]
     shown = ", ".join(classes) if len(classes) <= 100 else f"{len(classes)} classes"
     files = "\n".join(_file_row(name, found) for name, found in facts["formats"].items())
-    notes = "".join(f"\n{note}\n" for note in _notes(facts))
+    notes = "".join(f"\n{note}\n" for note in notes_of(facts))
     return f"""# {facts["study"]}: {facts["architecture"]}
 
 Weights: {facts["weights"]}.
@@ -55,8 +64,8 @@ Input `{facts["input"]}`, output `{facts["output"]}`. Classes: {shown}.
 |---|---|
 {_accuracy_rows(facts)}
 
-| file | size | latency on this machine (measured, one thread, batch 1) | test accuracy (measured) |
-|---|---|---|---|
+| file | size | latency on this machine (measured, one thread, batch 1) | test accuracy (measured) | opens in |
+|---|---|---|---|---|
 {files}
 {notes}
 | cost | value | provenance |
@@ -74,7 +83,7 @@ def _accuracy_rows(facts: dict[str, Any]) -> str:
         if (accuracy := facts.get(f"accuracy_{how}")) is not None:
             rows.append(f"| accuracy of the trained architecture, {how} | {accuracy:.2%} ({lo:.2%} to {hi:.2%}) |")
     if "same_top1" in check:
-        images = "test images" if "test_accuracy" in check else "random patterns"
+        images = facts["checked_on"]
         rows.append(
             f"| same class as the original network | {check['same_top1']:.0%} of {check['images']:.0f} {images} |"
         )
@@ -92,9 +101,16 @@ def _file_row(name: str, found: dict[str, Any]) -> str:
     latency = f"{found['latency_ms']:.3g} ms ({found['hardware']})" if "latency_ms" in found else ""
     accuracy = f"{found['test_accuracy']:.2%}" if "test_accuracy" in found else ""
     accuracy += f" ({-found['drop']:+.2f} points)" if found.get("drop") else ""
-    return f"| {name} | {found['bytes'] / 1e6:.2f} MB | {latency} | {accuracy} |"
+    return f"| {name} | {found['bytes'] / 1e6:.2f} MB | {latency} | {accuracy} | {found.get('needs', '')} |"
 
 
-def _notes(facts: dict[str, Any]) -> list[str]:
+def notes_of(facts: dict[str, Any]) -> list[str]:
+    """Return the lines that a user should know before using the files: lost accuracy, lost speed, unchecked images."""
     int8 = facts["formats"].get("int8", {})
-    return [WHY_INT8] if int8.get("drop", 0) > WORTH_SAYING else []
+    notes = [WHY_INT8] if int8.get("drop", 0) > WORTH_SAYING else []
+    if 0 < int8.get("speedup", 1) < 1:
+        slower, ms = 1 / int8["speedup"], int8["latency_ms"]
+        notes.append(SLOWER_INT8.format(slower, ms, ms / slower))
+    if not facts["checked"]:
+        notes.append(UNCHECKED)
+    return notes

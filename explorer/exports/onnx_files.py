@@ -20,12 +20,16 @@ from explorer.exports.original import Original
 from explorer.study import fingerprint
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from torch import Tensor, nn
 
 # training images for calibration, validation images for choosing the method, images per calibration batch
 CALIBRATION, CHOICE, PIECE = 512, 1000, 64
 COPIES = 8  # maximum number of copies of a network's file that exist at the same time
-QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "HardSwish", "ReduceMean", "GlobalAveragePool", "Flatten")
+# other operators would need a change to float32 and back around them, because they have no form for eight bits
+QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu")
+OPSET, IR_VERSION = 18, 8  # the lowest that torch exports to, and the version of the format that this opset needs
+RUNTIME = "onnxruntime 1.15 or newer, or any runtime with ONNX opset 18"  # the oldest that was tried
 
 
 def write_onnx(original: Original, path: Path) -> None:
@@ -55,13 +59,40 @@ def onnx_bytes(network: nn.Module, channels: int, size: int, facts: dict[str, st
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            network, (example,), dynamo=True, input_names=["images"], output_names=["logits"],
+            network, (example,), dynamo=True, opset_version=OPSET, input_names=["images"], output_names=["logits"],
             dynamic_shapes=({0: torch.export.Dim("n", min=1, max=65536)},), verbose=False,
         )  # fmt: skip
     assert program is not None
     model = program.model_proto
-    about = facts | {"images": f"float32 (n, {channels}, {size}, {size}) in [0, 1]"}
+    about = facts | {"images": f"float32 (n, {channels}, {size}, {size}) in [0, 1]", "needs": RUNTIME}
     onnx.helper.set_model_props(model, about)
+    return portable(model)
+
+
+def portable(model: ModelProto) -> bytes:
+    """Return a model as bytes that old runtimes read and that say nothing of the machine that wrote them.
+
+    The version of the format is lowered to the one that the opset needs, operator sets that no node uses are removed,
+    and so are the traces of source lines that torch attaches to every node. The ONNX checker has passed the result.
+
+    Raises:
+        InputError: the model has another opset than `OPSET`.
+    """
+    import onnx
+
+    used = {node.domain for node in model.graph.node}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    if [(entry.domain, entry.version) for entry in kept] != [("", OPSET)]:
+        found = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in kept)
+        raise InputError(f"the ONNX file would need operator sets {found}; expected ai.onnx {OPSET}")
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    model.ir_version = IR_VERSION
+    traced: list[Any] = [*model.graph.node, *model.graph.initializer, *model.graph.value_info, *model.graph.input,
+              *model.graph.output, model.graph]  # fmt: skip
+    for part in traced:
+        part.doc_string = ""
+        del part.metadata_props[:]
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
 
@@ -69,12 +100,17 @@ def onnx_bytes(network: nn.Module, channels: int, size: int, facts: dict[str, st
 def write_int8(original: Original, path: Path) -> None:
     """Write an ONNX file with int8 weights (per channel) and activations, in the QDQ format that runtimes fuse.
 
+    Activations are unsigned: with signed ones, onnxruntime leaves depthwise convolutions in float32 on x86 processors.
+    Weights use 7 of the 8 bits there, so that sums do not saturate on processors without instructions for eight bits
+    (AVX2), where results would silently differ.
+
     The ranges of activations are calibrated on training images by two methods, min-max and percentile; the result that
     is more accurate on validation images is kept.
 
     Raises:
         InputError: the study has no images to calibrate on, or there is not enough disk space.
     """
+    import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -95,12 +131,13 @@ def write_int8(original: Original, path: Path) -> None:
         with redirect_stdout(StringIO()):  # it prints its progress
             quantize_static(
                 str(work), str(path), reader(to_float(study.images.train.images[:CALIBRATION]).numpy()),
-                quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QInt8,
-                weight_type=QuantType.QInt8, calibrate_method=method, op_types_to_quantize=list(QUANTISED),
+                quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
+                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=method,
+                op_types_to_quantize=list(QUANTISED),
             )  # fmt: skip
         right = np.concatenate([run_onnx(path)(batch) for batch in images.split(250)]).argmax(1) == labels
         tried.append((float(right.mean()), path.read_bytes()))
-    write_bytes(path, max(tried, key=lambda pair: pair[0])[1])
+    write_bytes(path, portable(onnx.load_from_string(max(tried, key=lambda pair: pair[0])[1])))
     work.unlink()
 
 

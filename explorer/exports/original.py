@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 UNTRAINED = "untrained: random weights in the architecture's shape; train it, or give a checkpoint with --weights"
 CHECKPOINT = "sliced from the checkpoint {0!r} of the published supernet, with its batch norm statistics unchanged"
+UNCHECKED = "; the images used for the export were not checked to be those of the training"
 TUNED = (
     "{0}, then fine-tuned for {1} epoch(s) on the training images; the "
     "targets are half the labels and half the mean prediction of the study's best networks (distillation)"
@@ -33,7 +34,7 @@ class Original:
         network: the plain network in evaluation mode.
         weights: description of where the weights come from.
         images: (n, c, h, w) float32 in [0, 1] for the check: test images or, if there are none, smooth random patterns.
-        labels: (n,) class indices, None for random patterns.
+        labels: (n,) class indices; None for random patterns, and for images that may be among those of the training.
         prefix: prefix of file names that tells where the weights come from, such as "tuned-".
         tuning: epochs of fine-tuning, and accuracy on validation images before and after; empty without fine-tuning.
     """
@@ -46,6 +47,13 @@ class Original:
     labels: Tensor | None
     prefix: str = ""
     tuning: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def checked_on(self) -> str:
+        """What the images of the check are, in words."""
+        if not self.study.origin.has_weights:
+            return "random patterns"
+        return "test images" if self.labels is not None else "images not known to be outside the training"
 
     @property
     def stem(self) -> str:
@@ -88,11 +96,12 @@ def original_of(
         if weights is not None:
             raise InputError(f"weights {str(weights)!r}: study {study.name!r} has weights of its own")
         network: nn.Module = study.network(candidate.architecture)
+        note = "" if study.checked else UNCHECKED
         if fine_tune:
             network, tuning = fine_tuned(study, network, fine_tune, progress)
             before = study.origin.exported.partition(", batch norm")[0]
-            return made(network, TUNED.format(before, fine_tune), "tuned-", tuning=tuning)
-        return made(network, study.origin.exported)
+            return made(network, TUNED.format(before, fine_tune) + note, "tuned-", tuning=tuning)
+        return made(network, study.origin.exported + note)
     if fine_tune:
         raise InputError(f"fine_tune = {fine_tune}: study {study.name!r} has no images to train on")
     data = study.manifest.data
@@ -128,7 +137,7 @@ def _check_images(study: Study, count: int) -> tuple[Tensor, Tensor | None]:
 
     if study.origin.has_weights:
         data = study.images.test.take(slice(0, count))
-        return to_float(data.images), data.labels
+        return to_float(data.images), data.labels if study.checked else None
     about = study.manifest.data
     coarse = torch.rand(16, about.channels, 7, 7, generator=torch.Generator().manual_seed(0))
     return torch.nn.functional.interpolate(coarse, (about.size, about.size), mode="bicubic").clamp(0, 1), None

@@ -5,11 +5,12 @@ Generating and searching networks is in `study`.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,7 @@ class Facts:
         self._generators: dict[str, BudgetGenerator] = dict(trained or {})
         self.devices: dict[str, LayerDevice] = dict(devices)
         self._ranges: dict[str, tuple[float, float]] = {}
+        self.checked = True
 
     @property
     def name(self) -> str:
@@ -187,7 +189,24 @@ class Facts:
     @cached_property
     def measured(self) -> Measured:
         """The study's images and weights."""
-        return Measured(self.folder, self.manifest, self.space)
+        return Measured(self.folder, self.manifest, self.space, self.checked)
+
+    def with_images(self, data: str | None = None, checked: bool = True) -> Self:
+        """Return this study with its images in another place.
+
+        Args:
+            data: "folder:PATH", the new place; None for the present one.
+            checked: whether only the images of the training are accepted. If not, weights can be exported with any
+                images of the same classes, and no accuracy on test images is reported, because they may be among those
+                of the training.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("measured", None)
+        other.checked = checked
+        if data is not None:
+            about = self.manifest.data.model_copy(update={"name": data})
+            other.manifest = self.manifest.model_copy(update={"data": about})
+        return other
 
     @property
     def images(self) -> Images:

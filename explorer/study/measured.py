@@ -12,12 +12,27 @@ import numpy as np
 from explorer.core.architecture import Architecture, as_codes
 from explorer.core.errors import InputError, require_torch, unknown
 from explorer.spaces import Enumerable, Space
-from explorer.study.manifest import SUPERNET, Manifest
+from explorer.study.manifest import SUPERNET, DataOfStudy, Manifest
 
 if TYPE_CHECKING:
     from explorer.data import Images
     from explorer.evaluators import SharedWeights
     from explorer.supernets import Network, Supernet
+
+
+NEW_PLACE = "--data folder:PATH"
+
+
+def _other(images: Images, about: DataOfStudy) -> str:
+    """Say what distinguishes images from those of the training."""
+    if list(images.classes) != about.classes:
+        return f"their classes are {', '.join(images.classes)[:200]}; expected {', '.join(about.classes)[:200]}"
+    found, expected = (len(images.train), len(images.val)), (about.train, about.val)
+    if found != expected:
+        return (
+            f"{found[0]:,} for training and {found[1]:,} for validation; expected {expected[0]:,} and {expected[1]:,}"
+        )
+    return "their pixels have another mean or standard deviation"
 
 
 class Measured:
@@ -27,14 +42,17 @@ class Measured:
         folder: folder of the study.
         manifest: the parsed `study.json`.
         space: search space, configured for the study's images.
+        checked: whether only the images of the training are accepted.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, space: Space) -> None:
-        self.folder, self.manifest, self.space = folder, manifest, space
+    def __init__(self, folder: Path, manifest: Manifest, space: Space, checked: bool = True) -> None:
+        self.folder, self.manifest, self.space, self.checked = folder, manifest, space, checked
 
     @cached_property
     def images(self) -> Images:
         """The study's images, split as they were in training.
+
+        Their classes, number, mean and standard deviation are compared with those of the training.
 
         Raises:
             InputError: the images are not available, or they are not those of the training.
@@ -47,13 +65,27 @@ class Measured:
         require_torch("loading images")
         from explorer.data import load_dataset
 
-        images = load_dataset(about.name, self.manifest.seed, about.size)
+        try:
+            images = load_dataset(about.name, self.manifest.seed, about.size)
+        except InputError as error:
+            moved = f"; if they were moved, name their new place: {NEW_PLACE}" * about.name.startswith("folder:")
+            raise InputError(f"the images of study {name!r} cannot be read: {error}{moved}") from error
         found = [*images.mean, *images.std]  # computed over all training images
         if len(images.train) > about.train:  # a recipe may use only some of them
             images = images.subset(about.train)
         same = list(images.classes) == about.classes and np.allclose(found, [*about.mean, *about.std], atol=1e-6)
-        if not same or (len(images.train), len(images.val)) != (about.train, about.val):
-            raise InputError(f"the images of {about.name!r} are not those that study {name!r} was trained on")
+        counted = (len(images.train), len(images.val)) == (about.train, about.val)
+        if self.checked and not (same and counted):
+            raise InputError(
+                f"the images of {about.name!r} are not those that study {name!r} was trained on: "
+                f"{_other(images, about)}; name the folder with those of the training ({NEW_PLACE}), "
+                "or export with --unchecked"
+            )
+        if images.channels != about.channels or len(images.classes) != len(about.classes):
+            raise InputError(
+                f"the images of {about.name!r} have {images.channels} channel(s) and {len(images.classes)} classes; "
+                f"study {name!r} has {about.channels} and {len(about.classes)}"
+            )
         return images
 
     @cached_property

@@ -40,6 +40,8 @@ class Suggestion:
         size: median of the shorter sides of the original images, in pixels.
         seconds: estimated duration of the whole recipe in seconds.
         parts: estimated seconds of training, of scoring, and of search and generator.
+        least: estimated seconds of the shortest training that is suggested.
+        possible: whether the training fits in the minutes that were asked for.
     """
 
     recipe: Recipe
@@ -48,6 +50,8 @@ class Suggestion:
     size: int
     seconds: float
     parts: dict[str, float]
+    least: float
+    possible: bool
 
 
 def suggest(data: str, minutes: float = 15, seed: int = 0, progress: Progress = silent) -> Suggestion:
@@ -55,7 +59,7 @@ def suggest(data: str, minutes: float = 15, seed: int = 0, progress: Progress = 
 
     Args:
         data: "folder:PATH" (a folder or an archive) or a data set's name.
-        minutes: target duration; it may take less if there are few images.
+        minutes: target duration; it may take less if there are few images, and more if `Suggestion.possible` is False.
         seed: random seed of the recipe.
         progress: reports the timing runs.
 
@@ -72,7 +76,9 @@ def suggest(data: str, minutes: float = 15, seed: int = 0, progress: Progress = 
         epochs=EPOCHS[0], batch=int(np.clip(n // 16, 8, 128)), lr=0.1, rule="uniform", random_subnets=2,
         flip=False, shift=2 if size > SMALL else 1,
     )  # fmt: skip
-    scores = ScoreConfig(architectures=160, val_images=1000, calibration_images=min(500, n), front_architectures=15)
+    scores = ScoreConfig(
+        architectures=160, val_images=1000, calibration_images=int(np.clip(n, 32, 500)), front_architectures=15
+    )
     step, evaluation, rest = _timed(space, images, base, scores, progress)
     per_epoch = step * max(1, n // base.batch)
     scoring = evaluation * (scores.architectures + scores.front_architectures)
@@ -82,8 +88,9 @@ def suggest(data: str, minutes: float = 15, seed: int = 0, progress: Progress = 
         supernet=base.model_copy(update={"epochs": epochs}), search=SearchConfig(evaluations=SEARCHES),
     )  # fmt: skip
     parts = {"training": epochs * per_epoch, "scoring": scoring, "search and generator": rest}
-    total = len(images.train) + len(images.val) + len(images.test)
-    return Suggestion(recipe, total, len(images.classes), size, sum(parts.values()), parts)
+    total, seconds = len(images.train) + len(images.val) + len(images.test), sum(parts.values())
+    least = seconds - (epochs - EPOCHS[0]) * per_epoch
+    return Suggestion(recipe, total, len(images.classes), size, seconds, parts, least, least <= 60 * minutes)
 
 
 def original_size(data: str) -> int:

@@ -83,6 +83,8 @@ def said_of(made: dict[str, Any]) -> str:
     check, formats = made["check"], made["formats"]
     int8 = formats.get("int8", {})
     quantised = f" int8: {int8['test_accuracy']:.1%} ({-int8['drop']:+.2f} points, measured)." if int8 else ""
+    if int8.get("speedup", 1) < 1:
+        quantised += f" int8 is {1 / int8['speedup']:.2f} times slower on this machine (measured)."
     if "test_accuracy" not in check:
         if quantised:
             return quantised.strip()

@@ -109,10 +109,11 @@ class OwnImages(w.VBox):
             self.row.say_text("Your selection has changed: press Suggest again.")
             return
         self._recipe = str(recipe)
+        shortest = "" if found.get("possible", True) else f"; {asked[1]:g} min are not possible, this is the least"
         self.row.say(
             f"{found['images']:,} images of {found['classes']} classes, about {found['size']} px: space "
             f"{escape(found['recipe']['space'])}, {found['recipe']['supernet']['epochs']:g} epochs; "
-            f"about {found['seconds'] / 60:.0f} min on this machine (estimated)."
+            f"about {found['seconds'] / 60:.0f} min on this machine (estimated){shortest}."
         )
 
     def start(self) -> Future:

@@ -1,8 +1,13 @@
+import json
+import re
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from explorer.cli.main import run
 from explorer.core.errors import InputError
 from explorer.data.datasets import load_dataset
 from explorer.supernets.augment import augment, to_float
@@ -119,6 +124,45 @@ def test_a_study_of_other_images_says_so(tmp_path, quick_recipe):
     (folder / "cat" / "0.png").rename(folder / "cat" / "zzz.png")
     with pytest.raises(InputError, match="are not those that study"):
         _ = explorer.open_study(tmp_path / "study").images
+
+
+def test_photographs_that_moved_are_named_and_compared(tmp_path, quick_recipe, capsys):
+    """A study finds its images in a new place; with one more photograph, weights go out on request only, and unchecked."""
+    import explorer
+
+    folder = _folder(tmp_path / "a", count=40)
+    study = explorer.train(quick_recipe, tmp_path / "study", data=f"folder:{folder}")
+    key, name = study.evaluations["key"][0], str(study.folder)
+    before = study.evaluate([study.architecture(key)])[0]
+    folder.rename(tmp_path / "moved")
+    new = f"folder:{tmp_path / 'moved'}"
+    one = ["--architecture", key]
+    assert run(["evaluate", name, *one]) == 2
+    assert re.search(
+        r"cannot be read: .*does not exist; if they were moved.*--data folder:PATH", capsys.readouterr().err
+    )
+    assert run(["evaluate", name, *one, "--data", new, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == before
+    assert run(["export", name, *one, "--data", new, "--out", str(tmp_path / "same")]) == 0
+    assert "test accuracy" in capsys.readouterr().out
+    shutil.copyfile(tmp_path / "moved" / "cat" / "0.png", tmp_path / "moved" / "cat" / "one-more.png")
+    assert run(["export", name, *one, "--data", new, "--out", str(tmp_path / "no")]) == 2
+    assert re.search(
+        r"not those that study .*: their pixels have another mean.*export with --unchecked", capsys.readouterr().err
+    )
+    assert not (tmp_path / "no").exists()
+    formats = ["--format", "onnx", "--format", "int8"]
+    assert run(["export", name, *one, "--data", new, "--unchecked", "--out", str(tmp_path / "yes"), *formats]) == 0
+    said = capsys.readouterr().out
+    assert "Unchecked: the images used" in said
+    assert "test accuracy 1" not in said
+    (card,) = (tmp_path / "yes").glob("*.md")
+    assert "Unchecked: the images used" in card.read_text()
+    assert "test accuracy, measured" not in card.read_text()
+    (tmp_path / "moved" / "fox").mkdir()
+    shutil.copyfile(tmp_path / "moved" / "cat" / "0.png", tmp_path / "moved" / "fox" / "0.png")
+    assert run(["export", name, *one, "--data", new, "--unchecked", "--out", str(tmp_path / "never")]) == 2
+    assert "3 classes" in capsys.readouterr().err
 
 
 def test_what_macos_adds_to_an_archive_is_no_class(tmp_path):

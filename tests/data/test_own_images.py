@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import tarfile
 import threading
 import time
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from explorer.cli.main import run
 from explorer.core.errors import InputError
 from explorer.data import archives
 from explorer.data.archives import unpacked
+from explorer.study.recipe import load_recipe
 from explorer.study.suggest import suggest
 from explorer.widgets.dashboard import Dashboard
 from explorer.widgets.own_images import sources
@@ -105,9 +108,22 @@ def test_a_recipe_by_size_and_number_of_images(images):
     assert (found.images, found.classes, found.size) == (80, 2, 8)
     assert found.recipe.space == "mobile-tiny"
     assert found.seconds == pytest.approx(sum(found.parts.values()))
+    assert found.possible == (found.least <= 60)
     for minutes in (0, -1, 10_000):
         with pytest.raises(InputError, match="minutes"):
             suggest("digits", minutes)
+
+
+def test_forty_images_are_enough_and_two_seconds_are_not(images, tmp_path, capsys):
+    """Fewer images than a usual recipe recalibrates on; and a time in which nothing can be trained is called so."""
+    for file in sorted((images / "shades").glob("*/*"))[::2]:
+        file.unlink()
+    out = tmp_path / "recipe.toml"
+    assert run(["suggest", f"folder:{images / 'shades'}", "--minutes", "0.03", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "40 images of 2 classes" in said
+    assert re.search(r"0.03 min are not possible on this machine: the least is about \d+ min", said)
+    assert load_recipe(out).scores.calibration_images == 32
 
 
 def test_only_what_lies_below_the_root_is_offered(images, tmp_path):

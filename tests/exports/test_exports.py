@@ -1,5 +1,6 @@
 import json
 import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -7,6 +8,7 @@ import onnxruntime as ort
 import pytest
 
 import explorer
+from explorer.cli.main import run
 from explorer.exports import ExportError
 from explorer.supernets.augment import to_float
 
@@ -94,6 +96,66 @@ def test_int8_has_eight_bits_and_its_drop_is_said(every, digits_study):
     said = every.files["readme"].read_text()
     assert ("More than 0.5 points are lost" in said) == (found["drop"] > 0.5)
     assert found["drop"] < 5
+
+
+def test_files_open_in_old_runtimes_and_say_so(every):
+    """IR 8 and opset 18 are what onnxruntime 1.15 reads; nothing tells of the machine that wrote the file."""
+    for name in ("onnx", "int8"):
+        model = onnx.load(str(every.files[name]))
+        assert model.ir_version <= 8
+        assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
+        assert {p.key: p.value for p in model.metadata_props}["needs"].startswith("onnxruntime 1.15")
+        assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+        assert "site-packages" not in str(model)
+        assert every.formats[name]["needs"] in every.files["readme"].read_text()
+    card = json.loads(every.files["card"].read_text())
+    assert all(found["needs"] for found in card["formats"].values())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["1.15.0", "1.16.3", "1.17.3"])
+def test_old_runtimes_give_the_same_classes(every, digits_study, tmp_path, version):
+    """In a bare environment with that onnxruntime, fp32 and int8."""
+    python = tmp_path / "old" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
+    wanted = [str(python), "-m", "pip", "install", "-q", f"onnxruntime=={version}", "numpy<2"]
+    if subprocess.run(wanted, capture_output=True).returncode:
+        pytest.skip(f"onnxruntime {version} cannot be installed here")
+    np.save(tmp_path / "x.npy", to_float(digits_study.images.test.images).numpy())
+    script = (
+        "import sys, numpy as np, onnxruntime as o; x = np.load(sys.argv[1]); print(o.InferenceSession(sys.argv[2])."
+    )
+    script += "run(None, {'images': x})[0].argmax(1).tolist())"
+    for name, least in (("onnx", 1.0), ("int8", 0.99)):
+        file = str(every.files[name])
+        old = subprocess.run(
+            [python, "-c", script, tmp_path / "x.npy", file], capture_output=True, text=True, check=True
+        )
+        new = ort.InferenceSession(file).run(None, {"images": np.load(tmp_path / "x.npy")})[0].argmax(1)
+        assert np.mean(np.array(json.loads(old.stdout)) == new) >= least
+
+
+def test_int8_is_timed_beside_float32_and_slower_is_said(every, digits_study, tmp_path, capsys, monkeypatch):
+    """With signed activations, depthwise convolutions stay in float32 (4.3 times slower); unsigned ones are all fused."""
+    model = onnx.load(str(every.files["int8"]))
+    kinds = {t.name: t.data_type for t in model.graph.initializer}
+    points = {kinds[node.input[2]] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    assert points == {onnx.TensorProto.UINT8}
+    fused = tmp_path / "fused.onnx"
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(fused)
+    ort.InferenceSession(str(every.files["int8"]), options)
+    assert "Conv" not in {node.op_type for node in onnx.load(str(fused)).graph.node}
+    speed = every.formats["int8"]["speedup"]
+    assert speed == pytest.approx(every.formats["onnx"]["latency_ms"] / every.formats["int8"]["latency_ms"])
+    assert any("slower on this machine" in note for note in every.notes) == (speed < 1)
+    monkeypatch.setattr("explorer.exports.card.SLOWER_INT8", "slower {} {} {}")
+    monkeypatch.setattr("explorer.devices.measure.time_graphs", lambda sessions, rounds: (  # int8 is timed first here
+        np.arange(len(sessions), 0, -1.0), np.zeros(len(sessions))
+    ))  # fmt: skip
+    budget = f"cpu={digits_study.knee('cpu')}"
+    assert run(["export", "digits", "--budget", budget, "--format", "int8", "--out", str(tmp_path / "slow")]) == 0
+    assert "slower 2.0 2.0 1.0" in capsys.readouterr().out
 
 
 def test_plain_source_runs_where_this_package_is_not(every, digits_study, tmp_path, other_python):
