@@ -56,6 +56,7 @@ def train(
     start = time.monotonic()
     study = explorer.train(recipe, out, data=data, resume=resume, progress=progress)
     result = {"study": str(study.folder), "name": study.name, "seconds": time.monotonic() - start}
+    _warn(study)
     answer(result, as_json, f"study {study.name!r} in {study.folder} ({result['seconds']:.0f} s)")
 
 
@@ -107,6 +108,7 @@ def generate(study: StudyName, budget: Budgets = None, generator: Generator = No
         "costs": dict(candidate.costs), "feasible": candidate.feasible, "generator": candidate.generator,
         "seconds": seconds,
     }  # fmt: skip
+    _warn(opened)
     answer(result, as_json, describe(candidate, opened))
     if not candidate.feasible:
         raise InputError(opened.nearest_line(asked, candidate))
@@ -146,6 +148,7 @@ def search(
         "seconds": time.perf_counter() - start,
     }  # fmt: skip
     shown = [{"architecture": c.key, f"{opened.origin.generated} accuracy": c.accuracy, **c.costs} for c in front]
+    _warn(opened)
     told = f"{len(front)} networks, {front.evaluations:,} evaluations, hypervolume {front.hypervolume:.5g}"
     answer(result, as_json, f"{table(shown)}\n{told}")
 
@@ -246,6 +249,12 @@ def report(
 
     path = write_report(_open(study), out, generator)
     answer({"file": str(path), "bytes": path.stat().st_size}, as_json, f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def _warn(study: Study) -> None:
+    """Say on stderr where predicted accuracies do not tell networks apart."""
+    if study.predictor.warning:
+        print(f"explorer: note: {study.predictor.warning}", file=sys.stderr)
 
 
 def _open(study: str) -> Study:

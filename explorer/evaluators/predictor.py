@@ -25,6 +25,9 @@ from explorer.core.onnx_session import open_graph
 from explorer.core.protocols import SearchSpace
 from explorer.spaces.operators import one_hot
 
+RANKS = 0.2  # Kendall's tau below which a predictor's ranking means little
+FLAT = 5e-5  # half-width that rounds to 0.00 %
+
 
 class PredictorConfig(Settings):
     """Settings for fitting the predictor (AdamW, cosine schedule).
@@ -81,6 +84,26 @@ class Predictor:
                 raise ValueError("it predicts a value that is NaN or infinite")
         except Exception as error:
             raise InputError(f"predictor.onnx is not a Pareto Explorer predictor: {first_line(error)}") from error
+
+    @property
+    def warning(self) -> str:
+        """One line where the predicted accuracies do not tell networks apart; "" otherwise.
+
+        That is so where Kendall's tau on held-out networks is below `RANKS`, or the band rounds to 0.00 %: then all
+        networks were measured alike, as happens where one class dominates or the images are few.
+        """
+        tau, held_out = self.quality.get("kendall_tau", 1.0), int(self.quality.get("held_out", 0))
+        if self.half_width < FLAT:
+            return (
+                f"All {held_out} held-out networks have the same accuracy (band ±{self.half_width:.2%}), so it does not "
+                "tell networks apart: perhaps one class dominates, or the images are few. Budgets still hold."
+            )
+        if tau < RANKS:
+            return (
+                f"The predicted accuracy hardly ranks networks: Kendall's tau {tau:.2f} on {held_out} held-out networks. "
+                "Choose by cost, or train longer, on more images. Budgets still hold."
+            )
+        return ""
 
     @classmethod
     def open(cls, space: SearchSpace, path: str | Path) -> Predictor:

@@ -23,6 +23,8 @@ class Table:
         images: number of images that each accuracy was measured on; it determines the width of `interval`.
     """
 
+    warning = ""  # measured accuracies need none, see `Predictor.warning`
+
     def __init__(self, space: SearchSpace, scored: Scored, images: int) -> None:
         self.space, self.images = space, images
         self._known = {row.tobytes(): float(a) for row, a in zip(scored.codes, scored.accuracy)}

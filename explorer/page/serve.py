@@ -21,6 +21,7 @@ from explorer.core.errors import InputError, MissingExtra
 from explorer.core.files import data_folder
 
 PAGE = "explorer.ipynb"
+TEMPLATES = Path(__file__).parent / "jupyter"  # a data folder of Jupyter with Voila's template "explorer"
 # exported files of sessions, in folders with unguessable names
 DOWNLOADS = r"['exports/explorer-[0-9a-f]+/[A-Za-z0-9._-]+\.(onnx|pt2|py|safetensors|json|md)']"
 
@@ -32,7 +33,7 @@ class Address:
     Attributes:
         port: port of the server.
         host: address that the server binds to.
-        base: path of the page, such as "/" or "/tools/explorer/"; a proxy has to pass it on unchanged.
+        base: path of the page, such as "/" or "/tools/explorer/"; a proxy may pass it on or remove it.
         token: token that a visitor has to give, or None.
     """
 
@@ -56,8 +57,9 @@ def address(port: int | None = None, host: str = "127.0.0.1", base: str = "/", t
         InputError: the host is not an address of this machine, the port is taken, or the path or the token has
             characters that are not allowed.
     """
-    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", base):
-        raise InputError(f"base {base!r}: expected a path that begins and ends with /, such as /explorer/")
+    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", base.rstrip("/") + "/"):
+        raise InputError(f"base {base!r}: expected a path that begins with /, such as /explorer/")
+    base = base.rstrip("/") + "/"
     if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", token):
         raise InputError("token: expected 16 to 200 letters, digits, - and _")
     try:
@@ -114,11 +116,12 @@ def voila_command(browser: bool, preheat: int = 0, theme: str = "light", idle: i
         idle: seconds after which a kernel without a connection is ended.
     """
     command = [
-        sys.executable, "-m", "voila", PAGE,
+        sys.executable, "-m", "explorer.page.server", PAGE,
         f"--MappingKernelManager.cull_interval={max(5, idle // 5)}", f"--MappingKernelManager.cull_idle_timeout={idle}",
         "--VoilaConfiguration.show_tracebacks=False", "--VoilaConfiguration.strip_sources=True",
         f"--VoilaConfiguration.file_allowlist={DOWNLOADS}",
         "--VoilaConfiguration.multi_kernel_manager_class=explorer.page.kernels.Kernels",
+        "--VoilaConfiguration.template=explorer",
         "--VoilaConfiguration.allow_template_override=NO",
         "--VoilaConfiguration.allow_theme_override=NOTEBOOK",
     ]  # fmt: skip
@@ -133,10 +136,12 @@ def page_environment(
 ) -> dict[str, str]:
     """The environment variables of the server.
 
-    They name the study to show first, say whether this is the page (not a notebook in Lab), and give the folder below
-    which it may read images and the theme.
+    They name the study to show first, say whether this is the page (not a notebook in Lab), give the folder below which
+    it may read images and the theme, and say where the page's template is.
     """
+    places = [str(TEMPLATES), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     given = {
+        "JUPYTER_PATH": os.pathsep.join(places),
         "EXPLORER_STUDY": study,
         "EXPLORER_PAGE": "1" if page else None,
         "EXPLORER_DATA_ROOT": data_root,

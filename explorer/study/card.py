@@ -36,6 +36,7 @@ def study_card(
         f"| {g.method} | {g.parameters:,} | {g.margin:.1%} | {g.about['raw_feasible']:.1%} | {mean:.3%} |"
         for g, mean in generators
     )
+    warning = f"\n**{predictor.warning}**\n" if predictor.warning else ""
     return f"""# {manifest.title}
 
 A study of Pareto Explorer: {"one supernet, " * bool(manifest.reported)}one predictor, budget-conditioned generators.
@@ -47,7 +48,7 @@ A study of Pareto Explorer: {"one supernet, " * bool(manifest.reported)}one pred
 Kendall's tau {quality["kendall_tau"]:.3f} and mean absolute error {quality["mae"]:.2%} on {quality["held_out"]}
 held-out networks. Predictions carry a band of +-{quality["half_width"]:.2%}, calibrated to cover {quality["coverage"]:.0%} of
 networks drawn as the sample was; networks that a search found by the predictor may do worse than predicted.
-
+{warning}
 ## Costs
 
 | device | unit | where its numbers come from | error on held-out data |

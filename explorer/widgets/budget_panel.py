@@ -9,6 +9,7 @@ import ipywidgets as w
 
 from explorer.devices.quantities import words_of
 from explorer.widgets.guarded import Say, guarded
+from explorer.widgets.number_field import NumberField
 from explorer.widgets.slider_names import SliderNames
 from explorer.widgets.state import DashboardState
 
@@ -88,10 +89,7 @@ class _Row:
             readout=False, layout={"width": "250px"},
         )  # fmt: skip
         self.slider.add_class(f"slider-{device}")
-        self.number = w.BoundedFloatText(
-            value=high, min=low, max=high, step=(high - low) / 100, description=f"{device} [{unit}]",
-            layout={"width": "190px"}, continuous_update=False, style={"description_width": "95px"},
-        )  # fmt: skip
+        self.number = NumberField(high, low, high, (high - low) / 100, f"{device} [{unit}]", unit)
         about = state.study.devices[device].provenance
         self.range = w.HTML(
             f'<small style="opacity:.75">reachable {low:.3g} to {high:.3g} {unit} &middot; {about.kind}</small>'
@@ -107,7 +105,7 @@ class _Row:
         start, step = float(self.slider.min), float(self.slider.step or 1.0)
         steps = math.ceil(round((math.log10(value) - start) / step, 6))
         self.slider.value = min(10 ** (start + steps * step), self.high)
-        self.number.value = float(f"{value:.4g}") if self.low <= float(f"{value:.4g}") <= self.high else value
+        self.number.value = value
         self.on.value = on
         self._shown = (self.slider.value, self.number.value)
 

@@ -15,6 +15,7 @@ from explorer.core.files import is_file
 from explorer.devices.quantities import words_of
 from explorer.study import Study, open_study, study_names
 from explorer.widgets.budget_panel import BudgetPanel
+from explorer.widgets.connection import Connection
 from explorer.widgets.front_view import FrontView
 from explorer.widgets.guarded import guarded
 from explorer.widgets.own_images import OwnImages, data_root
@@ -45,7 +46,8 @@ class Dashboard(w.VBox):
         self.images = OwnImages(self._say, self.show_study) if data_root() else None
         self.body = w.VBox([])
         self._quiet = False
-        more = [self.own.accordion(), *([self.images.accordion()] if self.images else [])]
+        self.connection = Connection()
+        more = [self.own.accordion(), *([self.images.accordion()] if self.images else []), self.connection]
         super().__init__([w.HTML(STYLE), w.HBox([self.studies]), self.message, self.body, *more])
         self.add_class("pareto-explorer")
         self.show_study(study, query)
@@ -106,7 +108,7 @@ class Dashboard(w.VBox):
             f"<p style='margin:0'>Drag a {bounded} budget: the star is the network "
             f"generated for it. {cloud(study)}; the star's accuracy is {study.origin.generated}, its bar is the error "
             f"band{'; the dotted line is the front that a search predicts' * study.origin.searched}. "
-            "Click a point to look at its network.</p>"
+            "Click a point to look at its network.</p>" + _warning(study.predictor.warning)
         )
         left = w.VBox([self.budgets, self.status], layout={"width": "340px", "flex": "0 0 340px"})
         right = w.VBox([self.front], layout={"flex": "1 1 480px", "min_width": "420px"})
@@ -120,11 +122,17 @@ class Dashboard(w.VBox):
     def _refresh(self) -> None:
         self.message.value = ""
         self.status.value = f'<div role="status" aria-live="polite">{escape(self.state.summary())}</div>'
+        self.connection.query = self.state.query
         self.link.value = f'<a class="state-link" href="?{escape(self.state.query)}">Link to this view</a>'
 
     def _say(self, text: str, details: str = "") -> None:
         more = f"<details><summary>Details to copy</summary><pre>{escape(details)}</pre></details>" if details else ""
         self.message.value = f'<div role="alert">{escape(text)}</div>{more}'
+
+
+def _warning(text: str) -> str:
+    """A line of the page that warns; "" without a text."""
+    return f'<p role="note" style="margin:4px 0;font-weight:600">⚠ {escape(text)}</p>' if text else ""
 
 
 def open_folder(name: str) -> str:

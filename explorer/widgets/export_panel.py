@@ -17,6 +17,7 @@ import ipywidgets as w
 
 from explorer.exports import FORMATS, formats_of
 from explorer.widgets.job import JobRow
+from explorer.widgets.number_field import NumberField
 from explorer.widgets.state import DashboardState
 
 LINK_LIMIT = 10_000_000  # bytes; browsers refuse larger files inside a link
@@ -39,10 +40,7 @@ class ExportPanel(w.VBox):
             )
             for name in formats_of(state.study)
         }
-        self.tuning = w.BoundedIntText(
-            value=0, min=0, max=20, description="fine-tune first, epochs", layout={"width": "230px"},
-            style={"description_width": "150px"},
-        )  # fmt: skip
+        self.tuning = NumberField(0, 0, 20, 1, "fine-tune first, epochs", whole=True, width="260px")
         self.button.on_click(lambda _: self.start())
         self.row = JobRow([self.button])
         self.result = self.row.result
@@ -59,7 +57,7 @@ class ExportPanel(w.VBox):
         self.row.say_text(f"Exporting {key} and checking it ...")
         arguments = ["export", str(self.state.study.folder), "--architecture", key, "--out", str(folder)]
         arguments += [part for name in wanted for part in ("--format", name)]
-        arguments += ["--fine-tune", str(self.tuning.value)] if self.tuning.value else []
+        arguments += ["--fine-tune", f"{self.tuning.value:.0f}"] if self.tuning.value else []
         return self.row.run(arguments, lambda made: self.row.say(self._links(made)))
 
     def _folder(self) -> Path:

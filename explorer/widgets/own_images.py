@@ -21,6 +21,7 @@ from explorer.study.lock import locked
 from explorer.study.own import checked_name
 from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.job import JobRow
+from explorer.widgets.number_field import NumberField
 
 WHERE = "EXPLORER_DATA_ROOT"  # set by `explorer dashboard --data-root`
 
@@ -61,10 +62,7 @@ class OwnImages(w.VBox):
         assert root is not None
         self.root, self.opened, self._recipe = root, opened, ""
         self.source = w.Dropdown(options=sources(root), description="images", layout={"width": "340px"})
-        self.minutes = w.BoundedFloatText(
-            value=10, min=1, max=600, description="minutes to train", layout={"width": "230px"},
-            style={"description_width": "120px"},
-        )  # fmt: skip
+        self.minutes = NumberField(10, 1, 600, 1, "minutes to train", "min", width="230px")
         self.name = w.Text(description="study name", layout={"width": "300px"})
         self.plan = w.Button(description="Suggest a recipe", layout={"width": "150px"})
         self.train = w.Button(description="Train", button_style="primary", layout={"width": "100px"}, disabled=True)

@@ -181,7 +181,7 @@ class DashboardState:
     def query(self) -> str:
         """The state as a query string that `restore` reads."""
         wanted: dict[str, Any] = {"study": self.study.name, "chart": self.chart, "generator": self.generator}
-        wanted |= {f"budget-{name}": f"{value:.6g}" for name, value in self.budget.items()}
+        wanted |= {f"budget-{name}": repr(float(value)) for name, value in self.budget.items()}
         wanted |= {"log": 1} if self.log else {}
         wanted |= {"every": 1} if self.every else {}
         wanted |= {"shown": ",".join(sorted(self.shown))}

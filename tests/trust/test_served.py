@@ -131,7 +131,7 @@ http {{
   server {{
     listen 127.0.0.1:{port};
     location {base} {{
-      proxy_pass http://127.0.0.1:{inner}; proxy_set_header Host $host:$server_port; proxy_http_version 1.1;
+      proxy_pass http://127.0.0.1:{inner}{rest}; proxy_set_header Host $host:$server_port; proxy_http_version 1.1;
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
     }}
   }}
@@ -139,18 +139,21 @@ http {{
 """
 
 
-def test_it_works_below_a_path_of_nginx(tmp_path):
+@pytest.mark.parametrize("rest", ["", "/"], ids=["the path is passed on", "the path is removed"])
+def test_it_works_below_a_path_of_nginx(tmp_path, rest):
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is None:
         pytest.skip("nginx is not installed")
-    inner, outer = address(base="/tools/explorer/"), address()
-    text = PROXY.format(folder=tmp_path, port=outer.port, inner=inner.port, base=inner.base)
+    inner, outer = address(base="/tools/explorer"), address()
+    text = PROXY.format(folder=tmp_path, port=outer.port, inner=inner.port, base=inner.base, rest=rest)
     (tmp_path / "nginx.conf").write_text(text)
     proxy = subprocess.Popen([nginx, "-c", str(tmp_path / "nginx.conf")], stderr=subprocess.PIPE)
     try:
-        with voila("digits", where=inner), chromium() as browser:
+        with voila("digits", where=inner) as direct, chromium() as browser:
+            assert _get(direct.rstrip("/"))[0] in (200, 302), "without the slash at the end, too"
             page = browser.new_page()
-            ready(page, f"http://127.0.0.1:{outer.port}/tools/explorer/")
+            ready(page, f"http://127.0.0.1:{outer.port}/tools/explorer?study=digits")
+            assert page.url.startswith(f"http://127.0.0.1:{outer.port}/tools/explorer/?study=digits")
             before = chart(page)
             assert before["evaluated"]["n"] > 100
             page.locator(".slider-mobile .noUi-handle").press("Home")

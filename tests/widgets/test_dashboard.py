@@ -210,6 +210,97 @@ def test_a_link_restores_the_page(page, digits_study):
     assert page.state.query.replace("&", "&amp;") in page.link.value
 
 
+def test_every_link_opens_the_network_that_was_seen(digits_study):
+    """The budget goes into a link with all its digits: rounded down at the slider's end it opened another network."""
+    state = DashboardState(digits_study)
+    for target in digits_study.targets:
+        low, high = state.range(target)
+        for value in [*np.geomspace(low, high, 50), low, high]:
+            state.move(target, float(min(max(value, low), high)))
+            again = DashboardState(digits_study)
+            again.restore(state.query)
+            assert (again.candidate.key, again.budget) == (state.candidate.key, state.budget)
+        state.switch(target, on=False)
+
+
+def test_a_budget_copied_from_a_message_can_be_met(digits_study):
+    for target in digits_study.targets:
+        said = digits_study.nearest_line({target: 1e-6}, digits_study.generate({target: 1e-6}))
+        copied = float(said.split(f"has {target} ")[1].split()[0])
+        assert digits_study.generate({target: copied}).feasible
+
+
+@pytest.mark.parametrize(("typed", "value", "note"), [
+    ("0,02", 0.02, ""), (" 0.02 ms", 0.02, ""), (",02", 0.02, ""), ("2e-2", 0.02, ""),
+    ("99", None, "99 ms is above the range"), ("0,0001", None, "0.0001 ms is below the range"),
+    ("1.234,5", None, "'1.234,5' is not a number"), ("fast", None, "'fast' is not a number"), ("", None, "not a number"),
+    ("nan", None, "not a number"), ("0,3,4", None, "not a number"), ("1e999", None, "not a number"),
+])  # fmt: skip
+def test_numbers_are_typed_with_comma_or_point_and_changes_are_said(page, typed, value, note):
+    row = page.budgets.rows["cpu"]
+    page.state.move("cpu", 0.018)
+    row.number.receive({"typed": typed})
+    assert note in row.number.note
+    assert bool(note) == bool(row.number.note)
+    if "range" in note:
+        assert f"range {row.low:.4g} to {row.high:.4g} ms: set to" in row.number.note
+        value = row.low if "below" in note else row.high
+    assert page.state.budget["cpu"] == pytest.approx(value or 0.018)
+    assert float(row.number.shown) == pytest.approx(page.state.budget["cpu"], rel=1e-3)
+    if note:
+        row.slider.value = row.low * 1.5
+        assert row.number.note == "", "the next move takes the note away"
+
+
+def test_arrow_keys_step_within_the_range(page):
+    field = page.export.tuning
+    field.receive({"steps": 1})
+    field.receive({"steps": 10})
+    assert field.value == 11
+    field.receive({"steps": 10})
+    assert (field.value, field.note) == (20, "")
+    field.receive({"typed": "2,5"})
+    assert (field.value, field.note) == (2, "2.5 is not a whole number: set to 2")
+
+
+def test_a_predictor_that_cannot_rank_says_so(tmp_path, capsys):
+    """One class dominates, and all networks are measured alike: page, card and command warn."""
+    import json
+    import shutil
+
+    import onnx
+
+    from explorer.cli.main import run
+    from explorer.core.files import data_folder, sha256
+    from explorer.study import open_study
+    from explorer.study.card import study_card
+
+    study = shutil.copytree(data_folder("studies") / "digits", tmp_path / "flat")
+    said = {(0.004, 0.03): "hardly ranks networks: Kendall's tau 0.03", (0.00001, 0.9): "same accuracy (band ±0.00%)"}
+    for (width, tau), words in said.items():
+        model = onnx.load(str(study / "predictor.onnx"))
+        (entry,) = [p for p in model.metadata_props if p.key == "quality"]
+        entry.value = json.dumps(json.loads(entry.value) | {"half_width": width, "kendall_tau": tau})
+        onnx.save(model, str(study / "predictor.onnx"))
+        manifest = json.loads((study / "study.json").read_text())
+        manifest["files"]["predictor.onnx"] = sha256(study / "predictor.onnx")
+        (study / "study.json").write_text(json.dumps(manifest))
+        assert words in Dashboard(study).body.children[0].value.replace("&#x27;", "'")
+        for command in (["generate", str(study), "--budget", "cpu=1", "--json"], ["search", str(study), "--json",
+                                                                                  "--evaluations", "50"]):  # fmt: skip
+            assert run(command) == 0
+            captured = capsys.readouterr()
+            json.loads(captured.out)
+            assert words in captured.err
+        opened = open_study(study)
+        generators = [(opened.generator(), 0.9)]
+        card = study_card(
+            opened.manifest, list(opened.devices.values()), opened.scored, opened.predictor, generators, []
+        )
+        assert words in card
+    assert open_study("digits").predictor.warning == ""
+
+
 @pytest.mark.parametrize(("query", "said"), [
     ("budget-mobile=fast", "expected a number above 0"), ("budget-phone=1", "unknown target"),
     ("generator=best", "unknown generator"), ("picked=zzz", "zzz"), ("chart=fridge", "unknown chart"),

@@ -1,0 +1,42 @@
+"""The server of the page: Voila, which also answers below a path that a proxy removes, and redirects to that path.
+
+A proxy that shows the page below a path either passes the path on or removes it. The page's own links have the path in
+both cases; here a request without it is read as if it had one. Started as `python -m explorer.page.server`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tornado.httputil import HTTPServerRequest
+from tornado.web import Application, RedirectHandler
+from voila.app import Voila
+
+
+class Server(Voila):
+    """Voila with one difference: see the head of this file."""
+
+    def listen(self) -> None:
+        """Start to serve."""
+        answer_below(self.app, self.base_url)
+        super().listen()
+
+
+def answer_below(app: Application, base: str) -> None:
+    """Let an application that serves below `base` (with slashes at both ends) also answer requests without it."""
+    find = app.find_handler
+
+    def find_handler(request: HTTPServerRequest, **more: Any) -> Any:
+        path = request.path
+        if path == base.rstrip("/") and base != "/":
+            return app.get_handler_delegate(request, RedirectHandler, {"url": base, "permanent": False})
+        if not path.startswith(base):
+            request.path = base.rstrip("/") + path
+            request.uri = base.rstrip("/") + (request.uri or "/")
+        return find(request, **more)
+
+    app.find_handler = find_handler  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    Server.launch_instance()
