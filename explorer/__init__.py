@@ -8,12 +8,14 @@ Importing this package, opening a study and generating do not load torch; functi
 they are called.
 """
 
+import os
 from typing import Any
 
 from explorer.core.errors import require_torch
 from explorer.core.lazy import lazy
 
 __version__ = "0.1.0"
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.32 would report its use to its makers
 
 # public name -> the module that defines it
 _HOMES = {

@@ -47,10 +47,12 @@ def measure(
 
     Whole networks are timed too: half calibrate the sum of the blocks, half give its error.
     """
+    from explorer.core.files import check_writable
     from explorer.devices import checked_device_name
     from explorer.devices.measure import measure_table
 
     checked_device_name(name)
+    check_writable(out, "the device to ")
     device = measure_table(name, _spaces(space), threads, rounds, networks, progress=progress)
     _written(device, out, as_json)
 
@@ -77,8 +79,10 @@ def kit(
 @app.command("import")
 def import_(
     path: Source,
-    name: Name,
     out: OutFile,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the device. Default: the one that the timings of a kit have.")
+    ] = None,
     unit: Unit = None,
     uncounted: Annotated[
         list[str] | None,
@@ -94,7 +98,8 @@ def import_(
     from explorer.devices import checked_device_name, device_from, read_block_table
     from explorer.devices.kit import table_of_kit
 
-    checked_device_name(name)
+    if name is not None:
+        checked_device_name(name)
     if path.endswith(".json"):
         if unit is not None or uncounted:
             raise InputError(
@@ -102,13 +107,23 @@ def import_(
                 "JSON file contains this information"
             )
         values = read_json(path)
-        if isinstance(values, dict) and values.get("kind") == "timings":
-            device: Any = table_of_kit(values, name, path)
+        kit = isinstance(values, dict) and values.get("kind") == "timings"
+        device: Any
+        if kit:
+            device = table_of_kit(values, checked_device_name(_named(name, values.get("device"), path)), path)
         else:
-            device = device_from(values | {"name": name} if isinstance(values, dict) else values, path)
+            renamed = {"name": name} if name else {}
+            device = device_from(values | renamed if isinstance(values, dict) else values, path)
     else:
-        device = read_block_table(path, name, unit, tuple(uncounted or ()))
+        device = read_block_table(path, _named(name, None, path), unit, tuple(uncounted or ()))
     _written(device, out, as_json)
+
+
+def _named(name: str | None, known: object, path: str) -> str:
+    """The name of a device: as given, or as its file says."""
+    if name is None and not (isinstance(known, str) and known):
+        raise InputError(f"{path!r} does not name its device; add --name NAME")
+    return name or str(known)
 
 
 @app.command()

@@ -6,7 +6,9 @@ Wrong input ends with one line on stderr and exit code 2; Ctrl-C ends with 130, 
 
 from __future__ import annotations
 
+import io
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -48,8 +50,30 @@ def name_entries(command: Any) -> None:
             parameter.help = parameter.help.format(", ".join(getattr(import_module(module), table)))
 
 
+def refuse_repeated(command: Any, arguments: Sequence[str]) -> None:
+    """Refuse an option that is given twice and takes one value: the last one would silently count.
+
+    Raises:
+        InputError: there is one.
+    """
+    words = list(arguments)
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    words = words[: words.index("--")] if "--" in words else words
+    for parameter in getattr(command, "params", []):
+        if getattr(parameter, "multiple", False) or getattr(parameter, "is_flag", False):
+            continue
+        names = [name for name in parameter.opts if name.startswith("--")]
+        given = [word for word in words if word.partition("=")[0] in names]
+        if len(given) > 1:
+            raise InputError(f"option {names[0]} is given {len(given)} times; it takes one value")
+
+
 def main() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter shows its number
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -60,6 +84,7 @@ def run(arguments: list[str]) -> int:
             command = typer.main.get_command(app)
             if "--help" in arguments:
                 name_entries(command)
+            refuse_repeated(command, arguments)
             code = int(command(arguments, standalone_mode=False) or 0)
     except InputError as error:
         return _fail(str(error))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ import typer
 
 from explorer.cli.terminal import Json, answer, progress
 from explorer.core.errors import InputError, unknown
-from explorer.core.files import expanded
+from explorer.core.files import expanded, scratch_folder
 
 Port = Annotated[int | None, typer.Option(help="Port to serve on. Default: any free port.")]
 
@@ -32,7 +31,7 @@ def demo(
     from explorer.core.files import home
 
     start = time.monotonic()
-    root = Path(tempfile.mkdtemp(prefix="explorer-demo-"))
+    root = scratch_folder("explorer-demo-")
     say = (lambda text: print(text, file=sys.stderr, flush=True)) if as_json else (lambda text: print(text, flush=True))
     say("1. Training a supernet, a predictor and a generator on 1,077 handwritten digits ...")
     study = explorer.train("digits", root / "digits", progress=progress)
@@ -135,11 +134,13 @@ def _serve_page(
 ) -> None:
     import shutil
 
-    from explorer.page.serve import page_environment, page_folder, voila_command
+    from explorer.page.serve import own_folders, page_environment, page_folder, trouble, voila_command
 
+    if trouble():
+        print(f"explorer: note: {trouble()}", file=sys.stderr)
     folder = page_folder(where)
     try:
-        environment = page_environment(study, data_root=data_root, theme=theme)
+        environment = page_environment(study, data_root=data_root, theme=theme) | own_folders(folder)
         _serve(voila_command(browser, preheat, theme), folder, environment)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

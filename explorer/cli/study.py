@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ import typer
 
 from explorer.cli.terminal import Json, Seed, answer, hint_when_stopped, progress, table
 from explorer.core.errors import InputError
+from explorer.core.tables import number_of
 
 if TYPE_CHECKING:
     from explorer.core.front import Candidate
@@ -93,7 +93,7 @@ def suggest(
     )
     if not found.possible:
         text += f"\n{minutes:g} min are not possible on this machine: the least is about {found.least / 60:.0f} min"
-    answer(result, as_json, text + (f"\nexplorer train {out} --out DIR" if out else ""))
+    answer(result, as_json, text + (f"\n{shlex.join(['explorer', 'train', str(out)])} --out DIR" if out else ""))
 
 
 def generate(study: StudyName, budget: Budgets = None, generator: Generator = None, as_json: Json = False) -> None:
@@ -175,13 +175,14 @@ def measure(
     as_json: Json = False,
 ) -> None:
     """Measure the latency of a network on this machine, as an ONNX file in onnxruntime."""
+    from explorer.core.files import scratch
     from explorer.devices.measure import measure_file
     from explorer.exports import export as export_network
 
     opened = _open(study).with_images(data)
     candidate = opened.candidate(opened.architecture(architecture))
-    with tempfile.TemporaryDirectory() as scratch:
-        bundle = export_network(opened, candidate, Path(scratch) / "out", ["onnx"], images=200)
+    with scratch("explorer-measure-") as folder:
+        bundle = export_network(opened, candidate, folder / "out", ["onnx"], images=200)
         result = {"architecture": architecture} | measure_file(bundle.files["onnx"], threads)
     text = (f"{result['latency_ms']:.4g} ms +- {result['spread_ms']:.2g} (measured: {result['hardware']}, "
             f"{result['runtime']}, {threads} thread(s), batch 1)")  # fmt: skip
@@ -240,7 +241,9 @@ def export(
 
 def report(
     study: StudyName,
-    out: Annotated[Path | None, typer.Option(help="File or folder to write to. Default: STUDY-report.html.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="File, or folder (also with / at the end). Default: STUDY-report.html.")
+    ] = None,
     generator: Generator = None,
     as_json: Json = False,
 ) -> None:
@@ -273,7 +276,7 @@ def parse_budget(items: list[str] | None) -> dict[str, float]:
     for item in items or []:
         name, sign, text = item.partition("=")
         try:
-            value = float(text)
+            value = number_of(text)
         except ValueError:
             sign = ""
         if not sign or not name:

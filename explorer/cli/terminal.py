@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -13,13 +14,26 @@ from typing import Annotated, Any
 
 import typer
 
+from explorer.core.errors import InputError
+
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0, max=2**31 - 1)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 
 
 def answer(value: Any, as_json: bool, text: str) -> None:
-    """Print a result as text or as JSON; with `--json` nothing else goes to stdout."""
-    print(json.dumps(value, allow_nan=False) if as_json else plain(text), flush=True)
+    """Print a result as text or as JSON; with `--json` nothing else goes to stdout.
+
+    Raises:
+        InputError: the output cannot be written, for example to a full disk.
+    """
+    try:
+        print(json.dumps(value, allow_nan=False) if as_json else plain(text), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):  # what is left in its buffer cannot be written at the end either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InputError(f"cannot write the result: {error.strerror or error}") from error
 
 
 def plain(text: str) -> str:
@@ -57,9 +71,9 @@ def _end() -> None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C and a termination (SIGTERM) end a command in the same way, with its scratch files removed.
+    """Let Ctrl-C, a termination (SIGTERM) and a closed terminal (SIGHUP) end a command alike, scratch files removed.
 
-    Both signals are remembered: if a library swallows the exception (some do while they are imported), the next
+    The signals are remembered: if a library swallows the exception (some do while they are imported), the next
     progress step stops the command.
     """
 
@@ -72,7 +86,10 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield
         return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+        numbers.append(signal.SIGHUP)  # the terminal was closed
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:

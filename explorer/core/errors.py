@@ -5,6 +5,7 @@ value and the allowed ones. The command line turns it into exit code 2, the web 
 is a bug in this package and keeps its traceback.
 """
 
+import operator
 from collections.abc import Iterable
 
 LONGEST = 1500  # maximum number of characters of a message; longer ones are cut in the middle
@@ -45,6 +46,21 @@ def unknown(what: str, value: object, allowed: Iterable[object]) -> InputError:
     """
     names = ", ".join(str(name) for name in allowed) or "(none)"
     return InputError(f"unknown {what} {str(value)[:80]!r}; choose from: {names}")
+
+
+def checked_seed(seed: object) -> int:
+    """Return a random seed as an int.
+
+    Raises:
+        InputError: it is not a whole number of at least 0.
+    """
+    try:
+        number = operator.index(seed)  # type: ignore[arg-type]  # refused below
+    except TypeError:
+        number = -1
+    if number < 0 or isinstance(seed, bool):
+        raise InputError(f"seed = {str(seed)[:80]!r}; expected a whole number of at least 0")
+    return number
 
 
 def require(package: str, what: str) -> None:

@@ -9,23 +9,29 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from explorer.core.errors import InputError
+from explorer.core.errors import InputError, first_line
 
 LARGEST = 100_000_000  # maximum bytes of one text file
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
-    """Write a file atomically.
+    """Write a file atomically; the target of a link is replaced, not the link, and a pipe or device is written to.
 
     Raises:
         InputError: the file or its folder cannot be written.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            path.write_bytes(data)
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(data)
@@ -114,7 +120,54 @@ def empty_folder(path: str | Path) -> Path:
     path = expanded(path)
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise InputError(f"out folder {str(path)!r} is not empty")
+    check_writable(path)
     return path
+
+
+def check_writable(path: str | Path, what: str = "") -> None:
+    """Check, before any work, that a file or folder can be made: a file is written beside it and removed.
+
+    Args:
+        path: the file or folder; folders above it need not exist yet.
+        what: what is to be written there, for the message.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    above = Path(os.path.abspath(path))
+    if above.exists() and not (above.is_file() or above.is_dir()):
+        return  # a pipe or a device
+    while not above.is_dir() and above != above.parent:
+        above = above.parent
+    try:
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write {what}{str(path)!r}: {_why(error)}") from error
+
+
+def scratch_folder(prefix: str) -> Path:
+    """Make a private folder for temporary files, which the caller removes.
+
+    Raises:
+        InputError: this machine has no folder for temporary files that can be written.
+    """
+    try:
+        return Path(tempfile.mkdtemp(prefix=prefix))
+    except OSError as error:
+        raise InputError(
+            f"no folder for temporary files can be written; set TMPDIR to one: {first_line(error)}"
+        ) from error
+
+
+@contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """A private folder for temporary files, removed at the end; raises as `scratch_folder` does."""
+    folder = scratch_folder(prefix)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def hand_over(work: Path, out: Path) -> None:
@@ -129,7 +182,9 @@ def hand_over(work: Path, out: Path) -> None:
     fresh = (out if there else out.parent) / f".{out.name}.{os.getpid()}.tmp"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(work, fresh)
+        fresh.mkdir()  # a scratch folder is readable by its owner only; this one as the user's other folders
+        for inside in work.iterdir():
+            (shutil.copytree if inside.is_dir() else shutil.copy2)(inside, fresh / inside.name)
         if there:
             # study.json comes last: it marks the folder as complete
             for inside in sorted(fresh.iterdir(), key=lambda path: path.name == "study.json"):

@@ -23,6 +23,20 @@ COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)  # a number with 
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")  # what thousands would look like
 
 
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+
+
+def number_of(text: str) -> float:
+    """Read a decimal number; unlike `float`, "1_0" and digits of other scripts are no numbers.
+
+    Raises:
+        ValueError: the text is not a number.
+    """
+    if not NUMBER.fullmatch(text.strip()):
+        raise ValueError(f"{text[:80]!r} is not a number")
+    return float(text)
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of a table.

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from explorer.core.errors import InputError, unknown
+from explorer.core.errors import InputError, checked_seed, unknown
 from explorer.core.files import expanded, is_folder
 from explorer.data.archives import is_archive, unpacked
 
@@ -93,6 +93,7 @@ def load_dataset(name: str, seed: int = 0, size: int | None = None) -> Images:
     Raises:
         InputError: unknown name, missing files, an image that cannot be read, or fewer than two classes.
     """
+    seed = checked_seed(seed)
     if name.startswith("folder:"):
         return _folder(expanded(name.removeprefix("folder:")), seed, size or 32, name)
     if name not in DATASETS:

@@ -21,7 +21,7 @@ from explorer.core.files import read_limited
 from explorer.core.layer import ACTIVATIONS, OPERATORS, Layer, round_width
 from explorer.core.operators import Conv, GlobalPool, Linear, MBConv
 from explorer.core.protocols import SearchSpace
-from explorer.core.tables import column_name, network_rows, read_csv
+from explorer.core.tables import column_name, network_rows, number_of, read_csv
 from explorer.devices.base import LARGEST, Provenance
 from explorer.devices.foreign import READ, foreign_columns, foreign_suffix
 from explorer.devices.table import BlockTable, block_key
@@ -200,7 +200,7 @@ def _ofa_block(values: Mapping[str, str], cin: int, cout: int, size: int, act: s
 
 def _latency(value: object, where: str, unit: str = "ms") -> float:
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = number_of(value) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(value, bool) or not 0 < number * UNITS[unit] <= LARGEST:

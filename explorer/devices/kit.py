@@ -6,7 +6,6 @@ The other machine needs Python, numpy and onnxruntime.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ from pydantic import Field
 
 from explorer.core.config import Settings, parse
 from explorer.core.errors import InputError
-from explorer.core.files import empty_folder, write_json
+from explorer.core.files import empty_folder, hand_over, scratch, write_json
 from explorer.devices import kit_run
 from explorer.devices.base import LARGEST, Provenance
 from explorer.devices.graph import network_graph
@@ -78,8 +77,7 @@ def write_kit(names: Sequence[str], spaces: Sequence[Space], out: str | Path, ne
     plan = make_plan(spaces, networks, MOST, seed)
     kinds = ["call", *["block"] * len(plan.blocks), *["network"] * len(plan.networks)]
     graphs = []
-    with tempfile.TemporaryDirectory(prefix="explorer-kit-") as scratch:
-        work = Path(scratch)
+    with scratch("explorer-kit-") as work:
         (work / "graphs").mkdir()
         for i, (kind, layers) in enumerate(zip(kinds, plan.graphs)):
             file = f"graphs/{i:03d}.onnx"
@@ -89,10 +87,7 @@ def write_kit(names: Sequence[str], spaces: Sequence[Space], out: str | Path, ne
         write_json(work / "kit.json", about | {"graphs": graphs})
         shutil.copyfile(kit_run.__file__, work / "run.py")
         (work / "README.md").write_text(README)
-        try:
-            shutil.copytree(work, out, dirs_exist_ok=True)
-        except (OSError, shutil.Error) as error:
-            raise InputError(f"cannot write to {str(out)!r}: {error}") from error
+        hand_over(work, out)
     return len(graphs)
 
 

@@ -10,6 +10,7 @@ of the machine affects all of them; the median over the rounds is kept. The pack
 
 import argparse
 import json
+import os
 import platform
 import sys
 import time
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.32 would report its use to its makers
 import onnxruntime as ort
 
 
@@ -72,13 +75,15 @@ def hardware() -> str:
 def main() -> None:
     """Time every graph of the kit and write one JSON file."""
     folder = Path(__file__).resolve().parent
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Time the ONNX graphs of this kit.")
     parser.add_argument("--name", default="", help="of the device, if the import is not to ask")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=0.004, help="per graph and round")
     parser.add_argument("--out", type=Path, default=folder / "timings.json")
     chosen = parser.parse_args()
+    if chosen.threads < 1 or chosen.rounds < 1 or not chosen.seconds > 0:
+        parser.error("--threads and --rounds are at least 1, --seconds above 0")
     kit = json.loads((folder / "kit.json").read_text())
     sessions = [open_graph(str(folder / graph["file"]), chosen.threads) for graph in kit["graphs"]]
 

@@ -95,12 +95,12 @@ class Predictor:
         tau, held_out = self.quality.get("kendall_tau", 1.0), int(self.quality.get("held_out", 0))
         if self.half_width < FLAT:
             return (
-                f"All {held_out} held-out networks have the same accuracy (band ±{self.half_width:.2%}), so it does not "
+                f"All {held_out} held-out networks have the same accuracy (band ±{self.half_width:.2%}); it does not "
                 "tell networks apart: perhaps one class dominates, or the images are few. Budgets still hold."
             )
         if tau < RANKS:
             return (
-                f"The predicted accuracy hardly ranks networks: Kendall's tau {tau:.2f} on {held_out} held-out networks. "
+                f"The predicted accuracy hardly ranks networks: Kendall's tau {tau:.2f} on {held_out} held-out ones. "
                 "Choose by cost, or train longer, on more images. Budgets still hold."
             )
         return ""

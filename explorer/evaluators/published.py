@@ -10,7 +10,7 @@ import numpy as np
 from explorer.core.errors import InputError
 from explorer.core.files import expanded, is_file
 from explorer.core.protocols import SearchSpace
-from explorer.core.tables import network_rows
+from explorer.core.tables import network_rows, number_of
 from explorer.evaluators.scoring import Scored
 
 VARIABLE = "EXPLORER_REFERENCE"
@@ -40,7 +40,7 @@ def read_published(name: str, space: SearchSpace) -> Scored:
     codes, accuracy = [], []
     for where, network, row in rows:
         try:
-            value = float(row["top1"]) / 100
+            value = number_of(row["top1"]) / 100
         except (TypeError, ValueError):
             value = math.nan
         if not 0 <= value <= 1:

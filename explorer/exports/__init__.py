@@ -6,14 +6,13 @@ format gives different results, the export fails and no file is kept.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from explorer.core.errors import require_torch, unknown
-from explorer.core.files import empty_folder, hand_over, write_json, write_text
+from explorer.core.files import empty_folder, hand_over, scratch, write_json, write_text
 from explorer.core.front import Candidate
 from explorer.core.protocols import Progress, silent
 from explorer.core.registry import Registry
@@ -143,8 +142,7 @@ def export(
     require_torch("exporting a network")
     out = empty_folder(out)
     original = original_of(study, candidate, weights, images, fine_tune, progress)
-    with tempfile.TemporaryDirectory(prefix="explorer-export-") as scratch:
-        work = Path(scratch)
+    with scratch("explorer-export-") as work:
         files = {name: _file(original, name, FORMATS[name].suffix) for name in formats}
         found = {name: _written(original, FORMATS[name], work / files[name]) for name in formats}
         _time(original, {name: work / files[name] for name in formats}, found)
@@ -161,8 +159,10 @@ def export(
 
 def _file(original: Original, name: str, suffix: str) -> str:
     """Return the file name of a format; the name of Python source is made importable."""
-    stem = original.stem.replace("-", "_").replace(".", "_") if name == "source" else original.stem
-    return stem + suffix
+    if name != "source":
+        return original.stem + suffix
+    stem = original.stem.replace("-", "_").replace(".", "_")
+    return (stem if stem.isidentifier() else f"network_{stem}") + suffix
 
 
 def _written(original: Original, form: Format, path: Path) -> dict[str, Any]:
@@ -183,9 +183,9 @@ def _time(original: Original, paths: dict[str, Path], found: dict[str, dict[str,
     from explorer.devices.measure import measure_files
 
     timed = {name: path for name, path in paths.items() if FORMATS[name].timed}
-    with tempfile.TemporaryDirectory(prefix="explorer-timed-") as scratch:
+    with scratch("explorer-timed-") as folder:
         for other in {FORMATS[name].beside for name in timed} - {"", *timed}:
-            timed[other] = Path(scratch) / f"other{FORMATS[other].suffix}"
+            timed[other] = folder / f"other{FORMATS[other].suffix}"
             FORMATS[other].write(original, timed[other])
         measured = dict(zip(timed, measure_files(list(timed.values()))))
     for name in set(measured) & set(found):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from explorer.core.architecture import Architecture
 from explorer.core.errors import require_torch
-from explorer.core.files import empty_folder, hand_over, write_json
+from explorer.core.files import empty_folder, hand_over, scratch, write_json
 from explorer.core.protocols import Progress, silent
 from explorer.devices import load_device
 from explorer.exports.check import compared, refuse_other
@@ -74,8 +73,8 @@ def train_alone(
         "seed": seed, "seconds": seconds, "val": accuracy(network, images.val), "test": accuracy(network, images.test),
     }  # fmt: skip
     facts |= {name: float(load_device(name).cost(space, codes)[0]) for name in ("macs_m", "params_m")}
-    with tempfile.TemporaryDirectory(prefix="explorer-train-") as scratch:
-        work, path = Path(scratch), Path(scratch) / f"{stem}.onnx"
+    with scratch("explorer-train-") as work:
+        path = work / f"{stem}.onnx"
         about = {k: v if isinstance(v, str) else json.dumps(v) for k, v in facts.items()}
         path.write_bytes(onnx_bytes(fused(copy.deepcopy(network)), images.channels, images.size, about))
         check = compared(run_onnx(path), network, to_float(test.images), test.labels)

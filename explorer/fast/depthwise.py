@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from explorer import fast
+from explorer.fast.compiled import compiled
 from explorer.fast.threads import set_threads
 
 CHUNKS = 8  # fixed, so the order of summation does not depend on the number of threads
 OURS = 5  # smallest kernel for which the compiled loop is faster than torch
 
 
-@njit(parallel=True, cache=True)
+@compiled
 def _weight_gradient(x: np.ndarray, g: np.ndarray, k: int, stride: int, dilation: int, partial: np.ndarray) -> None:
     """Add the correlation of x (n, h, w, c) with g (n, h', w', c) to partial (CHUNKS, k*k, c)."""
     n, h, w, channels = x.shape

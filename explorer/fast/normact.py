@@ -15,6 +15,7 @@ from numba import njit, prange
 from torch import Tensor, nn
 
 from explorer import fast
+from explorer.fast.compiled import compiled
 from explorer.fast.threads import set_threads
 
 CHUNKS = 8  # fixed, so the order of summation does not depend on the number of threads
@@ -44,7 +45,7 @@ def _slope(z: Any, act: int) -> Any:
     return s
 
 
-@njit(parallel=True, cache=True)
+@compiled
 def _forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float, act: int, momentum: float,
              running_mean: np.ndarray, running_var: np.ndarray, kept: np.ndarray, y: np.ndarray) -> None:  # fmt: skip
     """Compute y = act(batch norm of x), both (m, c), and update the running statistics.
@@ -86,7 +87,7 @@ def _forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float, ac
                 y[row, c] = _activated(x[row, c] * scale[c] + shift[c], act)
 
 
-@njit(parallel=True, cache=True)
+@compiled
 def _backward(x: np.ndarray, g: np.ndarray, kept: np.ndarray, act: int, to_x: np.ndarray, to_weight: np.ndarray,
               to_bias: np.ndarray) -> None:  # fmt: skip
     """Compute the gradients of x, weight and bias from g (m, c), the gradient of y; `to_x` may be `g` itself."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from explorer.core.errors import InputError, require_torch
+from explorer.core.errors import InputError, checked_seed, require_torch
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.devices import amount
 from explorer.devices.population import cheapest, dearest
@@ -40,7 +40,7 @@ def train_generator(
             evaluations.
         MissingExtra: torch is not installed.
     """
-    chosen = METHODS[method]
+    chosen, seed = METHODS[method], checked_seed(seed)
     if not devices:
         raise InputError("training a generator needs at least one device")
     if evaluations < LEAST:

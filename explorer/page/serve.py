@@ -13,12 +13,11 @@ import secrets
 import shutil
 import socket
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.core.errors import InputError, MissingExtra
-from explorer.core.files import data_folder
+from explorer.core.files import check_writable, data_folder, expanded, home, scratch_folder
 
 PAGE = "explorer.ipynb"
 TEMPLATES = Path(__file__).parent / "jupyter"  # a data folder of Jupyter with Voila's template "explorer"
@@ -96,7 +95,7 @@ def page_folder(where: Address) -> Path:
 
     The token is in these settings and not on the command line, which other users of the machine can see.
     """
-    folder = Path(tempfile.mkdtemp(prefix="explorer-page-"))
+    folder = scratch_folder("explorer-page-")
     shutil.copyfile(data_folder("notebooks") / PAGE, folder / PAGE)
     settings = json.loads((data_folder("notebooks") / "voila.json").read_text())
     settings["Voila"] = {"ip": where.host, "port": where.port, "base_url": where.base}
@@ -140,14 +139,35 @@ def page_environment(
     it may read images and the theme, and say where the page's template is.
     """
     places = [str(TEMPLATES), *filter(None, [os.environ.get("JUPYTER_PATH")])]
-    given = {
+    given: dict[str, object] = {
         "JUPYTER_PATH": os.pathsep.join(places),
         "EXPLORER_STUDY": study,
         "EXPLORER_PAGE": "1" if page else None,
         "EXPLORER_DATA_ROOT": data_root,
         "EXPLORER_THEME": theme,
     }
+    # the server works in another folder, where relative paths would lead elsewhere
+    for name in ("EXPLORER_HOME", "EXPLORER_REFERENCE", "EXPLORER_FASHION_MNIST"):
+        given[name] = os.environ.get(name) and expanded(os.environ[name]).resolve()
     return os.environ | {name: str(value) for name, value in given.items() if value}
+
+
+def own_folders(folder: Path) -> dict[str, str]:
+    """Environment variables that keep Jupyter's own files in a folder, where the home folder cannot be written."""
+    try:
+        check_writable(Path.home() / ".local" / "share" / "jupyter" / "runtime")
+    except (InputError, RuntimeError):
+        return {name: str(folder / ".jupyter") for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
+    return {}
+
+
+def trouble() -> str:
+    """One line where the user's own folder cannot be written, so that the page keeps nothing; "" otherwise."""
+    try:
+        check_writable(home() / "studies")
+    except InputError as error:
+        return f"{error}: studies trained on the page are not kept; set EXPLORER_HOME to a folder that can be written"
+    return ""
 
 
 def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
@@ -172,8 +192,6 @@ def lab_folder() -> Path:
     Raises:
         InputError: the folder cannot be written.
     """
-    from explorer.core.files import home
-
     folder = home() / "notebooks"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ them up.
 from __future__ import annotations
 
 import json
+import os
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def write_report(study: StudyView, out: str | Path | None = None, generator: str
         InputError: unknown generator, or the file cannot be written.
     """
     path = Path(out or ".")
-    if is_folder(path):
+    if is_folder(path) or str(out or "").endswith(("/", os.sep)):
         path = path / f"{study.name}-report.html"
     from plotly.offline import get_plotlyjs
 

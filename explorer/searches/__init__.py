@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer.core.errors import InputError, require, unknown
+from explorer.core.errors import InputError, checked_seed, require, unknown
 from explorer.core.front import Front, make_front
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.core.registry import Registry
@@ -66,7 +66,7 @@ def search(
             to another search.
         MissingExtra: the algorithm needs pymoo, which is not installed.
     """
-    run = ALGORITHMS[algorithm]
+    run, seed = ALGORITHMS[algorithm], checked_seed(seed)
     if not devices:
         raise InputError("a search needs at least one device")
     if evaluations < 1:

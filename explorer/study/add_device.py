@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from explorer.core.config import parse, read_toml
 from explorer.core.errors import InputError, require_torch
-from explorer.core.files import empty_folder, hand_over
+from explorer.core.files import empty_folder, hand_over, scratch
 from explorer.core.front import Front
 from explorer.core.protocols import Device, Progress, silent
 from explorer.devices import LayerDevice, adopted, arranged, checked_device_name, device_json, is_target, needs_file
@@ -114,8 +113,8 @@ def add_device(study: Study, device: LayerDevice, out: str | Path, progress: Pro
     if needs_file(device):
         device_json(device)  # raises if the device has no file format
     devices = list(_with(study, device).values())
-    with tempfile.TemporaryDirectory(prefix="explorer-device-") as scratch:
-        work = Path(scratch) / "study"  # a subfolder, because the scratch folder itself is readable by its owner only
+    with scratch("explorer-device-") as folder:
+        work = folder / "study"
         Widening(study, device, work, devices, progress).run()
         hand_over(work, out)
     return open_study(out)

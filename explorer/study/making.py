@@ -6,6 +6,7 @@ A stage writes complete files and skips those that exist, so a run that was kill
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer.core.files import write_json
+from explorer.core.errors import InputError
+from explorer.core.files import read_json, write_json
 from explorer.core.front import Front
 from explorer.core.protocols import Progress
 from explorer.devices import LayerDevice, device_json, needs_file, targets_of
@@ -77,7 +79,12 @@ class Making(ABC):
         """Stage: write a file for every device that is not calculated from formulas."""
         for device in self.devices:
             if needs_file(device):
-                self.once(f"devices/{device.name}.json", partial(_write_device, device))
+                path = self.once(f"devices/{device.name}.json", partial(_write_device, device))
+                if read_json(path) != json.loads(json.dumps(device_json(device))):
+                    raise InputError(
+                        f"device {device.name!r} has changed since the run in {str(self.out)!r} began, so its costs "
+                        "would not agree; restore its file, or start again in another folder"
+                    )
 
     def write_searched_fronts(self, found: Sequence[Front], scored: Scored) -> None:
         """Write the searched front of every target."""

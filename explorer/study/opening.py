@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 from explorer.core.config import parse
@@ -103,7 +104,7 @@ def find_study(study: str | Path) -> Path:
     if is_file(path / STUDY):
         return path
     if is_file(path / "recipe.toml"):
-        command = f"explorer train {path / 'recipe.toml'} --out {path} --resume"
+        command = shlex.join(["explorer", "train", str(path / "recipe.toml"), "--out", str(path), "--resume"])
         raise InputError(f"study {str(study)!r} is not finished; continue it with: {command}")
     name = str(study)
     if os.sep not in name and name not in ("", ".", ".."):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ConfigDict, Field, SerializeAsAny, ValidationError, field_v
 from explorer.core.config import Settings, explain, parse, read_toml
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import expanded
-from explorer.devices import COUNTS, is_target, load_device
+from explorer.devices import COUNTS, device_names, is_target, load_device
 from explorer.evaluators import PredictorConfig, ScoreConfig
 from explorer.generators.methods import METHODS, SHIPPED
 from explorer.generators.settings import MethodSettings
@@ -73,6 +74,17 @@ class Recipe(Settings):
     def _from_anywhere(cls, data: str) -> str:
         """Make the path of an image folder absolute, so that it is valid in every working directory."""
         return FOLDER + str(expanded(data.removeprefix(FOLDER)).resolve()) if data.startswith(FOLDER) else data
+
+    @field_validator("devices")
+    @classmethod
+    def _files_from_anywhere(cls, sources: list[str]) -> list[str]:
+        """Make the paths of device files absolute, so that a run is resumed from every working directory."""
+        found = []
+        for source in sources:
+            alias, sign, path = source.rpartition("=")
+            file = path not in device_names() and os.path.exists(expanded(path))
+            found.append(f"{alias}{sign}{expanded(path).resolve()}" if file else source)
+        return found
 
     @field_validator("generators")
     @classmethod

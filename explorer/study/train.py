@@ -7,6 +7,7 @@ device files.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from abc import abstractmethod
 from collections.abc import Callable
@@ -17,7 +18,8 @@ import numpy as np
 import tomli_w
 
 from explorer.core.architecture import Architecture
-from explorer.core.files import expanded
+from explorer.core.errors import InputError
+from explorer.core.files import expanded, write_text
 from explorer.core.front import Front
 from explorer.core.protocols import Evaluator, Progress, silent
 from explorer.data import Images, load_dataset
@@ -38,6 +40,7 @@ from explorer.supernets.checkpoint import load_tensors, save_tensors
 from explorer.supernets.sampling import largest, smallest
 
 CHECKPOINT = "checkpoint.safetensors"
+IMAGES = ".images"  # fingerprint of the images of a run that is not finished
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and std that all published networks were trained with
 
 
@@ -233,9 +236,25 @@ class FromImages(Training):
     def stages(self) -> list[Stage]:
         """List the stages; further processes take part only in the training of the weights."""
         return [
-            self.check_devices, self.write_devices, self.train_weights, self.score, self.write_fronts, self.generators,
+            self.check_devices, self.write_devices, self.check_images, self.train_weights, self.score,
+            self.write_fronts, self.generators,
             self.write, self.clean,
         ]  # fmt: skip
+
+    def check_images(self) -> None:
+        """Stage: keep a fingerprint of the images, and compare it when a run is resumed.
+
+        With a photograph more or less, images that were trained on would be among those of the test.
+
+        Raises:
+            InputError: the images have changed since the run began.
+        """
+        now = fingerprint_of(self.images)
+        if self.once(IMAGES, lambda path: write_text(path, now)).read_text(encoding="utf-8") != now:
+            raise InputError(
+                f"the images of {self.recipe.data!r} have changed since the run in {str(self.out)!r} began, so its "
+                "split into training, validation and test would not hold; restore them, or start in another folder"
+            )
 
     def join(self) -> None:
         """Train the supernet together with the first process, unless it is already trained."""
@@ -329,5 +348,15 @@ class FromImages(Training):
         return best
 
     def clean(self) -> None:
-        """Stage after the study is complete: delete the training checkpoint."""
-        (self.out / CHECKPOINT).unlink(missing_ok=True)
+        """Stage after the study is complete: delete the files that were needed to resume."""
+        for name in (CHECKPOINT, IMAGES):
+            (self.out / name).unlink(missing_ok=True)
+
+
+def fingerprint_of(images: Images) -> str:
+    """Return a hash of all images and labels in their splits, and of the class names."""
+    found = hashlib.sha256("\n".join(images.classes).encode())
+    for split in (images.train, images.val, images.test):
+        found.update(np.ascontiguousarray(split.images.numpy()).data)
+        found.update(np.ascontiguousarray(split.labels.numpy()).data)
+    return found.hexdigest()

@@ -30,7 +30,7 @@ def write_searched(out: Path, front: Front, scored: Scored) -> None:
     lines = [f"key,predicted,measured,{front.devices[0]}"]
     for codes, accuracy, cost in zip(front.codes, front.accuracy, front.costs[:, 0]):
         measured = f"{known[codes.tobytes()]:.6f}" if codes.tobytes() in known else ""
-        lines.append(f"{key_of(front.space, codes)},{accuracy:.6f},{measured},{cost:.6f}")
+        lines.append(f"{key_of(front.space, codes)},{accuracy:.6f},{measured},{cost:.9g}")
     write_text(out / f"searched-{front.devices[0]}.csv", "\n".join(lines) + "\n")
 
 
@@ -51,7 +51,7 @@ def write_study(
         if is_target(device):
             rows = nondominated(scored.accuracy, costs[:, [column]])
             lines = [f"key,accuracy,{device.name}"]
-            lines += [f"{key_of(space, scored.codes[i])},{scored.accuracy[i]:.6f},{costs[i, column]:.6f}" for i in rows]
+            lines += [f"{key_of(space, scored.codes[i])},{scored.accuracy[i]:.6f},{costs[i, column]:.9g}" for i in rows]
             write_text(out / f"front-{device.name}.csv", "\n".join(lines) + "\n")
     corner = _worst_corner(space, devices, predictor, objectives(scored.accuracy, costs))
     generators = [open_generator(space, path, predictor, devices) for path in sorted(out.glob("generator-*.onnx"))]

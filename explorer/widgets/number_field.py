@@ -34,7 +34,8 @@ export default {
     row.append(label, field);
     el.append(row, note);
     // wide enough for the outline of the focused field, which is cut off otherwise
-    el.style.cssText += ";overflow:visible;box-sizing:border-box;padding:0 5px;flex:0 0 auto;width:" + model.get("width");
+    Object.assign(el.style, { overflow: "visible", boxSizing: "border-box", padding: "0 5px", flex: "0 0 auto" });
+    el.style.width = model.get("width");
     const show = () => {
       field.value = model.get("shown");
       note.textContent = model.get("note");

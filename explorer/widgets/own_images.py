@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future
 from html import escape
@@ -15,7 +14,7 @@ from typing import Any
 import ipywidgets as w
 
 from explorer.core.errors import InputError
-from explorer.core.files import home, is_file
+from explorer.core.files import home, is_file, scratch_folder
 from explorer.data.archives import is_archive
 from explorer.study.lock import locked
 from explorer.study.own import checked_name
@@ -94,7 +93,7 @@ class OwnImages(w.VBox):
     def suggest(self) -> Future:
         """Time this machine and suggest a recipe."""
         path = (self.root / self.source.value).resolve()
-        recipe = Path(tempfile.mkdtemp(prefix="explorer-recipe-")) / "recipe.toml"
+        recipe = scratch_folder("explorer-recipe-") / "recipe.toml"
         self.row.say_text("Looking at the images and timing this machine ...")
         arguments = ["suggest", f"folder:{path}", "--out", str(recipe), "--minutes", str(self.minutes.value)]
         asked = self.source.value, self.minutes.value
