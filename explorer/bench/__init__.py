@@ -23,6 +23,7 @@ Part = Callable[[bool], dict[str, dict[str, float]]]
 PARTS = {
     "training": "training", "scoring": "networks", "costs": "costs", "generator": "answers", "search": "answers",
     "random_weights": "networks", "page": "page", "memory": "memory",
+    "busy": "busy",
 }  # fmt: skip
 WORSE = 1.25  # a ratio above this multiple of the reference is a regression
 

@@ -155,19 +155,22 @@ def scratch_folder(prefix: str) -> Path:
     try:
         return Path(tempfile.mkdtemp(prefix=prefix))
     except OSError as error:
-        raise InputError(
-            f"no folder for temporary files can be written; set TMPDIR to one: {first_line(error)}"
-        ) from error
+        raise _no_temporary(error) from error
 
 
 @contextmanager
 def scratch(prefix: str) -> Iterator[Path]:
-    """A private folder for temporary files, removed at the end; raises as `scratch_folder` does."""
-    folder = scratch_folder(prefix)
+    """A private folder for temporary files, removed at the end of use or process; raises as `scratch_folder` does."""
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        made = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise _no_temporary(error) from error
+    with made as folder:
+        yield Path(folder)
+
+
+def _no_temporary(error: OSError) -> InputError:
+    return InputError(f"no folder for temporary files can be written; set TMPDIR to one: {first_line(error)}")
 
 
 def hand_over(work: Path, out: Path) -> None:

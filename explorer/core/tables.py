@@ -32,7 +32,7 @@ def number_of(text: str) -> float:
     Raises:
         ValueError: the text is not a number.
     """
-    if not NUMBER.fullmatch(text.strip()):
+    if not NUMBER.fullmatch(text.strip()) and text.strip().lower() not in ("nan", "inf", "-inf"):
         raise ValueError(f"{text[:80]!r} is not a number")
     return float(text)
 

@@ -6,7 +6,6 @@ the quantities that a user limits with a slider: all except counts.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar
 
@@ -84,20 +83,8 @@ def amount(device: Priced, value: float, digits: int = 4) -> str:
 def not_reachable(devices: Mapping[str, Priced], budget: Mapping[str, float], costs: Mapping[str, float]) -> str:
     """Format a message that a budget cannot be met, with the costs of the nearest reachable network."""
     asked = ", ".join(f"{name} {amount(devices[name], value, 6)}" for name, value in budget.items())
-    found = ", ".join(f"{name} {amount(devices[name], rounded_up(costs[name]))}" for name in budget)
+    found = ", ".join(f"{name} {amount(devices[name], costs[name])}" for name in budget)
     return f"budget {asked} is not reachable; the nearest reachable network has {found}"
-
-
-def rounded_up(value: float, digits: int = 4) -> float:
-    """Round up to some significant digits, so that a budget that is copied from a message can be met.
-
-    >>> rounded_up(0.0143219)
-    0.01433
-    """
-    near = float(f"{value:.{digits}g}")
-    if near >= value or not math.isfinite(value):
-        return near
-    return float(f"{near + 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1):.{digits}g}")
 
 
 def column_of(device: Priced) -> str:

@@ -152,8 +152,10 @@ class Predictor:
         held = max(5, round(config.held_out * len(bits)))
         test, train = order[:held], order[held:]
         from explorer.evaluators.fitting import fit_ensemble, linear_layers
+        from explorer.fast.threads import one_thread
 
-        ensemble = fit_ensemble(bits[train], accuracy[train], config, seed)
+        with one_thread():
+            ensemble = fit_ensemble(bits[train], accuracy[train], config, seed)
         predicted = ensemble(bits[test]).mean(1)
         errors = np.sort(np.abs(predicted - accuracy[test]))
         rank = min(held - 1, math.ceil((held + 1) * config.coverage) - 1)

@@ -10,10 +10,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from explorer.core.architecture import Architecture, as_codes
 from explorer.core.protocols import Progress, silent
 from explorer.data.datasets import Images, Split
+from explorer.fast.threads import threads_for
 from explorer.supernets.augment import to_float
 from explorer.supernets.plain import ACTIVATIONS, Conv, MBConv, Network, NormAct
 from explorer.supernets.recalibration import recalibrate
 from explorer.supernets.supernet import Supernet
+
+BATCH = 500  # images that are computed at once
 
 
 class SharedWeights:
@@ -45,17 +48,18 @@ class SharedWeights:
         """(n, d) int8 -> (n,) accuracy in [0, 1]."""
         codes = as_codes(self.supernet.space, codes)
         rows = self.progress(range(len(codes)), len(codes), "scoring")
-        return np.array([accuracy(fused(self.network(codes[i])), self.data) for i in rows])
+        with threads_for(min(BATCH, len(self.data)), self.images.size):
+            return np.array([accuracy(fused(self.network(codes[i])), self.data) for i in rows])
 
 
 @torch.inference_mode()
-def logits(network: nn.Module, data: Split, batch: int = 500) -> torch.Tensor:
+def logits(network: nn.Module, data: Split, batch: int = BATCH) -> torch.Tensor:
     """Return the logits (n, classes) of all images of a split, on the CPU."""
     device = next(network.parameters()).device
     return torch.cat([network(to_float(x).to(device)).cpu() for x in data.images.split(batch)])
 
 
-def accuracy(network: nn.Module, data: Split, batch: int = 500) -> float:
+def accuracy(network: nn.Module, data: Split, batch: int = BATCH) -> float:
     """Return the share of images that are classified correctly, in [0, 1]."""
     return float((logits(network, data, batch).argmax(1) == data.labels).double().mean())
 

@@ -1,12 +1,16 @@
 """Generators: budgets in, architectures out. Training a generator needs torch; running it does not."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
+
+import numpy as np
 
 from explorer.core.errors import InputError, checked_seed, require_torch
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.devices import amount
 from explorer.devices.population import cheapest, dearest
 from explorer.generators.budgets import BudgetCode
+from explorer.generators.comparing import MANY, USUAL, beside_nsga2, is_cheap
 from explorer.generators.enumeration import NAME as ENUMERATION
 from explorer.generators.enumeration import Enumeration
 from explorer.generators.methods import METHODS, Method
@@ -15,13 +19,14 @@ from explorer.generators.ranking import by_accuracy, side_by_side
 from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.selection import Selection, select
 from explorer.generators.settings import MethodSettings
+from explorer.searches import fronts
 
 LEAST = 100  # smallest accepted number of evaluations
 
 
 def train_generator(
     space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], method: str = "pnag", seed: int = 0,
-    evaluations: int = 20_000, config: MethodSettings | None = None, progress: Progress = silent,
+    evaluations: int | None = None, config: MethodSettings | None = None, progress: Progress = silent,
 ) -> BudgetGenerator:  # fmt: skip
     """Train a budget-conditioned generator.
 
@@ -31,9 +36,14 @@ def train_generator(
         devices: the devices whose costs can be budgets; a request may bound all of them or any subset.
         method: a name in `METHODS`: "expert" (this package's own), "pnag" or "sgnas" (published methods).
         seed: random seed of the whole training.
-        evaluations: approximate number of architectures to evaluate, at least 100.
+        evaluations: approximate number of architectures to evaluate, at least 100. By default 20,000; where the
+            evaluator is cheap (it is timed), 100,000, most of them in searches whose fronts the generator learns from.
         config: the method's settings; by default they are derived from `evaluations`.
         progress: reports training steps.
+
+    Returns:
+        The generator. Where the evaluator is cheap and pymoo is installed, its `compared` holds its hypervolume beside
+        that of NSGA-II with as many evaluations, see `comparing.beside_nsga2`.
 
     Raises:
         InputError: unknown method, no device, a device on which all costs are equal or not positive, or too few
@@ -43,11 +53,20 @@ def train_generator(
     chosen, seed = METHODS[method], checked_seed(seed)
     if not devices:
         raise InputError("training a generator needs at least one device")
-    if evaluations < LEAST:
+    if evaluations is not None and evaluations < LEAST:
         raise InputError(f"evaluations = {evaluations}; at least {LEAST} are needed")
     check_costs(space, devices)
     require_torch("training a generator")
-    return chosen.train(space, evaluator, devices, config or chosen.settings.of(evaluations), seed, progress)
+    cheap, known, total = is_cheap(space, evaluator), None, evaluations or USUAL
+    if cheap and evaluations is None and config is None:
+        total = MANY
+        each = (MANY - USUAL) // (len(devices) + (len(devices) > 1))
+        known = np.concatenate([f.codes for f in fronts(space, evaluator, devices, each, seed, progress)])
+    settings = config or chosen.settings.of(min(total, USUAL) if evaluations is None else total)
+    generator = chosen.train(space, evaluator, devices, settings, seed, progress, known)
+    if cheap and config is None and find_spec("pymoo") is not None:
+        generator.compared = beside_nsga2(generator, devices, total, seed, progress)
+    return generator
 
 
 def check_costs(space: SearchSpace, devices: Sequence[Device]) -> None:
@@ -68,6 +87,6 @@ def check_costs(space: SearchSpace, devices: Sequence[Device]) -> None:
 
 __all__ = [
     "ENUMERATION", "METHODS", "BudgetCode", "BudgetGenerator", "Enumeration", "Method", "MethodSettings", "Selection",
-    "by_accuracy", "check_costs",
+    "by_accuracy", "check_costs", "is_cheap",
     "open_generator", "select", "side_by_side", "train_generator",
 ]  # fmt: skip

@@ -27,12 +27,13 @@ class EvaluatedNetworks:
         self.accuracy, self.costs = np.zeros(0), np.zeros((0, len(devices)))
         self._best = np.zeros(0, int)  # rows that are not dominated in accuracy and costs
         self._compared = 0
+        self._seen: set[bytes] = set()
 
     def add(self, codes: np.ndarray) -> np.ndarray:
         """Evaluate those of (n, d) canonical architectures that are new and have a cost; return them."""
-        seen = {row.tobytes() for row in self.codes}
-        new = np.array([row for row in unique(codes) if row.tobytes() not in seen], np.int8)
+        new = np.array([row for row in unique(codes) if row.tobytes() not in self._seen], np.int8)
         new = new.reshape(-1, self.codes.shape[1])
+        self._seen.update(row.tobytes() for row in new)
         costs = costs_of(self.space, self.devices, new)
         known = ~np.isnan(costs).any(1)
         new, costs = new[known], costs[known]

@@ -21,6 +21,7 @@ from explorer.core.onnx_mlp import mlp_graph
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.devices.population import cheapest, costs_of, dearest, meets, priced
 from explorer.evaluators.fitting import linear_layers
+from explorer.fast.threads import OwnThreads, one_thread
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.runtime import BudgetGenerator
@@ -200,9 +201,10 @@ def train_expert(
         known: (n, d) networks found by a search; they are among the candidates for the first experts.
     """
     config = config or ExpertConfig()
-    with torch.random.fork_rng(devices=[]):
+    judge = OwnThreads(evaluator)
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trainer = _Trainer(space, evaluator, devices, config, seed, known)
+        trainer = _Trainer(space, judge, devices, config, seed, known)
         quality = trainer.train(progress)
     margin, share = trainer.find_margin()
     about = {"margin": margin, "raw_feasible": share, "seed": seed, "options": trainer.options.tolist()} | quality

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.devices.population import cheapest, costs_of, overshoot, prices
+from explorer.fast.threads import OwnThreads, one_thread
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.controller_graph import controller_graph
 from explorer.generators.evaluated import EvaluatedNetworks
@@ -323,9 +324,10 @@ def train_pnag(
         known: (n, d) architectures found by a search, used for training like those that the policy proposes.
     """
     config = config or PnagConfig()
-    with torch.random.fork_rng(devices=[]):
+    judge = OwnThreads(evaluator)
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trainer = _Trainer(space, evaluator, devices, config, seed, known)
+        trainer = _Trainer(space, judge, devices, config, seed, known)
         quality = trainer.train(progress)
     margin, share = trainer.find_margin()
     controller = trainer.controller

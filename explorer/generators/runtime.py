@@ -66,6 +66,7 @@ class BudgetGenerator(ABC):
     ) -> None:  # fmt: skip
         self.space, self.model, self.evaluator, self.weights = space, model, evaluator, weights
         self.devices = list(devices)
+        self.compared: dict[str, Any] = {}  # set by `train_generator`
         try:
             self._session = open_graph(model)
             about = json.loads(self._session.get_modelmeta().custom_metadata_map["generator"])

@@ -20,6 +20,9 @@ class MethodSettings(Settings):
         return cls()
 
 
+ENDS = 8  # evaluations of the cheapest and the most expensive network on some devices
+
+
 class ExpertConfig(MethodSettings):
     """Settings of the `expert` method: how experts are improved and imitated.
 
@@ -60,7 +63,7 @@ class ExpertConfig(MethodSettings):
         """
         pool = int(np.clip(evaluations // 5, 16, 4000))
         budgets = int(np.clip(evaluations // 50, 16, 4096))
-        rounds = max(1, (evaluations - pool) // budgets)
+        rounds = max(1, (evaluations - pool - ENDS) // budgets)
         return cls(pool=pool, budgets=budgets, rounds=rounds, steps=max(6, 2000 // rounds))
 
 

@@ -14,6 +14,7 @@ differentiable supernet, the judge is a network fitted to the evaluator.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.devices.population import cheapest, costs_of, priced
+from explorer.fast.threads import OwnThreads, one_thread
 from explorer.generators.budgets import BudgetCode
 from explorer.generators.evaluated import EvaluatedNetworks
 from explorer.generators.finishing import finished, smallest_margin
@@ -160,9 +162,10 @@ def train_sgnas(
         signal: a `SupernetSignal`; by default a `FittedSignal` is fitted to the evaluator.
     """
     config = config or SgnasConfig()
-    with torch.random.fork_rng(devices=[]):
+    judge = OwnThreads(evaluator)
+    with nullcontext() if signal else one_thread(), torch.random.fork_rng(devices=[]):  # a supernet keeps all threads
         torch.manual_seed(seed)
-        trainer = _Trainer(space, evaluator, devices, config, seed, known, signal)
+        trainer = _Trainer(space, judge, devices, config, seed, known, signal)
         losses = [trainer.step(i) for i in progress(range(config.steps), config.steps, "training the generator")]
     margin, share = trainer.find_margin()
     about = {

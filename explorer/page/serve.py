@@ -56,7 +56,7 @@ def address(port: int | None = None, host: str = "127.0.0.1", base: str = "/", t
         InputError: the host is not an address of this machine, the port is taken, or the path or the token has
             characters that are not allowed.
     """
-    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", base.rstrip("/") + "/"):
+    if not re.fullmatch(r"/((?!\.+/)[A-Za-z0-9._~-]+/)*", base.rstrip("/") + "/"):
         raise InputError(f"base {base!r}: expected a path that begins with /, such as /explorer/")
     base = base.rstrip("/") + "/"
     if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", token):

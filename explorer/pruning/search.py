@@ -30,6 +30,7 @@ from explorer.core.layer import Layer
 from explorer.core.protocols import Progress, silent
 from explorer.data.datasets import Images
 from explorer.fast.memory import keep_memory
+from explorer.fast.threads import threads_for
 from explorer.pruning.cutting import cut_to, smallest
 from explorer.pruning.gates import Gate
 from explorer.pruning.masked import GRANULARITIES, MaskedNetwork, cell_of
@@ -207,6 +208,12 @@ class PruneSearch:
         if self.state.turn == 0 and 1.0 in self.config.sizes:
             keep(1.0, carve(self.model))
         todo = range(self.state.turn, len(self.turns))
+        with threads_for(self.config.batch, self.images.size):
+            self._turns(todo, keep, folder, progress)
+
+    def _turns(
+        self, todo: range, keep: Callable[[float, Carved], None], folder: Path | None, progress: Progress
+    ) -> None:
         for i in progress(todo, len(todo), "pruning"):
             turn = self.turns[i]
             if turn.first and turn.stage > 0 and self.config.regrow:

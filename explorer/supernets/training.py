@@ -23,6 +23,7 @@ from explorer.core.errors import InputError
 from explorer.core.protocols import Progress, SearchSpace, silent
 from explorer.data.datasets import Images, Split
 from explorer.fast.memory import keep_memory
+from explorer.fast.threads import threads_for
 from explorer.spaces.base import configured
 from explorer.supernets.augment import augment
 from explorer.supernets.checkpoint import load_checkpoint, save_checkpoint
@@ -177,6 +178,14 @@ def _fit(
     before_step: Callable[[int, torch.optim.Optimizer], float] | None = None,
 ) -> None:  # fmt: skip
     """Run the training loop. `before_step` can change the model before a step, and returns its learning rate."""
+    with threads_for(min(config.batch, len(data)), data.images.shape[-1]):
+        _steps(model, data, loss_of_step, config, seed, checkpoint, progress, before_step)
+
+
+def _steps(
+    model: nn.Module, data: Split, loss_of_step: Callable, config: TrainConfig, seed: int,
+    checkpoint: Path | None, progress: Progress, before_step: Callable[[int, torch.optim.Optimizer], float] | None,
+) -> None:  # fmt: skip
     keep_memory()
     fabric = _fabric()
     model.to(fabric.device)

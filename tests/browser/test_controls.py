@@ -60,12 +60,22 @@ def click_point(page, trace, index):
 def use_every_control(page, study, tmp_path):
     """Budgets, chart, comparing, measuring and exporting; leaves one pin, and the int8 file in `tmp_path`."""
     # budgets: number field, switch, generator, knee, what more time buys
-    number = page.locator("input[type=number]").first
+    number = page.get_by_label("mobile [ms]").first
     low, high = study.budget_range("mobile")
-    number.fill(f"{low * 1.2:.4g}")
-    number.press("Enter")
+    number.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(f"{low * 1.2:.4g}".replace(".", ","))  # as on a German keyboard
+    page.keyboard.press("Enter")
+    settle(page, lambda: float(number.input_value()) == float(f"{low * 1.2:.4g}"), "the comma is not dropped")
     settle(page, lambda: chart(page)["generated"]["x"][0] <= low * 1.2 * 1.001, "the number field moves the network")
     assert "buys" in page.locator(".one-more").inner_text()
+    number.fill("99999")
+    number.press("Enter")
+    note = page.locator(".explorer-number-note").first
+    settle(page, lambda: "is above the range" in note.inner_text(), "a number that is changed is said")
+    number.fill(f"{low * 1.2:.4g}")
+    number.press("Enter")
+    settle(page, lambda: note.inner_text() == "", "the note goes")
     check(page, "bound mobile", False)
     settle(page, lambda: points(page, "budget")[1] == 0, "no limit, no line")
     check(page, "bound mobile")

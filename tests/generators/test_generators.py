@@ -1,4 +1,5 @@
 import json
+import time
 from functools import cache
 
 import numpy as np
@@ -11,7 +12,7 @@ from explorer.core.architecture import key_of
 from explorer.core.errors import InputError
 from explorer.devices import load_device, read_block_table
 from explorer.devices.population import cheapest, costs_of, dearest, nearest, overshoot, prices
-from explorer.generators import METHODS, BudgetCode, open_generator, train_generator
+from explorer.generators import METHODS, BudgetCode, is_cheap, open_generator, train_generator
 from explorer.generators.expert import ExpertConfig, Experts
 from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
 from explorer.generators.runtime import Starts
@@ -328,3 +329,80 @@ def test_a_table_that_covers_no_network_names_what_it_lacks(reference):
     for ask in (lambda: cheapest(space, phone), lambda: dearest(space, phone), lambda: check_device(phone, space)):
         with pytest.raises(InputError, match="device 'phone' has no measurement of layer 'stem'"):
             ask()
+
+
+class Watching(Synthetic):
+    """It notes on how many threads torch runs while it evaluates."""
+
+    threads = frozenset()
+
+    def evaluate(self, codes):
+        self.threads |= {torch.get_num_threads()}
+        return super().evaluate(codes)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_small_networks_compute_on_one_thread_and_the_evaluator_on_its_own(method):
+    """Threads over tiny tensors wait for each other: with one core busy, a training took many times as long."""
+    space, before, inside = SPACES["mobile-tiny"], torch.get_num_threads(), set()
+
+    def progress(items, total, what):
+        for item in items:
+            inside.add(torch.get_num_threads())
+            yield item
+
+    torch.set_num_threads(2)
+    try:
+        evaluator = Watching(space)
+        train_generator(space, evaluator, [load_device("mobile")], method, config=SHORT[method], progress=progress)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert inside == {1}
+    assert evaluator.threads == {2}
+
+
+def test_a_predictor_is_fitted_on_one_thread(monkeypatch):
+    from explorer.evaluators import Predictor, PredictorConfig, fitting
+
+    real, inside, before = fitting.fit_ensemble, set(), torch.get_num_threads()
+
+    def watched(*arguments):
+        inside.add(torch.get_num_threads())
+        return real(*arguments)
+
+    monkeypatch.setattr(fitting, "fit_ensemble", watched)
+    space = SPACES["mobile-tiny"]
+    codes = space.sample(60, np.random.default_rng(0))
+    torch.set_num_threads(2)
+    try:
+        Predictor.fit(space, (codes, Synthetic(space).evaluate(codes)), PredictorConfig(epochs=2, members=1))
+    finally:
+        torch.set_num_threads(before)
+    assert inside == {1}
+
+
+def test_cheap_evaluations_are_timed_and_an_expensive_one_is_asked_once():
+    space = SPACES["mobile-32"]
+    assert is_cheap(space, Synthetic(space))
+
+    class Slow(Counting):
+        def evaluate(self, codes):
+            time.sleep(0.05 * len(codes))
+            return super().evaluate(codes)
+
+    slow = Slow(space)
+    assert not is_cheap(space, slow)
+    assert slow.asked == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_default_reports_its_hypervolume_beside_nsga2(method):
+    """Where evaluations are cheap, more are used; and what the generator is worth stands beside a published search."""
+    space = SPACES["mobile-tiny"]
+    evaluator = Counting(space)
+    generator = train_generator(space, evaluator, [load_device("mobile")], method)
+    compared = generator.compared
+    assert compared["evaluations"] == 100_000
+    assert compared["generated"] > 0.97 * compared["nsga2"] > 0
+    assert train_generator(space, evaluator, [load_device("mobile")], method, config=SHORT[method]).compared == {}
