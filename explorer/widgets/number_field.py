@@ -33,6 +33,7 @@ export default {
     row.style.cssText = "display:flex;align-items:center;gap:8px;justify-content:flex-end";
     row.append(label, field);
     el.append(row, note);
+    el.dataset.lmSuppressShortcuts = "true";  // JupyterLab's keys are not meant here
     // wide enough for the outline of the focused field, which is cut off otherwise
     Object.assign(el.style, { overflow: "visible", boxSizing: "border-box", padding: "0 5px", flex: "0 0 auto" });
     el.style.width = model.get("width");
@@ -44,6 +45,8 @@ export default {
     const typed = () => { if (field.value !== model.get("shown")) model.send({ typed: field.value }); };
     field.addEventListener("change", typed);
     field.addEventListener("keydown", (event) => {
+      event.stopPropagation();  // JupyterLab takes Enter for itself
+      if (event.key === "Enter") typed();
       const steps = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
       if (steps) { event.preventDefault(); model.send({ steps }); }
       if (event.key === "Escape") show();
