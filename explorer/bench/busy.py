@@ -70,8 +70,9 @@ def _stages(quick: bool) -> dict[str, float]:
         making.write_devices()
         seconds = {}
         for name, stage in (
-            ("supernet", making.train_weights), ("scores", lambda: making.rows), ("predictor", lambda: making.predictor),
-            ("searches", making.write_fronts), ("generators", making.generators), ("writing", making.write),
+            ("supernet", making.train_weights), ("scores", lambda: making.rows),
+            ("predictor", lambda: making.predictor), ("searches", making.write_fronts),
+            ("generators", making.generators), ("writing", making.write),
         ):  # fmt: skip
             start = time.perf_counter()
             stage()

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from explorer.core.architecture import key_of
 from explorer.core.layer import Layer
 from explorer.core.protocols import Device, SearchSpace
-from explorer.devices.base import LayerDevice, Provenance
+from explorer.devices.base import LayerDevice, NoPrice, Provenance
 from explorer.devices.quantities import quantity_of
 
 
@@ -32,8 +33,16 @@ class AdoptedDevice(LayerDevice):
         return False
 
     def cost(self, space: SearchSpace, codes: np.ndarray) -> np.ndarray:
-        """Price architectures: (n, d) int8 -> (n,) in `unit`."""
-        return np.asarray(self.device.cost(space, codes), float)
+        """Price architectures: (n, d) int8 -> (n,) in `unit`.
+
+        Raises:
+            NoPrice: the device gives no number for a network.
+        """
+        costs = np.asarray(self.device.cost(space, codes), float)
+        if np.isnan(costs).any():
+            first = key_of(space, codes[int(np.isnan(costs).argmax())])
+            raise NoPrice(f"network {first} has no cost on device {self.name!r}", costs)
+        return costs
 
     def shares(self, layers: Sequence[Layer]) -> np.ndarray:
         """Return zeros, (n_layers,), because the device does not price single layers."""

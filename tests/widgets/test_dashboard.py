@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from explorer.core.errors import InputError
 from explorer.plots import architecture_svg, front_figure, front_info
 from explorer.plots.architecture import difference_svg
 from explorer.plots.front import TRACES, Marks, Points
@@ -409,3 +410,28 @@ def test_a_pruned_family_is_measured_and_has_weights_of_its_own(tmp_path):
 )
 def test_a_step_is_a_round_number_at_any_range(low, high, step):
     assert step_of(low, high) == step
+
+
+class Partial:
+    """A device that has a price for the networks with one depth only."""
+
+    name, unit = "partial", "ms"
+
+    def cost(self, space, codes):
+        return np.where(codes[:, 0] == 0, 1.0 + codes.sum(1), np.nan)
+
+
+def test_a_device_without_a_price_for_some_networks_has_a_slider(digits_study):
+    study = digits_study.with_device(Partial(), retrain=False)
+    page = Dashboard(study)
+    page.state.show("partial")
+    for value in np.linspace(*study.budget_range("partial"), 5):
+        page.state.move("partial", value)
+        assert page.state.candidate.costs["partial"] <= value + 1e-9
+    page.state.switch("partial", on=False)
+    assert np.isfinite(page.state.candidate.costs["partial"]), "what is shown has all its costs"
+    drawn = len(trace(page, "evaluated").x)
+    assert 0 < drawn == study.evaluations["partial"].notna().sum() < len(study.evaluations)
+    missing = study.evaluations["key"][study.evaluations["partial"].isna()].iloc[0]
+    with pytest.raises(InputError, match=f"network {missing} has no cost on device 'partial'"):
+        page.state.pick(missing)
