@@ -42,8 +42,8 @@ def train_generator(
         progress: reports training steps.
 
     Returns:
-        The generator. Where the evaluator is cheap and pymoo is installed, its `compared` holds its hypervolume beside
-        that of NSGA-II with as many evaluations, see `comparing.beside_nsga2`.
+        The generator. By default, where the evaluator is cheap and pymoo is installed, its `compared` holds its
+        hypervolume beside that of NSGA-II with as many evaluations, see `comparing.beside_nsga2`.
 
     Raises:
         InputError: unknown method, no device, a device on which all costs are equal or not positive, or too few
@@ -57,15 +57,14 @@ def train_generator(
         raise InputError(f"evaluations = {evaluations}; at least {LEAST} are needed")
     check_costs(space, devices)
     require_torch("training a generator")
-    cheap, known, total = is_cheap(space, evaluator), None, evaluations or USUAL
-    if cheap and evaluations is None and config is None:
-        total = MANY
-        each = (MANY - USUAL) // (len(devices) + (len(devices) > 1))
-        known = np.concatenate([f.codes for f in fronts(space, evaluator, devices, each, seed, progress)])
-    settings = config or chosen.settings.of(min(total, USUAL) if evaluations is None else total)
-    generator = chosen.train(space, evaluator, devices, settings, seed, progress, known)
-    if cheap and config is None and find_spec("pymoo") is not None:
-        generator.compared = beside_nsga2(generator, devices, total, seed, progress)
+    if evaluations is not None or config is not None or not is_cheap(space, evaluator):
+        settings = config or chosen.settings.of(evaluations or USUAL)
+        return chosen.train(space, evaluator, devices, settings, seed, progress)
+    each = (MANY - USUAL) // (len(devices) + (len(devices) > 1))
+    known = np.concatenate([f.codes for f in fronts(space, evaluator, devices, each, seed, progress)])
+    generator = chosen.train(space, evaluator, devices, chosen.settings.of(USUAL), seed, progress, known)
+    if find_spec("pymoo") is not None:
+        generator.compared = beside_nsga2(generator, devices, MANY, seed, progress)
     return generator
 
 

@@ -211,13 +211,18 @@ def test_a_closed_terminal_ends_the_server(tmp_path):
     from explorer.page.serve import address
 
     command = [*EXPLORER, "dashboard", "digits", "--no-browser", "--preheat", "0", "--port", str(address().port)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as parent:
+    alone = {"stderr": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
+    as_in_a_terminal = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)  # noqa: E731  (nohup ignores it)
+    with subprocess.Popen(command, preexec_fn=as_in_a_terminal, **alone) as parent:
         assert "Dashboard" in parent.stdout.readline()
         time.sleep(1)
         children = f"/proc/{parent.pid}/task/{parent.pid}/children"
         (child,) = open(children).read().split()
         parent.send_signal(signal.SIGHUP)
-        parent.wait(30)
+        try:
+            parent.wait(30)
+        finally:
+            parent.kill()
     assert parent.returncode == 128 + signal.SIGHUP
     assert not os.path.exists(f"/proc/{child}") or "zombie" in open(f"/proc/{child}/status").read()
 
