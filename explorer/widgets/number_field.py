@@ -30,13 +30,12 @@ export default {
     field.style.cssText = "width:84px;box-sizing:border-box;height:28px;padding:0 6px;font:inherit;color:inherit;" +
       "background:var(--jp-layout-color0);border:1px solid var(--jp-border-color1)";
     const row = document.createElement("div");
-    row.style.cssText = "display:flex;align-items:center;gap:8px;justify-content:flex-end";
+    row.style.cssText = "display:flex;align-items:center;gap:8px;justify-content:flex-end;padding:5px 0";
     row.append(label, field);
     el.append(row, note);
     el.dataset.lmSuppressShortcuts = "true";  // JupyterLab's keys are not meant here
     // wide enough for the outline of the focused field, which is cut off otherwise
-    Object.assign(el.style, { overflow: "visible", boxSizing: "border-box", padding: "0 5px", flex: "0 0 auto" });
-    el.style.width = model.get("width");
+    Object.assign(el.style, { overflow: "visible", boxSizing: "border-box", padding: "0 5px" });
     const show = () => {
       field.value = model.get("shown");
       note.textContent = model.get("note");
@@ -83,7 +82,6 @@ class NumberField(anywidget.AnyWidget):
     description = traitlets.Unicode().tag(sync=True)
     shown = traitlets.Unicode().tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
-    width = traitlets.Unicode().tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
     refreshed = traitlets.Int(0).tag(sync=True)
     value = traitlets.Float()
@@ -93,7 +91,9 @@ class NumberField(anywidget.AnyWidget):
         width: str = "190px",
     ) -> None:  # fmt: skip
         self.min, self.max, self.step, self.unit, self.whole = min, max, step, unit, whole
-        super().__init__(description=description, value=value, width=width)
+        super().__init__(
+            description=description, value=value, layout={"width": width, "flex": "0 0 auto", "overflow": "visible"}
+        )
         self.on_msg(lambda _, content, __: self.receive(content))
 
     @traitlets.validate("value")
