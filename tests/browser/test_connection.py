@@ -64,7 +64,7 @@ def test_without_a_connection_the_page_says_so_and_comes_back():
         page.wait_for_timeout(6000)
         assert bar.count() == 0, "it answers"
         relay.cut()
-        bar.wait_for(timeout=5500)
+        bar.wait_for(timeout=7000)
         assert "Not connected" in bar.inner_text()
         assert page.evaluate("document.querySelector('.pareto-explorer').inert")
         relay.up = True
