@@ -21,12 +21,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.32 would re
 _HOMES = {
     "Architecture": "core.architecture", "Candidate": "core.front", "Front": "core.front", "InputError": "core.errors",
     "SPACES": "spaces", "load_device": "devices", "load_dataset": "data",
-    "train_supernet": "supernets", "SharedWeights": "evaluators", "RandomWeights": "evaluators",
+    "train_supernet": "supernets", "pretrained": "supernets",
+    "SharedWeights": "evaluators", "RandomWeights": "evaluators",
     "Predictor": "evaluators", "score": "evaluators",
     "search": "searches", "train_generator": "generators", "Study": "study", "open_study": "study",
     "export": "exports", "ExportBundle": "exports", "train": "study.train", "Dashboard": "widgets",
 }  # fmt: skip
-_NEEDS_TORCH = ("load_dataset", "train_supernet", "train")
+_NEEDS_TORCH = ("load_dataset", "train_supernet", "pretrained", "train")
 
 __all__ = sorted(_HOMES)
 

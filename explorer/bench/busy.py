@@ -52,8 +52,8 @@ def one_busy_core() -> Iterator[None]:
 def _stages(quick: bool) -> dict[str, float]:
     """Train by the recipe; return the seconds of every stage that takes more than a moment."""
     from explorer.data import load_dataset
+    from explorer.study.from_images import FromImages
     from explorer.study.recipe import load_recipe
-    from explorer.study.train import FromImages
 
     recipe = load_recipe("digits")
     if quick:

@@ -25,7 +25,7 @@ REFERENCE = MobileSpace(
     acts=("relu", "relu", "relu"), depths=(1, 2, 3), kernels=(3, 5, 7), expands=(2, 3, 4), resolutions=(32,),
     final=192, mix=0, channels=1, classes=10,
 )  # fmt: skip
-WORKER = "from explorer.bench.training import worker; worker()"
+WORKER = "from explorer.bench.training import worker, {0}; worker({0})"
 STARTS = 5  # processes started for every form
 # form -> value of EXPLORER_FAST in its process
 FORMS = {
@@ -38,7 +38,9 @@ def training(quick: bool) -> dict[str, dict[str, float]]:
     turns = 3 if quick else 9
     forms = tuple(FORMS)[: 2 if quick else None]
     seconds = _forms(forms, 3, 1 if quick else STARTS)
+    photographs = _forms(("ours", "plain"), 2, 1 if quick else STARTS, "round_of_photographs")
     ratios = {f"ours over {name}": seconds["ours"] / s for name, s in seconds.items() if name != "ours"}
+    ratios["ours over plain, photographs of 128 px"] = photographs["ours"] / photographs["plain"]
     times = {f"images/s, {name}": BATCH * SUBNETS / s for name, s in seconds.items()}
     for rule in ("uniform", "sandwich"):
         ratios[f"{rule} step over static networks"] = over_static(rule, 2 if quick else 6, turns)
@@ -46,20 +48,20 @@ def training(quick: bool) -> dict[str, dict[str, float]]:
     return {"ratios": ratios, "slopes": slopes, "times": times | more}
 
 
-def _forms(forms: tuple[str, ...], turns: int, starts: int) -> dict[str, float]:
+def _forms(forms: tuple[str, ...], turns: int, starts: int, work: str = "round_of_slices") -> dict[str, float]:
     """Median seconds of one round of random subnets, over several processes, since memory layout changes the speed."""
     medians: dict[str, list[float]] = {name: [] for name in forms}
     for _ in range(starts):
-        for name, seconds in _side_by_side(forms, turns).items():
+        for name, seconds in _side_by_side(forms, turns, work).items():
             medians[name].append(float(np.median(seconds)))
     return {name: float(np.median(values)) for name, values in medians.items()}
 
 
-def _side_by_side(forms: tuple[str, ...], turns: int) -> dict[str, list[float]]:
+def _side_by_side(forms: tuple[str, ...], turns: int, work: str) -> dict[str, list[float]]:
     """Seconds of every round, by form; every form runs in its own process, and they are timed alternately."""
     workers = {
         name: subprocess.Popen(
-            [sys.executable, "-c", WORKER],
+            [sys.executable, "-c", WORKER.format(work)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -84,11 +86,11 @@ def _side_by_side(forms: tuple[str, ...], turns: int) -> dict[str, list[float]]:
     return seconds
 
 
-def worker() -> None:
-    """For every line on stdin, train one round of the same random subnets and print its seconds, until stdin closes."""
+def worker(work: Callable[[], Callable[[], None]]) -> None:
+    """For every line on stdin, run one round of some work and print its seconds, until stdin closes."""
     import time
 
-    round_ = _round()
+    round_ = work()
     round_()
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -96,18 +98,33 @@ def worker() -> None:
         print(time.perf_counter() - start, flush=True)
 
 
-def _round() -> Callable[[], None]:
+def round_of_slices() -> Callable[[], None]:
+    """Training steps of random subnets of `REFERENCE`."""
+    return _steps_of(REFERENCE, BATCH, SUBNETS)
+
+
+def round_of_photographs() -> Callable[[], None]:
+    """Training steps of random subnets of `lite-w1.0` on photographs."""
+    from explorer.spaces import SPACES
+
+    return _steps_of(SPACES["lite-w1.0"].restrict({"r": (128,)}), 32, 4)
+
+
+def _steps_of(space: Any, batch: int, subnets: int) -> Callable[[], None]:
     import torch
     import torch.nn.functional as F
 
     from explorer.fast.memory import keep_memory
+    from explorer.spaces.base import image_size
     from explorer.supernets import MobileSupernet
 
     keep_memory()
-    supernet = MobileSupernet(REFERENCE, [0.3], [0.3]).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels, size = space.channels, image_size(space)
+    made: Any = MobileSupernet(space, [0.3] * channels, [0.3] * channels).train()
+    supernet = made.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(supernet.parameters(), 0.01, 0.9, nesterov=True, weight_decay=3e-5)
-    x, y = torch.rand(BATCH, 1, 32, 32), torch.randint(0, 10, (BATCH,))
-    codes = REFERENCE.sample(SUBNETS, np.random.default_rng(0))
+    x, y = torch.rand(batch, channels, size, size), torch.randint(0, 10, (batch,))
+    codes = space.sample(subnets, np.random.default_rng(0))
 
     def run() -> None:
         for row in codes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -15,12 +16,13 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from explorer.cli import device, lists, machine, networks, pages, study
+from explorer.cli import data, device, lists, machine, networks, pages, study
 from explorer.cli.terminal import TERMINATED, interruptible, plain, stop_code, stop_hint
-from explorer.core.errors import InputError
+from explorer.core.errors import InputError, Note
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train one supernet and one generator; then a network for any budget.")  # fmt: skip
+app.add_typer(data.app, name="data")
 app.add_typer(device.app, name="device")
 for verb in (
     pages.demo, pages.dashboard, pages.lab,
@@ -36,7 +38,7 @@ for verb in (
 # parameter -> the registry whose entries its help lists, as "module:registry"
 TABLES = {
     "algorithm": "explorer.searches:ALGORITHMS", "formats": "explorer.exports:FORMATS",
-    "generator": "explorer.generators:METHODS",
+    "generator": "explorer.generators:METHODS", "start": "explorer.supernets.sources:SOURCES",
 }  # fmt: skip
 
 
@@ -79,6 +81,16 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
+    with warnings.catch_warnings():
+        shown: Any = warnings.showwarning
+        warnings.simplefilter("always", Note)
+        warnings.showwarning = lambda message, category, *where: (
+            note(message) if issubclass(category, Note) else shown(message, category, *where)
+        )
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         with interruptible():
             command = typer.main.get_command(app)
@@ -104,6 +116,11 @@ def run(arguments: list[str]) -> int:
         code = stop_code()
         print(f"\nstopped{stop_hint()}", file=sys.stderr)
     return code
+
+
+def note(message: Warning | str) -> None:
+    """Print a note of the library as one line on stderr."""
+    print("explorer: note: " + plain(" ".join(str(message).split())), file=sys.stderr)
 
 
 def _fail(message: str) -> int:

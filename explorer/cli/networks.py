@@ -143,10 +143,11 @@ def prune(
 
 def _images(space: Space, data: str | None) -> Images:
     from explorer.data.datasets import load_dataset
+    from explorer.spaces.base import image_size
 
     if data is None:
         raise InputError(f"space {space.name!r} has no images of its own; add --data NAME")
-    return load_dataset(data, 0, max(space.resolutions))
+    return load_dataset(data, 0, image_size(space))
 
 
 def _space(where: str) -> tuple[Any, str | None]:

@@ -28,6 +28,7 @@ def demo(
 
     where = address(port) if serve else None
     import explorer
+    from explorer.cli.study import said_of
     from explorer.core.files import home
 
     start = time.monotonic()
@@ -51,8 +52,7 @@ def demo(
     chosen_candidate = study.generate({study.targets[0]: study.knee(study.targets[0])})
     bundle = explorer.export(study, chosen_candidate, root / "export")
     check = bundle.check
-    say(f"   {bundle.files['onnx']}\n   checked: same class on all {check['images']} test images, logits within "
-        f"{check['max_difference']:.0e}; test accuracy {check['test_accuracy']:.1%} (measured)")  # fmt: skip
+    say(f"   {bundle.files['onnx']}\n   checked: {said_of(check)}")  # fmt: skip
     seconds = time.monotonic() - start
     if as_json:
         result = {"study": str(study.folder), "candidates": candidates, "export": str(bundle.files["onnx"]),

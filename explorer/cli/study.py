@@ -28,6 +28,11 @@ Moved = Annotated[
     str | None,
     typer.Option("--data", help="folder:PATH, the new place of the study's images; their contents are compared."),
 ]
+Start = Annotated[
+    str | None,
+    typer.Option("--from", help="Weights to start from: {}; a checkpoint of once-for-all; or a study."),
+]
+SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out damaged files instead of refusing them.")]
 Generator = Annotated[
     str | None,
     typer.Option(
@@ -44,18 +49,23 @@ def train(
         typer.Option(help="Train on these images instead of the recipe's: folder:PATH or the name of a data set."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    start: Start = None,
+    skip_broken: SkipBroken = False,
     as_json: Json = False,
 ) -> None:
     """Train a study from a recipe: supernet, scores of sampled networks, predictor, fronts and generators."""
-    images = ["--data", data] if data else []
+    images = (["--data", data] if data else []) + (["--from", start] if start else [])
+    images += ["--skip-broken"] if skip_broken else []
     hint_when_stopped(
         f"to continue, run: {shlex.join(['explorer', 'train', recipe, '--out', str(out), *images, '--resume'])}"
     )
     import explorer
 
-    start = time.monotonic()
-    study = explorer.train(recipe, out, data=data, resume=resume, progress=progress)
-    result = {"study": str(study.folder), "name": study.name, "seconds": time.monotonic() - start}
+    begun = time.monotonic()
+    study = explorer.train(
+        recipe, out, data=data, resume=resume, progress=progress, start=start, skip_broken=skip_broken or None
+    )
+    result = {"study": str(study.folder), "name": study.name, "seconds": time.monotonic() - begun}
     _warn(study)
     answer(result, as_json, f"study {study.name!r} in {study.folder} ({result['seconds']:.0f} s)")
 
@@ -66,9 +76,17 @@ def suggest(
     ],
     out: Annotated[Path | None, typer.Option(help="Write the recipe to this TOML file.")] = None,
     minutes: Annotated[float, typer.Option(help="How long the training may take on this machine.")] = 15,
+    size: Annotated[int | None, typer.Option(help="Image size in pixels. Default: what the time allows.")] = None,
+    space: Annotated[str | None, typer.Option(help="Search space. Default: the one that suits the images.")] = None,
+    start: Start = None,
+    skip_broken: SkipBroken = False,
+    no_probe: Annotated[bool, typer.Option("--no-probe", help="Do not try the training for two minutes.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Suggest a recipe to train a study on your own images in a given time; this machine is timed for it."""
+    """Suggest a recipe to train a study on your own images in a given time.
+
+    This machine is timed for it, and a probe of at most two minutes shows what accuracy to expect.
+    """
     import tomli_w
 
     from explorer.core.errors import require_torch
@@ -79,18 +97,31 @@ def suggest(
     require_torch("timing a training")
     from explorer.study.suggest import suggest as suggest_recipe
 
-    found = suggest_recipe(data, minutes, progress=progress)
+    start = "" if start == "none" else start
+    found = suggest_recipe(
+        data, minutes, progress=progress, size=size, space=space, start=start, skip_broken=skip_broken,
+        probe=not no_probe,
+    )  # fmt: skip
     recipe = found.recipe.model_dump(exclude_none=True)
     if out is not None:
         write_text(out, tomli_w.dumps(recipe))
     result = {
         "recipe": recipe, "images": found.images, "classes": found.classes, "size": found.size,
         "seconds": found.seconds, "parts": found.parts, "least_seconds": found.least, "possible": found.possible,
+        "why": found.why, "probe": found.probe, "majority_share": found.majority,
     }  # fmt: skip
     text = (
         f"{found.images:,} images of {found.classes} classes, about {found.size} px: space {recipe['space']}, "
         f"{recipe['supernet']['epochs']:g} epochs; about {found.seconds / 60:.0f} min here (estimated)"
     )
+    text += "".join(f"\n  {name}: {line}" for name, line in found.why.items())
+    text += "\n  time: " + ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in found.parts.items())
+    if found.probe:
+        text += (
+            f"\n  accuracy: after a probe of {found.probe['seconds'] / 60:.1f} min, {found.probe['largest']:.1%} with "
+            f"the largest and {found.probe['smallest']:.1%} with the smallest network (measured on validation images; "
+            f"always naming the largest class gives {found.majority:.1%}); the whole training is longer"
+        )
     if not found.possible:
         text += f"\n{minutes:g} min are not possible on this machine: the least is about {found.least / 60:.0f} min"
     answer(result, as_json, text + (f"\n{shlex.join(['explorer', 'train', str(out)])} --out DIR" if out else ""))
@@ -158,13 +189,20 @@ def evaluate(
     architecture: Annotated[str, typer.Option(help="The key of an architecture.")],
     split: Annotated[str, typer.Option(help="Images to measure the accuracy on: val or test.")] = "val",
     data: Moved = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="With --json: also balanced accuracy and the recall of every class.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure the accuracy of a network on validation or test images, with the weights of the study."""
     opened = _open(study).with_images(data)
-    accuracy = float(opened.evaluate([opened.architecture(architecture)], split)[0])
-    result = {"architecture": architecture, "accuracy": accuracy, "split": split}
-    answer(result, as_json, f"{architecture}: {accuracy:.2%} on {split} images (measured, {opened.origin.weights})")
+    found = opened.recognised([opened.architecture(architecture)], split)[0]
+    result: dict[str, object] = {"architecture": architecture, "accuracy": found.accuracy, "split": split}
+    if per_class:
+        result |= {"balanced_accuracy": found.balanced, "majority_share": found.majority, "recall": found.recall}
+    text = f"{architecture}: {found.accuracy:.2%} on {split} images (measured, {opened.origin.weights})"
+    text += f"\nbalanced accuracy {found.balanced:.2%}; always naming the largest class gives {found.majority:.2%}"
+    answer(result, as_json, f"{text}\nrecall: " + ", ".join(f"{n} {v:.1%}" for n, v in found.recall.items()))
 
 
 def measure(
@@ -234,7 +272,7 @@ def export(
     lines = [*(str(path) for path in bundle.files.values()), said_of(bundle.check)]
     if "drop" in bundle.formats.get("int8", {}):
         found = bundle.formats["int8"]
-        lines.append(f"int8: test accuracy {found['test_accuracy']:.2%} (measured, {-found['drop']:+.2f} points)")
+        lines.append(f"int8: {accuracy_words(found)}, {-found['drop']:+.2f} points")
     lines += bundle.notes
     answer(result, as_json, "\n".join(lines))
 
@@ -317,13 +355,25 @@ def describe(candidate: Candidate, study: Study) -> str:
     costs = ", ".join(f"{n} {amount(study.devices[n], v)}" for n, v in candidate.costs.items())
     lo, hi = candidate.interval
     accuracy = f"{study.origin.generated} accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})"
-    return f"{candidate.key}\n  {accuracy}\n  {costs}"
+    notes = "".join(f"\n  {line}" for line in study.extrapolated(candidate.architecture).values())
+    return f"{candidate.key}\n  {accuracy}\n  {costs}{notes}"
 
 
 def said_of(check: dict[str, float]) -> str:
     """The result of an export's check, in words."""
+    from explorer.exports.check import accuracy_of
+
     if "same_top1" not in check:
         return "nothing to check"
-    images = f"{check['images']} {'test images' if 'test_accuracy' in check else 'images (no test images here)'}"
+    found = accuracy_of(check)
+    images = f"{check['images']} {'images (no test images here)' if found is None else f'{found[0]} images'}"
     said = f"same class on all of {images}, logits within {check['max_difference']:.1e}"
-    return said + (f"; test accuracy {check['test_accuracy']:.2%} (measured)" if "test_accuracy" in check else "")
+    return said + (f"; {accuracy_words(check)}" if found else "")
+
+
+def accuracy_words(check: dict[str, float]) -> str:
+    """The accuracy of a check in words, such as "test accuracy 93.40% (measured)"; "" where there is none."""
+    from explorer.exports.check import accuracy_of
+
+    found = accuracy_of(check)
+    return f"{found[0]} accuracy {found[1]:.2%} (measured)" if found else ""

@@ -33,6 +33,10 @@ class MissingExtra(InputError):
     """A feature needs an optional dependency that is not installed."""
 
 
+class Note(UserWarning):
+    """Something that a user should know before going on; commands print it as one line."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or the name of its type where the text is empty."""
     return next(iter(str(error).splitlines()), "")[:200] or type(error).__name__

@@ -19,7 +19,8 @@ from explorer.core.onnx_graph import IMAGES, GraphWriter
 from explorer.core.registry import Registry
 from explorer.core.work import Work
 
-ACTIVATIONS = ("none", "relu", "hswish")
+ACTIVATIONS = ("none", "relu6", "relu", "hswish")
+EPS = 1e-5  # of batch norm, as in torch
 EXAMPLE = "expected for example 'conv 3-16 32px k3 s2 relu'"
 
 
@@ -34,7 +35,7 @@ class Layer:
             inputs).
         size: height and width of the square input in pixels; 1 after global pooling.
         kernel, stride: size and stride of the spatial window, where there is one.
-        act: activation of the output: "relu", "hswish" or "none".
+        act: activation of the output: "relu", "relu6", "hswish" or "none".
         name: unique within a network; not compared.
         inputs: names of the layers that feed this one, () for the image; not compared.
     """
@@ -185,7 +186,7 @@ N = r"\d{1,6}"  # a number in a signature has at most 6 digits
 ALWAYS = {"mid": "m{}", "kernel": "k{}", "stride": "s{}", "act": "{}"}
 SOMETIMES = {
     "bn": "nobn", "groups": "g{}", "dilation": "d{}", "joins": "x{}", "se": "se{}", "residual": "skip",
-    "before": "after-{}",
+    "before": "after-{}", "bias": "bias",
 }  # fmt: skip
 
 OPERATORS: Registry[type[Layer]] = Registry("operator", "explorer.operators", home="explorer.core.operators")

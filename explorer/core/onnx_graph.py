@@ -44,6 +44,10 @@ class GraphWriter:
         """Add constant integers, such as the axes of a slice."""
         return self._constant(np.array(values, np.int64))
 
+    def scalar(self, value: float) -> str:
+        """Add a constant of no dimensions."""
+        return self._constant(np.array(value, np.float32))
+
     def zero(self) -> str:
         """Add the constant 0."""
         return self._constant(np.zeros(1, np.float32))
@@ -63,6 +67,8 @@ class GraphWriter:
         return self.activate(y, act)
 
     def activate(self, x: str, act: str) -> str:
-        """Append the activation "relu" or "hswish"; for "none", return `x` itself."""
+        """Append the activation "relu", "relu6" or "hswish"; for "none", return `x` itself."""
+        if act == "relu6":
+            return self.add("Clip", [x, self.scalar(0.0), self.scalar(6.0)])
         operator = {"relu": "Relu", "hswish": "HardSwish", "none": None}[act]
         return self.add(operator, [x]) if operator else x

@@ -17,19 +17,30 @@ import numpy as np
 import torch
 
 from explorer.core.errors import InputError, checked_seed, unknown
-from explorer.core.files import expanded, is_folder
-from explorer.data.archives import is_archive, unpacked
+from explorer.core.files import expanded
+from explorer.core.protocols import Progress, silent
+from explorer.data.about import About
+from explorer.data.photos import Photos
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
-FOLDER_LIMIT = 50_000_000  # maximum pixels of one image file; larger images are rejected before they are decoded
+
+
+SQUASHED, READING = 1, 2  # ways in which folders were and are read; a study names the one of its training
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images (n, c, h, w) uint8 and labels (n,) int64."""
+    """Images and their labels.
+
+    Attributes:
+        images: (n, c, size, size) uint8.
+        labels: (n,) int64.
+        photos: the whole photographs that the images are cut from, where there are any.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
+    photos: Photos | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -37,7 +48,8 @@ class Split:
     def take(self, index: np.ndarray | slice) -> Split:
         """Return the rows at `index`."""
         at = index if isinstance(index, slice) else torch.from_numpy(np.asarray(index))
-        return Split(self.images[at], self.labels[at])
+        photos = None if self.photos is None else self.photos.take(index)
+        return Split(self.images[at], self.labels[at], photos)
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,8 @@ class Images:
 
     Attributes:
         mean, std: per channel, of the training images scaled to [0, 1].
+        fingerprint: changes with the pixels, labels and parts; "" where it is to be computed from them.
+        about: for folders, what was read and how (see `folders.About`).
     """
 
     name: str
@@ -55,6 +69,8 @@ class Images:
     test: Split
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    fingerprint: str = ""
+    about: About | None = None
 
     @property
     def channels(self) -> int:
@@ -76,26 +92,58 @@ class Images:
             raise unknown("split", name, ("train", "val", "test"))
         return getattr(self, name)
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return class -> {"train", "val", "test"} -> number of images."""
+        every = {s: torch.bincount(self.split(s).labels, minlength=len(self.classes)) for s in ("train", "val", "test")}
+        return {name: {s: int(n[i]) for s, n in every.items()} for i, name in enumerate(self.classes)}
+
+    def coloured(self) -> Images:
+        """Return the same data in three channels, for networks that were trained on colour images."""
+        if self.channels == 3:
+            return self
+        train, val, test = (
+            replace(s, images=s.images.expand(-1, 3, -1, -1), photos=s.photos and s.photos.coloured())
+            for s in (self.train, self.val, self.test)
+        )
+        return replace(self, mean=self.mean * 3, std=self.std * 3, train=train, val=val, test=test)
+
     def subset(self, train: int | None = None) -> Images:
         """Return the same data with only the first `train` training images (they are already shuffled)."""
         return self if train is None else replace(self, train=self.train.take(slice(0, train)))
 
 
-def load_dataset(name: str, seed: int = 0, size: int | None = None) -> Images:
+def load_dataset(
+    name: str, seed: int = 0, size: int | None = None, skip_broken: bool = False, reading: int = READING,
+    progress: Progress = silent,
+) -> Images:  # fmt: skip
     """Load a data set by name.
 
     Args:
-        name: "digits", "fashion-mnist", "cifar10", or "folder:PATH" (a folder or archive with one sub-folder per
-            class).
-        seed: seed of the split; equal seeds give equal splits.
-        size: for "folder:" only, height and width in pixels that images are resized to; 32 by default.
+        name: "digits", "fashion-mnist", "cifar10", or "folder:PATH" (a folder, an archive, or a list of files; see
+            `explorer.data.layouts`).
+        seed: seed of the split; equal seeds give equal splits. Parts that a folder gives are kept.
+        size: for "folder:" only, height and width in pixels of the images; 32 by default. The shorter side of a
+            photograph is scaled to 8/7 of it, and the middle is cut out.
+        skip_broken: for "folder:" only, leave out damaged files instead of refusing them.
+        reading: for "folder:" only, how images become pixels and parts; 1 is the way of the first edition, for studies
+            that were trained then.
+        progress: reports files that are read for the first time.
 
     Raises:
         InputError: unknown name, missing files, an image that cannot be read, or fewer than two classes.
     """
     seed = checked_seed(seed)
     if name.startswith("folder:"):
-        return _folder(expanded(name.removeprefix("folder:")), seed, size or 32, name)
+        path = expanded(name.removeprefix("folder:"))
+        if size is not None and not (isinstance(size, int) and not isinstance(size, bool) and 4 <= size <= 1024):
+            raise InputError(f"size = {size!r}; choose a whole number of pixels from 4 to 1024")
+        if reading == SQUASHED:
+            from explorer.data.squashed import load_squashed
+
+            return load_squashed(path, seed, size or 32, name)
+        from explorer.data.folders import load_folder
+
+        return load_folder(path, seed, size or 32, name, skip_broken, progress)
     if name not in DATASETS:
         raise unknown("data set", name, [*DATASETS, "folder:PATH"])
     return DATASETS[name](seed)
@@ -106,7 +154,7 @@ def _digits(seed: int) -> Images:
 
     raw = load_digits()
     images = np.round(raw.images * (255 / 16)).astype(np.uint8)[:, None]
-    return _split("digits", [str(d) for d in range(10)], images, raw.target, seed, val=360, test=360)
+    return shuffled("digits", [str(d) for d in range(10)], images, raw.target, seed, val=360, test=360)
 
 
 def _fashion_mnist(seed: int) -> Images:
@@ -121,7 +169,7 @@ def _fashion_mnist(seed: int) -> Images:
         parts = _download("Fashion-MNIST", lambda train: FashionMNIST(_cache(), train=train, download=True),
                           f"or install Debian's package dataset-fashion-mnist (looked in {folder})")  # fmt: skip
         (x, y), (test_x, test_y) = ((p.data.numpy(), p.targets.numpy()) for p in parts)
-    return _split("fashion-mnist", classes, x[:, None], y, seed, val=5000, test=(test_x[:, None], test_y))
+    return shuffled("fashion-mnist", classes, x[:, None], y, seed, val=5000, test=(test_x[:, None], test_y))
 
 
 def _cifar10(seed: int) -> Images:
@@ -130,7 +178,7 @@ def _cifar10(seed: int) -> Images:
     train, test = _download("CIFAR-10", lambda train: CIFAR10(_cache(), train=train, download=True),
                             f"or put its extracted cifar-10-batches-py into {_cache()}")  # fmt: skip
     x, test_x = (np.ascontiguousarray(p.data.transpose(0, 3, 1, 2)) for p in (train, test))
-    return _split("cifar10", list(train.classes), x, np.array(train.targets), seed, val=5000,
+    return shuffled("cifar10", list(train.classes), x, np.array(train.targets), seed, val=5000,
                   test=(test_x, np.array(test.targets)))  # fmt: skip
 
 
@@ -170,88 +218,7 @@ def _idx(path: Path) -> np.ndarray:
         raise InputError(f"{str(path)!r} is damaged: {error}") from error
 
 
-DEEP = ("I", "I;16", "I;16B", "I;16L", "F")  # grey with more than 8 bits: radiographs, depth maps, microscopy
-ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"}
-
-
-def image_files(path: Path) -> list[Path]:
-    """Return the image files of a folder (or archive) with one sub-folder per class, class by class.
-
-    Raises:
-        InputError: the folder does not exist.
-    """
-    if is_archive(path):
-        path = unpacked(path)
-    if not is_folder(path):
-        raise InputError(f"image folder {str(path)!r} does not exist")
-    found = [f for c in _class_folders(path) for f in sorted(c.rglob("*")) if f.suffix.lower() in ENDINGS]
-    return [f for f in found if f.is_file() and not f.name.startswith("._")]  # "._" files are metadata of macOS
-
-
-def _class_folders(path: Path) -> list[Path]:
-    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "__MACOSX")))
-
-
-def _folder(path: Path, seed: int, size: int, name: str) -> Images:
-    """Load a folder with one sub-folder per class, or an archive of one; every image is resized to `size` x `size`."""
-    from PIL import Image, UnidentifiedImageError
-
-    found = image_files(path)
-    path = unpacked(path) if is_archive(path) else path
-    classes = _class_folders(path)
-    for c in classes:
-        if not c.name.isprintable():  # printable names can also be encoded as UTF-8
-            raise InputError(f"image folder {str(path)!r}: {c.name!r} cannot be the name of a class; rename it")
-    place = {c.name: i for i, c in enumerate(classes)}
-    files = [(f, place[f.relative_to(path).parts[0]]) for f in found]
-    filled = sorted({classes[i].name for _, i in files})
-    if not files:
-        raise InputError(f"image folder {str(path)!r} has no images: expected one sub-folder of images per class")
-    if len(filled) < 2:
-        raise InputError(f"image folder {str(path)!r} has one class only ({filled[0]!r}); at least two are needed")
-    label_of = {c: i for i, c in enumerate(filled)}
-    images: list[np.ndarray] = []
-    labels, colour, broken, deep = [], False, [], list[int]()
-    for file, i in files:
-        try:
-            with Image.open(file) as opened:
-                image: Image.Image = opened
-                if image.width * image.height > FOLDER_LIMIT:
-                    raise OSError(f"{image.width} x {image.height} pixels")
-                colour |= image.mode not in ("1", "L", "LA", *DEEP)
-                if image.mode in DEEP:
-                    deep.append(len(images))
-                    image = image.convert("F")
-                    if not np.isfinite(np.asarray(image)).all():
-                        raise ValueError("a pixel is not a finite number")
-                else:
-                    image = image.convert("RGB")
-                images.append(np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)))
-                labels.append(label_of[classes[i].name])
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
-            broken.append(str(file.relative_to(path)))
-    if broken:
-        shown = ", ".join(broken[:5]) + (f" and {len(broken) - 5} more" if len(broken) > 5 else "")
-        raise InputError(f"{len(broken)} file(s) in {str(path)!r} are not readable images: {shown}")
-    if len(images) < 20:
-        raise InputError(f"image folder {str(path)!r} has {len(images)} images; at least 20 are needed")
-    _to_eight_bits(images, deep)
-    x = np.stack(images).transpose(0, 3, 1, 2)
-    x = np.ascontiguousarray(x if colour else x[:, :1])
-    held = max(4, round(0.15 * len(x)))
-    return _split(name, filled, x, np.array(labels), seed, val=held, test=held)
-
-
-def _to_eight_bits(images: list[np.ndarray], deep: list[int]) -> None:
-    """Convert the images at `deep` to 8 bits on one scale: from 0 (or their darkest value) to their brightest."""
-    if deep:
-        low, high = min(0.0, *(float(images[i].min()) for i in deep)), max(float(images[i].max()) for i in deep)
-        for i in deep:
-            grey = np.round((images[i] - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
-            images[i] = np.repeat(grey[..., None], 3, 2)
-
-
-def _split(
+def shuffled(
     name: str, classes: list[str], x: np.ndarray, y: np.ndarray, seed: int, val: int,
     test: int | tuple[np.ndarray, np.ndarray],
 ) -> Images:  # fmt: skip

@@ -1,6 +1,7 @@
 """Evaluator with a supernet's weights: extract the subnet, recalibrate batch norm, measure accuracy on images."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -10,13 +11,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from explorer.core.architecture import Architecture, as_codes
 from explorer.core.protocols import Progress, silent
 from explorer.data.datasets import Images, Split
+from explorer.evaluators.recall import Recognised, recognised
 from explorer.fast.threads import threads_for
 from explorer.supernets.augment import to_float
 from explorer.supernets.plain import ACTIVATIONS, Conv, MBConv, Network, NormAct
-from explorer.supernets.recalibration import recalibrate
+from explorer.supernets.recalibration import images_at_once, recalibrate
 from explorer.supernets.supernet import Supernet
-
-BATCH = 500  # images that are computed at once
 
 
 class SharedWeights:
@@ -48,18 +48,30 @@ class SharedWeights:
         """(n, d) int8 -> (n,) accuracy in [0, 1]."""
         codes = as_codes(self.supernet.space, codes)
         rows = self.progress(range(len(codes)), len(codes), "scoring")
-        with threads_for(min(BATCH, len(self.data)), self.images.size):
+        with self._threads():
             return np.array([accuracy(fused(self.network(codes[i])), self.data) for i in rows])
+
+    def _threads(self) -> AbstractContextManager[None]:
+        return threads_for(min(images_at_once(self.images.size), len(self.data)), self.images.size)
+
+    def recognised(self, codes: np.ndarray | Sequence) -> list[Recognised]:
+        """(n, d) int8 -> accuracy and the recall of every class, for each network."""
+        codes = as_codes(self.supernet.space, codes)
+        labels = self.data.labels.numpy()
+        with self._threads():
+            said = [logits(fused(self.network(row)), self.data).argmax(1).numpy() for row in codes]
+        return [recognised(one, labels, self.images.classes) for one in said]
 
 
 @torch.inference_mode()
-def logits(network: nn.Module, data: Split, batch: int = BATCH) -> torch.Tensor:
+def logits(network: nn.Module, data: Split, batch: int | None = None) -> torch.Tensor:
     """Return the logits (n, classes) of all images of a split, on the CPU."""
+    batch = batch or images_at_once(data.images.shape[-1])
     device = next(network.parameters()).device
     return torch.cat([network(to_float(x).to(device)).cpu() for x in data.images.split(batch)])
 
 
-def accuracy(network: nn.Module, data: Split, batch: int = BATCH) -> float:
+def accuracy(network: nn.Module, data: Split, batch: int | None = None) -> float:
     """Return the share of images that are classified correctly, in [0, 1]."""
     return float((logits(network, data, batch).argmax(1) == data.labels).double().mean())
 

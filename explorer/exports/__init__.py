@@ -20,6 +20,7 @@ from explorer.exports.card import facts_of, notes_of, readme
 from explorer.exports.check import ExportError, Run, compared, refuse_other
 from explorer.exports.onnx_files import RUNTIME, run_onnx, write_int8, write_onnx
 from explorer.exports.original import Original, original_of
+from explorer.exports.predicting import program
 from explorer.exports.torch_files import run_program, run_source, write_program, write_source
 from explorer.spaces import OnceForAll
 from explorer.study import Study
@@ -87,8 +88,10 @@ class ExportBundle:
 
     Attributes:
         folder: folder with all files.
-        files: format -> path, plus "card", "readme" and, for source, "source_weights".
-        check: "images", "same_top1", "max_difference" and, if there are test images, "test_accuracy"; the worst values
+        files: format -> path, plus "card", "readme", for source "source_weights", and for the ONNX file of a study of
+            photographs "predict", a program that classifies them.
+        check: "images", "same_top1", "max_difference" and, if there are test images, "test_accuracy" (if there are only
+            validation images, "val_accuracy"); the worst values
             over the exact formats.
         formats: format -> measured properties: bytes; latency_ms, spread_ms and hardware; same_top1, max_difference,
             test_accuracy and drop; needs; and, for a format that is compared with another, `speedup`: the other's
@@ -150,6 +153,9 @@ def export(
         facts = facts_of(original, check, found)
         if "source" in files:
             files["source_weights"] = Path(files["source"]).with_suffix(".safetensors").name
+        if "onnx" in files and study.manifest.data.photographs:
+            files["predict"] = "predict.py"
+            write_text(work / "predict.py", program(study.manifest.data, files["onnx"], "predict.py"))
         files |= {"card": f"{original.stem}.json", "readme": f"{original.stem}.md"}
         write_json(work / files["card"], facts)
         write_text(work / files["readme"], readme(facts))
@@ -172,7 +178,7 @@ def _written(original: Original, form: Format, path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"bytes": path.stat().st_size + (weights.stat().st_size if weights.exists() else 0)}
     found |= {"needs": form.needs} if form.needs else {}
     if form.run is not None:
-        found |= compared(form.run(path), original.network, original.images, original.labels)
+        found |= compared(form.run(path), original.network, original.images, original.labels, original.split)
         if form.exact:
             refuse_other(found, len(original.images))
     return found
@@ -201,5 +207,6 @@ def _check(original: Original, exact: dict[str, dict[str, Any]]) -> dict[str, fl
         check["same_top1"] = min(f["same_top1"] for f in exact.values())
         check["max_difference"] = max(f["max_difference"] for f in exact.values())
         if original.labels is not None:
-            check["test_accuracy"] = min(f["test_accuracy"] for f in exact.values())
+            name = f"{original.split}_accuracy"
+            check[name] = min(f[name] for f in exact.values())
     return check

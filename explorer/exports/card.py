@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from explorer.exports.check import accuracy_of
 from explorer.exports.original import Original
+from explorer.exports.predicting import preprocessing
 from explorer.study import fingerprint
 
 WORTH_SAYING = 0.5  # accuracy loss of int8, in percentage points, above which the card explains it
@@ -32,6 +34,7 @@ def facts_of(original: Original, check: dict[str, float], formats: dict[str, dic
         formats: format -> measured properties: bytes, latency_ms, hardware, test_accuracy and so on.
     """
     study, candidate, data = original.study, original.candidate, original.study.manifest.data
+    outside = study.extrapolated(candidate.architecture)
     return {
         "study": study.name, "study_fingerprint": fingerprint(study), "architecture": candidate.key,
         "space": study.space.name, "decisions": candidate.architecture.values,
@@ -40,25 +43,32 @@ def facts_of(original: Original, check: dict[str, float], formats: dict[str, dic
         f"accuracy_{study.origin.generated}": candidate.accuracy, "accuracy_interval": list(candidate.interval),
         "check": check, "checked_on": original.checked_on, "checked": study.checked, "formats": formats,
         "costs": {
-            name: {"value": value, "unit": study.devices[name].unit, "provenance": str(study.devices[name].provenance)}
+            name: {
+                "value": value, "unit": study.devices[name].unit, "provenance": str(study.devices[name].provenance),
+                "extrapolated": outside.get(name, ""),
+            }
             for name, value in candidate.costs.items()
         },
-        "weights": original.weights, "fine_tuning": original.tuning,
+        "weights": original.weights, "fine_tuning": original.tuning, "preprocessing": preprocessing(data),
+        "start": study.manifest.start,
     }  # fmt: skip
 
 
 def readme(facts: dict[str, Any]) -> str:
     """Format the content of the card as Markdown."""
-    costs = "\n".join(f"| {n} | {c['value']:.4g} {c['unit']} | {c['provenance']} |" for n, c in facts["costs"].items())
+    costs = "\n".join(
+        f"| {n} | {c['value']:.4g} {c['unit']} | {c['provenance']}{'; ' * bool(c['extrapolated'])}{c['extrapolated']} |"
+        for n, c in facts["costs"].items()
+    )
     classes = facts["classes"]
     shown = ", ".join(classes) if len(classes) <= 100 else f"{len(classes)} classes"
     files = "\n".join(_file_row(name, found) for name, found in facts["formats"].items())
     notes = "".join(f"\n{note}\n" for note in notes_of(facts))
     return f"""# {facts["study"]}: {facts["architecture"]}
 
-Weights: {facts["weights"]}.
+Weights: {facts["weights"]}.{_started(facts["start"])}
 
-Input `{facts["input"]}`, output `{facts["output"]}`. Classes: {shown}.
+{_prepared(facts["preprocessing"])}Input `{facts["input"]}`, output `{facts["output"]}`. Classes: {shown}.
 
 | | |
 |---|---|
@@ -74,11 +84,28 @@ Input `{facts["input"]}`, output `{facts["output"]}`. Classes: {shown}.
 """
 
 
+def _started(start: str) -> str:
+    """Say which published weights the training changed."""
+    return f" The training started from {start}; changed. Its licence and a NOTICE are in the study." if start else ""
+
+
+def _prepared(facts: dict[str, Any]) -> str:
+    """Say what has to be done with a photograph first."""
+    if not facts:
+        return ""
+    return (
+        f"Photographs: {facts['orientation']}; transparency {facts['transparency']}; {facts['colours']}; shorter side "
+        f"scaled to {facts['shorter_side']} px ({facts['resampling']}; a photograph of at most "
+        f"{facts['shorter_side_of_small_photographs']} px to that size); {facts['crop']} px; {facts['scale']}. "
+        "`predict.py` does this.\n\n"
+    )
+
+
 def _accuracy_rows(facts: dict[str, Any]) -> str:
     check, (lo, hi) = facts["check"], facts["accuracy_interval"]
     rows = []
-    if "test_accuracy" in check:
-        rows.append(f"| test accuracy, measured on {check['images']:.0f} images | {check['test_accuracy']:.2%} |")
+    if (found := accuracy_of(check)) is not None:
+        rows.append(f"| {found[0]} accuracy, measured on {check['images']:.0f} images | {found[1]:.2%} |")
     for how in ("predicted", "measured"):
         if (accuracy := facts.get(f"accuracy_{how}")) is not None:
             rows.append(f"| accuracy of the trained architecture, {how} | {accuracy:.2%} ({lo:.2%} to {hi:.2%}) |")
@@ -99,7 +126,8 @@ def _accuracy_rows(facts: dict[str, Any]) -> str:
 
 def _file_row(name: str, found: dict[str, Any]) -> str:
     latency = f"{found['latency_ms']:.3g} ms ({found['hardware']})" if "latency_ms" in found else ""
-    accuracy = f"{found['test_accuracy']:.2%}" if "test_accuracy" in found else ""
+    measured = accuracy_of(found)
+    accuracy = "" if measured is None else f"{measured[1]:.2%}" + " (validation)" * (measured[0] != "test")
     accuracy += f" ({-found['drop']:+.2f} points)" if found.get("drop") else ""
     return f"| {name} | {found['bytes'] / 1e6:.2f} MB | {latency} | {accuracy} | {found.get('needs', '')} |"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,19 @@ class ExportError(RuntimeError):
     """The exported network gives different results from the original one."""
 
 
-def compared(exported: Run, network: nn.Module, x: Tensor, labels: Tensor | None) -> dict[str, float]:
+def accuracy_of(found: Mapping[str, float]) -> tuple[str, float] | None:
+    """Return ("test" or "validation", accuracy) of a check; None where it has no accuracy.
+
+    >>> accuracy_of({"images": 340, "val_accuracy": 0.9})
+    ('validation', 0.9)
+    """
+    words = {"test_accuracy": "test", "val_accuracy": "validation"}
+    return next(((words[name], found[name]) for name in words if name in found), None)
+
+
+def compared(
+    exported: Run, network: nn.Module, x: Tensor, labels: Tensor | None, split: str = "test"
+) -> dict[str, float]:
     """Compare an exported network with the original one on the same images.
 
     Args:
@@ -27,16 +39,20 @@ def compared(exported: Run, network: nn.Module, x: Tensor, labels: Tensor | None
         network: the original network.
         x: (n, c, h, w) float32 images in [0, 1].
         labels: (n,) class indices, or None.
+        split: split of the images, for the name of the accuracy.
 
     Returns:
         same_top1 (share of images with the same top-1 class) and max_difference (of logits); with labels also
-        test_accuracy of the exported network and drop (percentage points below the original's accuracy).
+        test_accuracy (or val_accuracy) of the exported network and drop (percentage points below the original's).
     """
     import torch
 
+    from explorer.supernets.recalibration import images_at_once
+
+    batches = x.split(min(250, images_at_once(x.shape[-1])))
     with torch.inference_mode():
-        original = torch.cat([network(batch) for batch in x.split(250)]).numpy()
-    logits = np.concatenate([exported(batch) for batch in x.split(250)])
+        original = torch.cat([network(batch) for batch in batches]).numpy()
+    logits = np.concatenate([exported(batch) for batch in batches])
     found = {
         "same_top1": float((original.argmax(1) == logits.argmax(1)).mean()),
         "max_difference": float(np.abs(original - logits).max()),
@@ -45,7 +61,7 @@ def compared(exported: Run, network: nn.Module, x: Tensor, labels: Tensor | None
         return found
     right = labels.numpy()
     accuracy, before = (float((of.argmax(1) == right).mean()) for of in (logits, original))
-    return found | {"test_accuracy": accuracy, "drop": 100 * (before - accuracy)}
+    return found | {f"{split}_accuracy": accuracy, "drop": 100 * (before - accuracy)}
 
 
 def refuse_other(found: dict[str, float], images: int) -> None:

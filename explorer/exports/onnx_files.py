@@ -17,6 +17,7 @@ from explorer.core.errors import InputError
 from explorer.core.files import write_bytes
 from explorer.exports.check import Run
 from explorer.exports.original import Original
+from explorer.exports.predicting import preprocessing
 from explorer.study import fingerprint
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 CALIBRATION, CHOICE, PIECE = 512, 1000, 64
 COPIES = 8  # maximum number of copies of a network's file that exist at the same time
 # other operators would need a change to float32 and back around them, because they have no form for eight bits
-QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu")
+QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip")
 OPSET, IR_VERSION = 18, 8  # the lowest that torch exports to, and the version of the format that this opset needs
 RUNTIME = "onnxruntime 1.15 or newer, or any runtime with ONNX opset 18"  # the oldest that was tried
 
@@ -40,6 +41,10 @@ def write_onnx(original: Original, path: Path) -> None:
         "space": study.space.name, "classes": json.dumps(data.classes),
         "costs": json.dumps(dict(original.candidate.costs)), "weights": original.weights,
     }  # fmt: skip
+    if prepared := preprocessing(data):
+        facts["preprocessing"] = json.dumps(prepared)
+    if study.manifest.start:
+        facts["start"] = f"{study.manifest.start}, changed"
     write_bytes(path, onnx_bytes(original.fused(), data.channels, data.size, facts))
 
 

@@ -35,6 +35,7 @@ class Original:
         weights: description of where the weights come from.
         images: (n, c, h, w) float32 in [0, 1] for the check: test images or, if there are none, smooth random patterns.
         labels: (n,) class indices; None for random patterns, and for images that may be among those of the training.
+        split: the split of the images: "test", or "val" where the study has no test images at hand.
         prefix: prefix of file names that tells where the weights come from, such as "tuned-".
         tuning: epochs of fine-tuning, and accuracy on validation images before and after; empty without fine-tuning.
     """
@@ -46,6 +47,7 @@ class Original:
     images: Tensor
     labels: Tensor | None
     prefix: str = ""
+    split: str = "test"
     tuning: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -53,7 +55,8 @@ class Original:
         """What the images of the check are, in words."""
         if not self.study.origin.has_weights:
             return "random patterns"
-        return "test images" if self.labels is not None else "images not known to be outside the training"
+        words = {"test": "test images", "val": "validation images"}
+        return words[self.split] if self.labels is not None else "images not known to be outside the training"
 
     @property
     def stem(self) -> str:
@@ -85,10 +88,10 @@ def original_of(
         InputError: a checkpoint that does not fit or is not needed, `fine_tune` out of range, or fine-tuning without
             images.
     """
-    x, labels = _check_images(study, images)
+    x, labels, split = _check_images(study, images)
 
     def made(network: nn.Module, weights: str, prefix: str = "", **tuning: Any) -> Original:
-        return Original(study, candidate, network, weights, x, labels, prefix, **tuning)
+        return Original(study, candidate, network, weights, x, labels, prefix, split, **tuning)
 
     if not 0 <= fine_tune <= 100:
         raise InputError(f"fine_tune = {fine_tune!r}; choose from 0 to 100 epochs")
@@ -130,14 +133,16 @@ def _settle(network: nn.Module, x: Tensor) -> None:
         norm.momentum = 0.1
 
 
-def _check_images(study: Study, count: int) -> tuple[Tensor, Tensor | None]:
+def _check_images(study: Study, count: int) -> tuple[Tensor, Tensor | None, str]:
+    """Return images, labels and the split that they are of."""
     import torch
 
     from explorer.supernets.augment import to_float
 
     if study.origin.has_weights:
-        data = study.images.test.take(slice(0, count))
-        return to_float(data.images), data.labels if study.checked else None
+        split = "test" if len(study.images.test) else "val"
+        data = study.images.split(split).take(slice(0, count))
+        return to_float(data.images), data.labels if study.checked else None, split
     about = study.manifest.data
     coarse = torch.rand(16, about.channels, 7, 7, generator=torch.Generator().manual_seed(0))
-    return torch.nn.functional.interpolate(coarse, (about.size, about.size), mode="bicubic").clamp(0, 1), None
+    return torch.nn.functional.interpolate(coarse, (about.size, about.size), mode="bicubic").clamp(0, 1), None, "test"

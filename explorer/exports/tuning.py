@@ -55,7 +55,9 @@ def fine_tuned(
 def schedule(study: Study, epochs: int) -> TrainConfig:
     """Return the training settings: the supernet's, except for learning rate, label smoothing and, if long, cutout."""
     trained = read_toml(study.folder / "recipe.toml").get("supernet", {})
-    same = {k: trained[k] for k in ("flip", "shift", "cutout", "batch", "weight_decay") if k in trained}
+    same = {
+        k: trained[k] for k in ("flip", "shift", "cutout", "crop", "policy", "batch", "weight_decay") if k in trained
+    }
     square = {"cutout": round(SQUARE * study.manifest.data.size)} if epochs >= LONG else {}
     return TrainConfig(epochs=epochs, lr=LR, label_smoothing=0, **same | square)
 

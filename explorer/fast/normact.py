@@ -20,7 +20,7 @@ from explorer.fast.threads import set_threads
 
 CHUNKS = 8  # fixed, so the order of summation does not depend on the number of threads
 BLOCK = 64  # rows summed in float32 before they are added in float64
-ACTS = {"none": 0, "relu": 1, "hswish": 2}
+ACTS = {"none": 0, "relu": 1, "hswish": 2, "relu6": 3}
 
 
 @njit(inline="always")
@@ -29,6 +29,8 @@ def _activated(z: Any, act: int) -> Any:
         y = z
     elif act == 1:
         y = max(z, np.float32(0))
+    elif act == 3:
+        y = min(max(z, np.float32(0)), np.float32(6))
     else:
         y = z * min(max(z + np.float32(3), np.float32(0)), np.float32(6)) * np.float32(1 / 6)
     return y
@@ -40,6 +42,8 @@ def _slope(z: Any, act: int) -> Any:
         s = np.float32(1)
     elif act == 1:
         s = np.float32(1) if z > 0 else np.float32(0)
+    elif act == 3:
+        s = np.float32(1) if z > 0 and z < 6 else np.float32(0)
     else:
         s = np.float32(0) if z <= -3 else (np.float32(1) if z >= 3 else z * np.float32(1 / 3) + np.float32(0.5))
     return s
@@ -180,7 +184,7 @@ def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = N
     Args:
         x: (n, c, h, w).
         norm: holds at least c features; its running statistics are updated in training.
-        act: "none", "relu" or "hswish".
+        act: "none", "relu", "relu6" or "hswish".
         index: (c,) features of `norm` that belong to the channels of x.
         owned: whether the gradient of the result is a new tensor that nothing else uses, so that the gradient of x may
             overwrite it (true where a convolution uses the result, false where a sum does).
@@ -193,7 +197,9 @@ def norm_act(x: Tensor, norm: nn.BatchNorm2d, act: str, index: Tensor | None = N
     assert norm.running_var is not None
     mean, var, weight, bias = (v[chosen] for v in (norm.running_mean, norm.running_var, norm.weight, norm.bias))
     y = F.batch_norm(x, mean, var, weight, bias, norm.training, norm.momentum or 0.0, norm.eps)
-    return y if act == "none" else F.relu(y) if act == "relu" else F.hardswish(y)
+    if act == "none":
+        return y
+    return F.relu(y) if act == "relu" else F.relu6(y) if act == "relu6" else F.hardswish(y)
 
 
 def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:

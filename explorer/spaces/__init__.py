@@ -1,9 +1,12 @@
 """Search spaces, looked up by name: `SPACES["mobile-32"]`."""
 
+from dataclasses import replace
+
 from explorer.core.registry import Registry
 from explorer.spaces.base import Compilable, Decision, Enumerable, ForImages, FromString, OnceForAll, Space, records_of
 from explorer.spaces.cell import CellSpace
 from explorer.spaces.darts import DartsSpace
+from explorer.spaces.lite import lite
 from explorer.spaces.mobile import MobileSpace, mobilenetv3
 from explorer.spaces.notation import read_architecture
 from explorer.spaces.table import TableSpace
@@ -32,8 +35,22 @@ register(
         final=192, mix=0, channels=3, classes=10, sizes=(28, 32),
     )
 )  # fmt: skip
+# for photographs of 64 pixels, trained from nothing
+register(
+    MobileSpace(
+        "mobile-64", stem=16, widths=(24, 40, 80, 112), strides=(2, 2, 2, 1), se=(False, True, False, True),
+        acts=("relu", "relu", "hswish", "hswish"), depths=(1, 2, 3), kernels=(3, 5), expands=(3, 4, 6),
+        resolutions=(64,), final=480, mix=0, channels=3, classes=10, sizes=(48, 64),
+    )
+)  # fmt: skip
+# for photographs of 96 to 224 pixels, with published weights to start from
+register(lite("lite-w1.0", 1.0, 1.0))
+register(lite("lite-w1.0-d1.1", 1.0, 1.1))
+register(lite("lite-w1.1", 1.1, 1.2))
 register(mobilenetv3("mobilenetv3-w1.0", 1.0))
 register(mobilenetv3("mobilenetv3-w1.2", 1.2))
+# once-for-all's stages as torchvision and timm have them: they differ in a bias and in the norms' epsilon
+register(replace(mobilenetv3("mobilenetv3-large", 1.0), mix_bias=True, eps=1e-3))
 register(
     UnifiedSpace(
         "unified-32", stem=16, first=16, widths=(24, 24, 40, 40, 64, 64, 64), strides=(1, 1, 2, 1, 2, 1, 1),

@@ -184,6 +184,14 @@ def configured(space: SearchSpace, channels: int, classes: int, size: int) -> Se
     return space.for_images(channels, classes, size) if isinstance(space, ForImages) else space
 
 
+def image_size(space: SearchSpace) -> int:
+    """Return the size in pixels of the largest images that networks of a space compute at."""
+    gene = resolution_gene(space)
+    if gene is not None:
+        return int(max(records_of(space)[gene].options))
+    return int(max(getattr(space, "resolutions", (32,))))
+
+
 def resolution_gene(space: SearchSpace) -> int | None:
     """Return the position of the decision that chooses the image size, or None where there is none."""
     return next((i for i, record in enumerate(records_of(space)) if record.kind == "resolution"), None)

@@ -16,7 +16,7 @@ import numpy as np
 
 from explorer.core.architecture import Architecture, as_codes
 from explorer.core.errors import InputError
-from explorer.core.layer import Layer, Part, round_width
+from explorer.core.layer import EPS, Layer, Part, round_width
 from explorer.core.operators import Conv, GlobalPool, Linear, MBConv
 from explorer.spaces.base import Choices, Decision, Space
 from explorer.spaces.chain import chain_layers
@@ -28,13 +28,18 @@ class MobileSpace(Space):
 
     Attributes:
         name: name under which the space is registered.
-        stem: channels of the stem and of the fixed first block.
+        stem: channels of the stem, and of the fixed first block unless `first` says otherwise.
         widths, strides, se, acts: one entry per stage: output channels, stride of the first slot, whether its blocks
             have squeeze-and-excitation, activation.
         depths, kernels, expands: the options of every stage (depth) and slot (kernel, expansion).
         resolutions: input sizes in pixels; the options of decision `r` where the resolution is searched.
         final, mix: channels of the last 1x1 convolution and of the feature mix after pooling (0: none).
         stem_stride: stride of the stem.
+        first: channels of the fixed first block; 0 for those of the stem.
+        deepest: per stage, the largest of its `depths`; () where all stages have all of them.
+        ends: activations of the stem, of the first block, and of the last convolutions.
+        eps: added to the variances of the batch norms.
+        mix_bias: whether the feature mix has a bias.
         searched_resolution: whether the resolution is a decision.
         channels, classes: number of channels and of classes of the images; see `for_images`.
         sizes: image sizes that a network of one fixed resolution may compute at as they are (others are resized).
@@ -54,6 +59,11 @@ class MobileSpace(Space):
     final: int
     mix: int
     stem_stride: int = 2
+    first: int = 0
+    deepest: tuple[int, ...] = ()
+    ends: tuple[str, str, str] = ("hswish", "relu", "hswish")
+    eps: float = EPS
+    mix_bias: bool = False
     searched_resolution: bool = False
     channels: int = 3
     classes: int = 1000
@@ -67,12 +77,16 @@ class MobileSpace(Space):
     @cached_property
     def slots(self) -> tuple[tuple[int, int], ...]:
         """(stage, position) of every layer slot, in order, both from 0."""
-        return tuple((s, j) for s in range(len(self.widths)) for j in range(max(self.depths)))
+        return tuple((s, j) for s in range(len(self.widths)) for j in range(max(self._depths(s))))
+
+    def _depths(self, stage: int) -> tuple[int, ...]:
+        """Return the depths of a stage before any narrowing."""
+        return tuple(d for d in self.depths if not self.deepest or d <= self.deepest[stage])
 
     @cached_property
     def decisions(self) -> dict[str, tuple[int, ...]]:
         """Depths `d1..dS`, kernels `k1.1..`, expansions `e1.1..`, and the resolution `r` where it is searched."""
-        options = {f"d{s + 1}": self.depths for s in range(len(self.widths))}
+        options = {f"d{s + 1}": self._depths(s) for s in range(len(self.widths))}
         options |= {f"k{s + 1}.{j + 1}": self.kernels for s, j in self.slots}
         options |= {f"e{s + 1}.{j + 1}": self.expands for s, j in self.slots}
         if self.searched_resolution:
@@ -247,12 +261,13 @@ class MobileSpace(Space):
             blocks = [b["conv"] if "conv" in b else b["mobile_inverted_conv"] for b in config["blocks"]][1:]
             ofa: dict[str, Any] = {"ks": [], "e": [], "d": []}
             at = 0
-            for width in self.widths:
+            for s, width in enumerate(self.widths):
+                most = max(self._depths(s))
                 stage: list[Mapping[str, Any]] = []
-                while at < len(blocks) and blocks[at]["out_channels"] == width and len(stage) < max(self.depths):
+                while at < len(blocks) and blocks[at]["out_channels"] == width and len(stage) < most:
                     stage.append(blocks[at])
                     at += 1
-                pad = [0] * (max(self.depths) - len(stage))
+                pad = [0] * (most - len(stage))
                 ofa["d"].append(len(stage))
                 ofa["ks"] += [b["kernel_size"] for b in stage] + pad
                 ofa["e"] += [
@@ -302,29 +317,40 @@ class MobileSpace(Space):
         return size
 
     def _head(self, r: int) -> tuple[Layer, ...]:
-        size = self._size(0, r)
+        size, first = self._size(0, r), self.first or self.stem
         return (
-            Conv(self.channels, self.stem, r, 3, self.stem_stride, act="hswish", name="stem"),
-            MBConv(self.stem, self.stem, size, 3, 1, mid=self.stem, act="relu", residual=True, name="first"),
+            Conv(self.channels, self.stem, r, 3, self.stem_stride, act=self.ends[0], name="stem", eps=self.eps),
+            MBConv(
+                self.stem,
+                first,
+                size,
+                3,
+                1,
+                mid=self.stem,
+                act=self.ends[1],
+                residual=first == self.stem,
+                name="first",
+                eps=self.eps,
+            ),
         )
 
     def _block(self, s: int, j: int, kernel: int, expand: int, r: int) -> Layer:
-        cin = self.widths[s] if j else (self.widths[s - 1] if s else self.stem)
+        cin = self.widths[s] if j else (self.widths[s - 1] if s else self.first or self.stem)
         cout, stride = self.widths[s], (1 if j else self.strides[s])
         mid = round_width(round(cin * expand))
         return MBConv(cin, cout, self._size(s + 1 if j else s, r), kernel, stride, mid=mid,
             se=round_width(mid // 4) if self.se[s] else 0, act=self.acts[s],
-            residual=stride == 1 and cin == cout, name=f"stage{s + 1}.{j + 1}",
+            residual=stride == 1 and cin == cout, name=f"stage{s + 1}.{j + 1}", eps=self.eps,
         )  # fmt: skip
 
     def _tail(self, r: int) -> tuple[Layer, ...]:
         size = self._size(len(self.widths), r)
         layers = [
-            Conv(self.widths[-1], self.final, size, act="hswish", name="final"),
+            Conv(self.widths[-1], self.final, size, act=self.ends[2], name="final", eps=self.eps),
             GlobalPool(self.final, self.final, size, name="pool"),
         ]
         if self.mix:
-            layers.append(Conv(self.final, self.mix, 1, act="hswish", bn=False, name="mix"))
+            layers.append(Conv(self.final, self.mix, 1, act=self.ends[2], bn=False, bias=self.mix_bias, name="mix"))
         layers.append(Linear(self.mix or self.final, self.classes, 1, name="classifier"))
         return tuple(layers)
 

@@ -26,12 +26,16 @@ def study_card(
         manifest: the study's manifest.
         devices, scored, predictor: the study's devices, evaluations and predictor.
         generators: generators with their mean predicted accuracy on held-out budgets, best first.
-        outside: one line per device that extrapolates beyond the data it was fitted to.
+        outside: one line per device that extrapolates beyond the data it was fitted to; the error of the fit does not
+            hold for its costs, so it is not given.
     """
     quality = predictor.quality
     accuracy = _published(manifest, scored) if not manifest.reported else _measured(manifest, scored)
     limits = "".join(f"- {line[0].upper()}{line[1:]}.\n" for line in outside)
-    costs = "\n".join(f"| {d.name} | {d.unit} | {d.provenance} | {_error(d)} |" for d in devices)
+    beyond = {d.name for d in devices if any(line.startswith(f"device {d.name!r} ") for line in outside)}
+    costs = "\n".join(
+        f"| {d.name} | {d.unit} | {d.provenance} | {EXTRAPOLATED if d.name in beyond else _error(d)} |" for d in devices
+    )
     made = "\n".join(
         f"| {g.method} | {g.parameters:,} | {g.margin:.1%} | {g.about['raw_feasible']:.1%} | {mean:.3%} |"
         for g, mean in generators
@@ -69,6 +73,10 @@ network is checked against the true cost. The first one is the default: held-out
 - Modelled latencies order networks plausibly; they are not measurements.
 {limits}- Accuracies hold for these images and for inherited weights without further training.
 """
+
+
+EXTRAPOLATED = "unknown: extrapolated, see the limits"
+CLASSES = 50  # rows of the table of classes
 
 
 def family_card(manifest: Manifest, devices: Sequence[LayerDevice], family: Sequence[Snapshot]) -> str:
@@ -120,22 +128,61 @@ def _error(device: LayerDevice) -> str:
 
 def _measured(manifest: Manifest, scored: Scored) -> str:
     data, sampled = manifest.data, int(np.sum(scored.source == "sample"))
-    reported = "\n".join(f"| {r.role} | `{r.key}` | {r.val:.2%} | {r.test:.2%} |" for r in manifest.reported)
+    reported = "\n".join(
+        f"| {r.role} | `{r.key}` | {r.val:.2%} | {r.test:.2%} | {'' if r.balanced is None else f'{r.balanced:.2%}'} |"
+        for r in manifest.reported
+    )
     return f"""## Images
 
 `{data.name}`: {len(data.classes)} classes, {data.channels} x {data.size} x {data.size} pixels;
 {data.train:,} training, {data.val:,} validation and {data.test:,} test images, split by seed
-{manifest.seed}.
+{manifest.seed}.{_weights(manifest)}
 Every choice was made on validation images; test images were used for the table below only.
 
 ## Accuracy, measured with inherited weights
 
-| network | key | validation | test |
-|---|---|---|---|
+| network | key | validation | test | test, balanced |
+|---|---|---|---|---|
 {reported}
 
-{sampled} sampled networks and {len(scored.accuracy) - sampled} from searched fronts were measured on validation
+{_classes(manifest)}{sampled} sampled networks and {len(scored.accuracy) - sampled} from searched fronts were measured on validation
 images (`evaluations.csv`), each with its batch norm recalibrated."""
+
+
+def _weights(manifest: Manifest) -> str:
+    """Say where the weights started, and which photographs are in the study."""
+    said = f"\nThe weights started from {manifest.start} and were changed." if manifest.start else ""
+    if manifest.data.packed:
+        train, val = manifest.data.packed
+        said += (
+            f"\n`photographs.zip` has {train} of the training and {val} of the validation photographs; what is measured "
+            "without the whole data set is measured on these."
+        )
+    return said
+
+
+def _classes(manifest: Manifest) -> str:
+    """Show every class with its counts and how well it is recognised."""
+    data, best = manifest.data, manifest.reported[0]
+    if not data.counts:
+        return ""
+    shown = list(data.counts.items())[:CLASSES]
+    rows = "\n".join(
+        f"| {name.replace('|', '/')} | {parts['train']:,} | {parts['val']:,} | {parts['test']:,} | "
+        f"{f'{best.recall[name]:.1%}' if name in best.recall else ''} |"
+        for name, parts in shown
+    )
+    more = f"\n{len(data.counts) - CLASSES} more classes are in `study.json`.\n" if len(data.counts) > CLASSES else ""
+    majority = (
+        f"Always naming the largest class gets {data.majority:.2%} of the validation images. " if data.majority else ""
+    )
+    return f"""{majority}Balanced accuracy is the mean recall of all classes. Recall of the network that is {best.role}:
+
+| class | training | validation | test | recall on test images |
+|---|---|---|---|---|
+{rows}
+{more}
+"""
 
 
 def _published(manifest: Manifest, scored: Scored) -> str:

@@ -30,6 +30,7 @@ from explorer.study.searched import knee_of, read_searched
 
 if TYPE_CHECKING:
     from explorer.data import Images
+    from explorer.evaluators.recall import Recognised
     from explorer.supernets import Network, Supernet
 
 
@@ -225,6 +226,19 @@ class Facts:
     def evaluate(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> np.ndarray:
         """Measure (n,) accuracies in [0, 1] with inherited weights on "val" or "test"; see `Measured.evaluate`."""
         return self.measured.evaluate(architectures, split)
+
+    def extrapolated(self, architecture: Architecture) -> dict[str, str]:
+        """Return device -> one line, for devices whose cost of a network is outside the range that they were fitted to.
+
+        The error of the fit does not hold for such a cost.
+        """
+        codes = np.array([architecture.choices], np.int8)
+        said = {name: device.outside(self.space, codes) for name, device in self.devices.items()}
+        return {name: line for name, line in said.items() if line}
+
+    def recognised(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> list[Recognised]:
+        """Measure accuracy and the recall of every class; see `Measured.recognised`."""
+        return self.measured.recognised(architectures, split)
 
     def remeasure(self, front: Front, at_most: int = 20, split: str = "val") -> pd.DataFrame:
         """Measure the accuracy of networks spread along a front, with inherited weights (loads torch).

@@ -12,6 +12,7 @@ from explorer.study.origin import PRUNED, PUBLISHED, TRAINED, Origin
 
 FORMAT = 1
 STUDY = "study.json"
+PHOTOGRAPHS = "photographs.zip"
 SUPERNET = "supernet.safetensors"  # the trained weights, if the study has any
 EVALUATIONS = "evaluations.csv"
 PREDICTOR = "predictor.onnx"
@@ -29,7 +30,19 @@ class SpaceOfStudy(Settings):
 
 
 class DataOfStudy(Settings):
-    """The images of a study: classes, shape, number of images per split, and mean and std per channel."""
+    """The images of a study.
+
+    Attributes:
+        name: a data set's name, or "folder:PATH".
+        classes, channels, size: names of the classes, and shape of the images.
+        train, val, test: number of images per split.
+        mean, std: of the training images, per channel.
+        reading: how a folder was read (see `load_dataset`); studies of the first edition have no such field.
+        skip_broken: whether damaged files were left out.
+        counts: class -> {"train", "val", "test"} -> number of images; {} in older studies.
+        deep: darkest and brightest value of images with more than 8 bits.
+        packed: number of training and validation photographs that are in the study itself; [] for none.
+    """
 
     name: str
     classes: list[str] = Field(min_length=1, max_length=100_000)
@@ -40,15 +53,40 @@ class DataOfStudy(Settings):
     test: int = Field(ge=0, le=10**10)
     mean: list[float]
     std: list[float]
+    reading: int = 1
+    skip_broken: bool = False
+    counts: dict[str, dict[str, int]] = Field(default_factory=dict)
+    deep: list[float] = Field(default_factory=list)
+    packed: list[int] = Field(default_factory=list, max_length=2)
+
+    @property
+    def photographs(self) -> bool:
+        """Whether the images are cut from photographs as `explorer.data.reading` does."""
+        return self.reading > 1 and (self.name.startswith("folder:") or bool(self.packed))
+
+    @property
+    def majority(self) -> float | None:
+        """Share of the largest class in the validation images: what always answering with it gets."""
+        each = [parts.get("val", 0) for parts in self.counts.values()]
+        return max(each) / sum(each) if sum(each) else None
 
 
 class Reported(Settings):
-    """A network whose accuracy was measured on validation and, once, on test images, for the card."""
+    """A network whose accuracy was measured on validation and, once, on test images, for the card.
+
+    Attributes:
+        role, key: what the network is, and its architecture.
+        val, test: accuracy.
+        balanced: mean recall of all classes on test images; None in older studies.
+        recall: class -> share of its test images that are recognised.
+    """
 
     role: str
     key: str
     val: float
     test: float
+    balanced: float | None = None
+    recall: dict[str, float] = Field(default_factory=dict)
 
 
 class About(Settings):
@@ -61,6 +99,7 @@ class About(Settings):
     data: DataOfStudy
     seed: int = Field(ge=0, lt=2**31)
     calibration_images: int = Field(ge=1, le=10**9)
+    start: str = Field("", max_length=500)
     reported: list[Reported]
 
 

@@ -12,11 +12,12 @@ import numpy as np
 from explorer.core.architecture import Architecture, as_codes
 from explorer.core.errors import InputError, require_torch, unknown
 from explorer.spaces import Enumerable, Space
-from explorer.study.manifest import SUPERNET, DataOfStudy, Manifest
+from explorer.study.manifest import PHOTOGRAPHS, SUPERNET, DataOfStudy, Manifest
 
 if TYPE_CHECKING:
     from explorer.data import Images
     from explorer.evaluators import SharedWeights
+    from explorer.evaluators.recall import Recognised
     from explorer.supernets import Network, Supernet
 
 
@@ -63,10 +64,15 @@ class Measured:
                 f"study {name!r} has no images: its accuracies are predictions fitted to published results"
             )
         require_torch("loading images")
+        if about.packed and not about.name.startswith("folder:"):
+            from explorer.study.packed import read_photographs
+
+            return read_photographs(self.folder / PHOTOGRAPHS, about)
         from explorer.data import load_dataset
 
         try:
-            images = load_dataset(about.name, self.manifest.seed, about.size)
+            images = load_dataset(about.name, self.manifest.seed, about.size, about.skip_broken, about.reading)
+            images = images.coloured() if about.channels == 3 else images
         except InputError as error:
             moved = f"; if they were moved, name their new place: {NEW_PLACE}" * about.name.startswith("folder:")
             raise InputError(f"the images of study {name!r} cannot be read: {error}{moved}") from error
@@ -128,14 +134,28 @@ class Measured:
         Raises:
             InputError: unknown split, an architecture of another space, or the images are not available.
         """
+        return np.array([found.accuracy for found in self.recognised(architectures, split)])
+
+    def recognised(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> list[Recognised]:
+        """Measure accuracy and the recall of every class of some networks, as `evaluate` does."""
         if split not in ("val", "test"):
             raise unknown("split", split, ("val", "test"))
         codes = self.space.canonical(as_codes(self.space, architectures))
-        return np.asarray(self.evaluator(split).evaluate(codes))
+        return self.evaluator(split).recognised(codes)
 
     def evaluator(self, split: str) -> SharedWeights:
-        """Return an evaluator that measures accuracy with inherited weights on "val" or "test"."""
+        """Return an evaluator that measures accuracy with inherited weights on "val" or "test".
+
+        Raises:
+            InputError: the study itself has no images of this split.
+        """
         require_torch("measuring accuracy")
+        if not len(self.images.split(split)):
+            raise InputError(
+                f"study {self.manifest.name!r} has no {split} photographs in it, only "
+                f"{self.manifest.data.packed[0]} for training and {self.manifest.data.packed[1]} for validation; name "
+                f"the folder of all: {NEW_PLACE}"
+            )
         from explorer.evaluators import SharedWeights
 
         return SharedWeights(self.supernet, self.images, split, calibration=self.manifest.calibration_images)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from explorer.core.config import Settings, explain, parse, read_toml
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import expanded
+from explorer.data.archives import ENDINGS as ARCHIVES
 from explorer.devices import COUNTS, device_names, is_target, load_device
 from explorer.evaluators import PredictorConfig, ScoreConfig
 from explorer.generators.methods import METHODS, SHIPPED
@@ -46,6 +47,13 @@ class Recipe(Settings):
         devices: device names, or NAME=SOURCE to use a device under another name.
         seed: random seed of the whole study.
         train_images: number of training images to use, by default all.
+        skip_broken: leave out damaged files of an image folder instead of refusing them.
+        start: weights that the supernet starts from: "lite0", "torchvision:NAME" or "timm:NAME" (a published network),
+            a file (a checkpoint of once-for-all), or a study; "" for fresh weights.
+        packed: numbers of training and of validation photographs that are put into the study itself, so that it can be
+            exported and evaluated where the data set is not; [] for none. The study then names no path.
+        stored: number format of the supernet's weights on disk; "float16" takes half the space, and all accuracies are
+            measured with the rounded weights.
         supernet: settings of the supernet training.
         scores: how many architectures are evaluated, and on how many images.
         predictor: settings of the accuracy predictor.
@@ -63,6 +71,10 @@ class Recipe(Settings):
     devices: list[str] = Field(default_factory=lambda: ["mobile", "cpu", "gpu", *COUNTS])
     seed: int = Field(0, ge=0, lt=2**31)
     train_images: int | None = Field(None, ge=16, le=1_000_000_000)
+    skip_broken: bool = False
+    start: str = Field("", max_length=4096)
+    packed: list[int] = Field(default_factory=list, max_length=2)
+    stored: Literal["float32", "float16"] = "float32"
     supernet: TrainConfig = Field(default_factory=TrainConfig)
     scores: ScoreConfig = Field(default_factory=ScoreConfig)
     predictor: PredictorConfig = Field(default_factory=PredictorConfig)
@@ -74,6 +86,19 @@ class Recipe(Settings):
     def _from_anywhere(cls, data: str) -> str:
         """Make the path of an image folder absolute, so that it is valid in every working directory."""
         return FOLDER + str(expanded(data.removeprefix(FOLDER)).resolve()) if data.startswith(FOLDER) else data
+
+    @field_validator("packed")
+    @classmethod
+    def _two_numbers(cls, packed: list[int]) -> list[int]:
+        if packed and (len(packed) != 2 or min(packed) < 1):
+            raise ValueError(f"packed = {packed}: expected two numbers, of training and of validation photographs")
+        return packed
+
+    @field_validator("start")
+    @classmethod
+    def _start_from_anywhere(cls, start: str) -> str:
+        """Make the path of a checkpoint or of a study's folder absolute."""
+        return str(expanded(start).resolve()) if start and os.path.exists(expanded(start)) else start
 
     @field_validator("devices")
     @classmethod
@@ -133,12 +158,13 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def load_recipe(recipe: str | Path, data: str | None = None) -> Recipe:
+def load_recipe(recipe: str | Path, data: str | None = None, start: str | None = None) -> Recipe:
     """Load and validate a recipe.
 
     Args:
         recipe: name of a recipe in the package, or path of a TOML file.
         data: "folder:PATH" or a data set's name, instead of the recipe's `data`.
+        start: instead of the recipe's `start`.
 
     Raises:
         InputError: unknown recipe, unreadable file, unknown key, space or device, or no device that is a target.
@@ -152,6 +178,8 @@ def load_recipe(recipe: str | Path, data: str | None = None) -> Recipe:
     if data is not None:
         values["data"] = data
         values["title"] = data.split("/")[-1][-200:]
+    if start is not None:
+        values["start"] = start
     checked = parse(Recipe, values, str(recipe))
     _ = checked.search_space
     devices = [load_device(source) for source in checked.devices]
@@ -161,3 +189,10 @@ def load_recipe(recipe: str | Path, data: str | None = None) -> Recipe:
     if len(set(names)) != len(names):
         raise InputError(f"{recipe}: devices = {checked.devices}: a device is named twice")
     return checked
+
+
+def name_of_data(data: str) -> str:
+    """Return the last part of where images are, without the ending of an archive."""
+    name = data.rstrip("/").split("/")[-1].removeprefix("folder:")
+    end = next((end for end in ARCHIVES if name.lower().endswith(end)), "")
+    return name[: len(name) - len(end)]

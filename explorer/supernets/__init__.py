@@ -10,17 +10,19 @@ if TYPE_CHECKING:
     from explorer.supernets.mobile import MobileSupernet
     from explorer.supernets.plain import Network, Preprocess
     from explorer.supernets.recalibration import recalibrate
+    from explorer.supernets.sources import pretrained
     from explorer.supernets.supernet import Supernet
     from explorer.supernets.training import make_supernet, train_network, train_supernet
     from explorer.supernets.unified import UnifiedSupernet
 
 __getattr__ = lazy(__name__, {
     "MobileSupernet": "mobile", "Network": "plain", "Preprocess": "plain", "build": "building",
+    "pretrained": "sources",
     "recalibrate": "recalibration", "Supernet": "supernet", "UnifiedSupernet": "unified",
     **dict.fromkeys(("make_supernet", "train_network", "train_supernet"), "training"),
 })  # fmt: skip
 
 __all__ = [
     "MobileSupernet", "Network", "Preprocess", "Supernet", "TrainConfig", "UnifiedSupernet", "build", "make_supernet",
-    "recalibrate", "train_network", "train_supernet",
+    "pretrained", "recalibrate", "train_network", "train_supernet",
 ]  # fmt: skip

@@ -10,9 +10,18 @@ from explorer.core.errors import READ_ERRORS, InputError, first_line
 from explorer.core.files import write_bytes
 
 
-def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Write tensors to a safetensors file, atomically."""
-    write_bytes(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], half: bool = False) -> None:
+    """Write tensors to a safetensors file, atomically.
+
+    Args:
+        path: the file.
+        tensors: name -> tensor.
+        half: whether weights of two or more dimensions are rounded to float16; norms and biases keep their precision.
+    """
+    stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    if half:
+        stored = {n: t.half() if t.is_floating_point() and t.squeeze().ndim > 1 else t for n, t in stored.items()}
+    write_bytes(path, save(stored))
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:

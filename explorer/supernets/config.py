@@ -19,6 +19,12 @@ class TrainConfig(Settings):
         rule: which subnets a supernet trains in each step (see `sampling`); "progressive" is progressive shrinking.
         random_subnets: random subnets per step.
         flip, shift, cutout: augmentation, see `augment`.
+        crop: smallest share of a photograph's area that a random crop shows; 0 for no random crops.
+        policy: further changes to every photograph: "colour" (brightness, contrast, saturation, hue), or
+            torchvision's "trivial" (TrivialAugment), "rand" (RandAugment) or "auto" (AutoAugment).
+        mix: pairs of images in a batch are blended ("mixup") or pasted into each other ("cutmix").
+        balance: for classes of unequal size: "sampling" draws all classes equally often, "weights" weighs their loss.
+        inherited_lr: learning rate of everything but the classifier, relative to `lr`; below 1 for pretrained weights.
         checkpoint_steps: steps between two checkpoints.
     """
 
@@ -32,4 +38,9 @@ class TrainConfig(Settings):
     flip: bool = False
     shift: int = Field(0, ge=0, le=256)
     cutout: int = Field(0, ge=0, le=1024)
+    crop: float = Field(0, ge=0, le=1)
+    policy: Literal["none", "colour", "trivial", "rand", "auto"] = "none"
+    mix: Literal["none", "mixup", "cutmix"] = "none"
+    balance: Literal["none", "sampling", "weights"] = "none"
+    inherited_lr: float = Field(1, gt=0, le=1)
     checkpoint_steps: int = Field(200, ge=1, le=1_000_000_000)

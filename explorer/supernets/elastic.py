@@ -75,7 +75,7 @@ class ElasticConv(nn.Module):
         super().__init__()
         self.conv = convolution(layer)
         use(self)
-        self.norm = ElasticNorm(layer.cout) if layer.bn else None
+        self.norm = ElasticNorm(layer.cout, layer.eps) if layer.bn else None
         self.act = ACTIVATIONS[layer.act]()
 
     def forward(self, x: Tensor, layer: Conv) -> Tensor:
@@ -86,7 +86,8 @@ class ElasticConv(nn.Module):
     def cut(self, layer: Conv) -> dict[str, Tensor]:
         """Return the state dict of the corresponding `plain.Conv`."""
         norm = {} if self.norm is None else self.norm.cut(layer.cout, "1")
-        return {"0.weight": self.conv.weight} | norm
+        bias = {} if self.conv.bias is None else {"0.bias": self.conv.bias}
+        return {"0.weight": self.conv.weight} | bias | norm
 
 
 class ElasticMBConv(nn.Module):
@@ -101,12 +102,12 @@ class ElasticMBConv(nn.Module):
         super().__init__()
         mid = layer.mid
         self.expand = nn.Conv2d(layer.cin, mid, 1, bias=False) if mid != layer.cin else None
-        self.expand_norm = ElasticNorm(mid) if mid != layer.cin else None
+        self.expand_norm = ElasticNorm(mid, layer.eps) if mid != layer.cin else None
         self.depthwise = ElasticKernel(mid, kernels)
-        self.depthwise_norm = ElasticNorm(mid)
+        self.depthwise_norm = ElasticNorm(mid, layer.eps)
         self.se = SqueezeExcite(mid, layer.se) if layer.se else None
         self.project = nn.Conv2d(mid, layer.cout, 1, bias=False)
-        self.project_norm = ElasticNorm(layer.cout)
+        self.project_norm = ElasticNorm(layer.cout, layer.eps)
 
     def forward(self, x: Tensor, layer: MBConv) -> Tensor:
         """(n, cin, h, w) -> (n, cout, h', w') with the layer's kernel size, middle channels and squeeze width."""

@@ -1,7 +1,6 @@
 """Load public once-for-all checkpoints (MobileNetV3) into a `MobileSupernet`.
 
-Tensor names are those of `ofa_mbv3` in the repository of Cai et al., in either of its two naming schemes. This is the
-only module that reads torch's own file format, with `weights_only=True`, so that nothing but tensors is loaded.
+Tensor names are those of `ofa_mbv3` in the repository of Cai et al., in either of its two naming schemes.
 """
 
 from __future__ import annotations
@@ -9,14 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
-
-from explorer.core.errors import InputError, first_line
+from explorer.core.errors import InputError
 from explorer.spaces import MobileSpace, Space
 from explorer.supernets.mobile import MobileSupernet
+from explorer.supernets.sources import read_state
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
@@ -35,7 +31,7 @@ def load_ofa(path: str | Path, space: Space, mean: Sequence[float], std: Sequenc
     """
     if not isinstance(space, MobileSpace):
         raise InputError(f"space {space.name!r} is not of the mobile family, so no once-for-all checkpoint fits it")
-    tensors = {_modern(name): tensor for name, tensor in _read(Path(path)).items()}
+    tensors = {_modern(name): tensor for name, tensor in read_state(Path(path)).items()}
     supernet = MobileSupernet(space, mean, std)
     state = supernet.state_dict()
     names = ofa_names(space)
@@ -56,6 +52,18 @@ def load_ofa(path: str | Path, space: Space, mean: Sequence[float], std: Sequenc
         state[ours] = tensors[theirs]
     supernet.load_state_dict(state)
     return supernet.eval()
+
+
+def classes_of(path: str | Path) -> int:
+    """Return the number of classes of a checkpoint's classifier.
+
+    Raises:
+        InputError: the file cannot be read, or has no classifier.
+    """
+    tensors = {_modern(name): tensor for name, tensor in read_state(Path(path)).items()}
+    if "classifier.linear.weight" not in tensors:
+        raise InputError(f"checkpoint {str(path)!r} has no classifier, so it is not one of once-for-all")
+    return len(tensors["classifier.linear.weight"])
 
 
 def ofa_names(space: MobileSpace) -> dict[str, str]:
@@ -91,18 +99,3 @@ def _modern(name: str) -> str:
     """Convert a tensor name to the newer naming scheme: the older one nests conv, bn and linear one level deeper."""
     name = name.removeprefix("module.").replace(".mobile_inverted_conv.", ".conv.")
     return re.sub(r"\.(bn|linear)\.\1\.", r".\1.", re.sub(r"\.conv\.conv\.(?=weight|\dto\d)", ".conv.", name))
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InputError(f"{str(path)!r} cannot be read as a PyTorch checkpoint: {first_line(error)}") from error
-    loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
-    if (
-        not isinstance(loaded, dict)
-        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items())
-        or not loaded
-    ):
-        raise InputError(f"{str(path)!r} does not contain a state dict (tensor names and tensors)")
-    return loaded

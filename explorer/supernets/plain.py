@@ -12,7 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "hswish": nn.Hardswish}
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "none": nn.Identity,
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hswish": nn.Hardswish,
+}
 MODULES: dict[str, Callable[[Any], nn.Module]] = {}  # operator -> function from a layer to the module that runs it
 M = Callable[[Any], nn.Module]
 
@@ -43,24 +48,33 @@ class NormAct(nn.BatchNorm2d):
 
     Args:
         channels: number of input channels.
-        act: "none", "relu" or "hswish".
+        act: "none", "relu", "relu6" or "hswish".
         owned: True if the gradient of the output is a new tensor that nothing else uses (it is if a convolution reads
             the output, but not if a sum does); a fast implementation may then overwrite that tensor.
+        eps: added to the variances.
     """
 
-    def __init__(self, channels: int, act: str = "none", owned: bool = False) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: int, act: str = "none", owned: bool = False, eps: float = 1e-5) -> None:
+        super().__init__(channels, eps)
         self.act, self.owned = act, owned
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> the same, normalised and activated."""
-        y = super().forward(x)
-        return y if self.act == "none" else F.relu(y) if self.act == "relu" else F.hardswish(y)
+        return activate(super().forward(x), self.act)
 
 
-def same(cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """A convolution with "same" padding and no bias."""
-    return nn.Conv2d(cin, cout, kernel, stride, dilation * (kernel // 2), dilation, groups, bias=False)
+def activate(x: Tensor, act: str) -> Tensor:
+    """Apply the activation "none", "relu", "relu6" or "hswish"."""
+    if act == "none":
+        return x
+    return F.relu(x) if act == "relu" else F.relu6(x) if act == "relu6" else F.hardswish(x)
+
+
+def same(
+    cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1, dilation: int = 1, bias: bool = False
+) -> nn.Conv2d:
+    """A convolution with "same" padding, without bias by default."""
+    return nn.Conv2d(cin, cout, kernel, stride, dilation * (kernel // 2), dilation, groups, bias)
 
 
 @runs("conv")
@@ -69,13 +83,13 @@ class Conv(nn.Sequential):
 
     def __init__(self, layer: Any) -> None:
         before = [ACTIVATIONS[layer.before]()] if layer.before != "none" else []
-        after = NormAct(layer.cout, layer.act) if layer.bn else ACTIVATIONS[layer.act]()
+        after = NormAct(layer.cout, layer.act, eps=layer.eps) if layer.bn else ACTIVATIONS[layer.act]()
         super().__init__(*before, convolution(layer), after)
 
 
 def convolution(layer: Any) -> nn.Conv2d:
     """Create the bare convolution of a layer."""
-    return same(layer.cin, layer.cout, layer.kernel, layer.stride, layer.groups, layer.dilation)
+    return same(layer.cin, layer.cout, layer.kernel, layer.stride, layer.groups, layer.dilation, layer.bias)
 
 
 class SqueezeExcite(nn.Module):
@@ -112,14 +126,14 @@ class MBConv(nn.Module):
         super().__init__()
         mid, self.residual = layer.mid, layer.residual
         self.expand = same(layer.cin, mid) if mid != layer.cin else None
-        self.expand_norm = NormAct(mid, layer.act, owned=True) if mid != layer.cin else None
+        self.expand_norm = NormAct(mid, layer.act, True, layer.eps) if mid != layer.cin else None
         groups, stride = layer.depthwise, layer.stride
         one = len(groups) == 1
         self.depthwise = same(mid, mid, groups[0][0], stride, mid) if one else MixedDepthwise(groups, stride)
-        self.depthwise_norm = NormAct(mid, layer.act, owned=True)
+        self.depthwise_norm = NormAct(mid, layer.act, True, layer.eps)
         self.se = SqueezeExcite(mid, layer.se) if layer.se else None
         self.project = same(mid, layer.cout)
-        self.project_norm = NormAct(layer.cout)
+        self.project_norm = NormAct(layer.cout, eps=layer.eps)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, cin, h, w) -> (n, cout, h', w')."""

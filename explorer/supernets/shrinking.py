@@ -10,7 +10,7 @@ within any phase.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,7 +108,14 @@ class Shrinking(nn.Module):
         drawn = rng.integers(phase.low, counts, (phase.subnets, len(counts)))
         return self.supernet.space.canonical(drawn.astype(np.int8))
 
-    def losses(self, x: Tensor, y: Tensor, phase: Phase, rng: np.random.Generator, smoothing: float) -> Any:
+    def losses(
+        self,
+        x: Tensor,
+        y: Tensor,
+        phase: Phase,
+        rng: np.random.Generator,
+        with_labels: Callable[[Tensor, Tensor], Tensor],
+    ) -> Any:
         """Yield one loss per subnet of the step.
 
         The loss is the cross-entropy with the labels; after the first phase, that with the teacher's class
@@ -117,13 +124,13 @@ class Shrinking(nn.Module):
         """
         if phase is self.phases[0]:
             row = (option_counts(self.supernet.space) - 1).astype(np.int8)
-            yield F.cross_entropy(self.supernet(x, row), y, label_smoothing=smoothing)
+            yield with_labels(self.supernet(x, row), y)
             return
         with torch.no_grad():
             target = self.teacher(x, (option_counts(self.supernet.space) - 1).astype(np.int8)).softmax(1)
         for row in self.codes(phase, rng):
             logits = self.supernet(x, row)
-            yield F.cross_entropy(logits, y, label_smoothing=smoothing) + F.cross_entropy(logits, target)
+            yield with_labels(logits, y) + F.cross_entropy(logits, target)
 
 
 def supported_widths(supernet: Supernet, low: Sequence[int]) -> dict[str, list[int]]:

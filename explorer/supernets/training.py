@@ -25,7 +25,7 @@ from explorer.data.datasets import Images, Split
 from explorer.fast.memory import keep_memory
 from explorer.fast.threads import threads_for
 from explorer.spaces.base import configured
-from explorer.supernets.augment import augment
+from explorer.supernets.augment import batch_of, mixed
 from explorer.supernets.checkpoint import load_checkpoint, save_checkpoint
 from explorer.supernets.config import TrainConfig
 from explorer.supernets.sampling import RULES
@@ -78,14 +78,14 @@ def train_supernet(
     space = configured(space, images.channels, len(images.classes), images.size)
     supernet = supernet or make_supernet(space, images.mean, images.std, seed)
     train = _train_progressively if config.rule == "progressive" else _train_by_rule
-    train(supernet, images.train, config, seed, checkpoint, progress)
+    train(supernet, images, config, seed, checkpoint, progress)
     return supernet.cpu().eval()
 
 
 def _train_by_rule(
-    supernet: Supernet, data: Split, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
+    supernet: Supernet, images: Images, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
 ) -> None:
-    rule = RULES[config.rule]
+    rule, with_labels = RULES[config.rule], loss_with_labels(images, config)
 
     def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
         codes = rule(supernet.space, seed, step, config.random_subnets)
@@ -93,7 +93,7 @@ def _train_by_rule(
         for row in codes:
             logits = supernet(x, row)
             if teacher is None:
-                loss = F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
+                loss = with_labels(logits, y)
                 if config.rule == "sandwich":
                     teacher = logits.detach().softmax(1)
             else:
@@ -102,21 +102,22 @@ def _train_by_rule(
             total += float(loss.detach()) / len(codes)
         return total
 
-    _fit(supernet, data, loss_of_step, config, seed, checkpoint, progress)
+    _fit(supernet, images, loss_of_step, config, seed, checkpoint, progress)
 
 
 def _train_progressively(
-    supernet: Supernet, data: Split, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
+    supernet: Supernet, images: Images, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
 ) -> None:
+    with_labels = loss_with_labels(images, config)
     p = supernet.preprocess
     teacher = make_supernet(supernet.space, p.mean.flatten().tolist(), p.std.flatten().tolist(), seed)
     model = Shrinking(supernet, teacher)
-    _, total = steps_of(config, len(data))
+    _, total = steps_of(config, len(images.train))
 
     def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
         phase, _, _ = phase_at(model.phases, step, total)
         rng, mean = np.random.default_rng((seed, 1, step)), 0.0
-        for loss in model.losses(x, y, phase, rng, config.label_smoothing):
+        for loss in model.losses(x, y, phase, rng, with_labels):
             backward(loss)
             mean += float(loss.detach()) / phase.subnets
         return mean
@@ -128,7 +129,7 @@ def _train_progressively(
             optimizer.state.clear()  # the momentum refers to the former order of the channels
         return phase.lr * learning_rate(config, step - start, end - start)
 
-    _fit(model, data, loss_of_step, config, seed, checkpoint, progress, before_step)
+    _fit(model, images, loss_of_step, config, seed, checkpoint, progress, before_step)
 
 
 def train_network(
@@ -146,15 +147,17 @@ def train_network(
         losses: a list to which the loss of every step is appended, if given.
     """
 
+    with_labels = loss_with_labels(images, config)
+
     def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
-        loss = F.cross_entropy(network(x), y, label_smoothing=config.label_smoothing)
+        loss = with_labels(network(x), y)
         backward(loss)
         value = float(loss.detach())
         if losses is not None:
             losses.append(value)
         return value
 
-    _fit(network, images.train, loss_of_step, config, seed, None, progress)
+    _fit(network, images, loss_of_step, config, seed, None, progress)
     return network.cpu().eval()
 
 
@@ -173,20 +176,21 @@ def learning_rate(config: TrainConfig, step: int, total: int) -> float:
 
 
 def _fit(
-    model: nn.Module, data: Split, loss_of_step: Callable, config: TrainConfig, seed: int,
+    model: nn.Module, images: Images, loss_of_step: Callable, config: TrainConfig, seed: int,
     checkpoint: Path | None, progress: Progress,
     before_step: Callable[[int, torch.optim.Optimizer], float] | None = None,
 ) -> None:  # fmt: skip
     """Run the training loop. `before_step` can change the model before a step, and returns its learning rate."""
-    with threads_for(min(config.batch, len(data)), data.images.shape[-1]):
-        _steps(model, data, loss_of_step, config, seed, checkpoint, progress, before_step)
+    with threads_for(min(config.batch, len(images.train)), images.size):
+        _steps(model, images, loss_of_step, config, seed, checkpoint, progress, before_step)
 
 
 def _steps(
-    model: nn.Module, data: Split, loss_of_step: Callable, config: TrainConfig, seed: int,
+    model: nn.Module, images: Images, loss_of_step: Callable, config: TrainConfig, seed: int,
     checkpoint: Path | None, progress: Progress, before_step: Callable[[int, torch.optim.Optimizer], float] | None,
 ) -> None:  # fmt: skip
     keep_memory()
+    data, classes = images.train, len(images.classes)
     fabric = _fabric()
     model.to(fabric.device)
     optimizer = _optimizer(model, config)
@@ -203,11 +207,13 @@ def _steps(
     for step in progress(range(start, total), total - start, "training"):
         lr = learning_rate(config, step, total) if before_step is None else before_step(step, optimizer)
         for group in optimizer.param_groups:
-            group["lr"] = lr
-        index = _batch(len(data), config.batch, seed, step, per_epoch)[fabric.global_rank :: fabric.world_size]
-        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * 64 + fabric.global_rank)
-        x = augment(data.images[index], generator, config.flip, config.shift, config.cutout).to(fabric.device)
-        y = data.labels[index].to(fabric.device)
+            group["lr"] = lr * group["share"]
+        index = _batch(data, config, seed, step, per_epoch)[fabric.global_rank :: fabric.world_size]
+        drawn = (seed * 1_000_003 + step) * 64 + fabric.global_rank
+        x, y = batch_of(data, index, config, drawn)
+        if config.mix != "none":
+            x, y = mixed(x, y, config.mix, classes, drawn)
+        x, y = x.to(fabric.device), y.to(fabric.device)
         loss = loss_of_step(x, y, step, fabric.backward)
         if not math.isfinite(loss):
             raise InputError(f"training diverged at step {step}: the loss is {loss}; lower lr ({config.lr})")
@@ -238,19 +244,52 @@ def _leave_group() -> None:
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
-    """Create the optimizer: SGD with Nesterov momentum, without weight decay on norms and biases."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    decayed = [p for p in trained if p.ndim > 1]
-    others = [p for p in trained if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
+    """Create the optimizer: SGD with Nesterov momentum, without weight decay on norms and biases.
+
+    Every group has a `share` of the learning rate: 1 for the classifier, `inherited_lr` for the rest.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            decay = config.weight_decay if p.ndim > 1 else 0.0
+            share = 1.0 if "blocks.classifier." in name else config.inherited_lr
+            groups.setdefault((decay, share), []).append(p)
+    listed = [{"params": found, "weight_decay": decay, "share": share} for (decay, share), found in groups.items()]
+    return torch.optim.SGD(listed, lr=config.lr, momentum=0.9, nesterov=True)
 
 
-def _batch(n: int, batch: int, seed: int, step: int, per_epoch: int) -> np.ndarray:
-    """Return the row indices of a step's batch; every epoch is one shuffled pass over the data."""
+def _batch(data: Split, config: TrainConfig, seed: int, step: int, per_epoch: int) -> np.ndarray:
+    """Return the row indices of a step's batch.
+
+    Every epoch is one shuffled pass over the data; with balanced sampling, as many draws as there are images, all
+    classes equally often.
+    """
     epoch, at = divmod(step, per_epoch)
-    order = np.random.default_rng((seed, 0, epoch)).permutation(n)
-    return order[at * batch : (at + 1) * batch]
+    rng = np.random.default_rng((seed, 0, epoch))
+    if config.balance == "sampling":
+        labels = data.labels.numpy()
+        chance = 1 / np.bincount(labels)[labels]
+        order = rng.choice(len(data), len(data), p=chance / chance.sum())
+    else:
+        order = rng.permutation(len(data))
+    return np.asarray(order[at * config.batch : (at + 1) * config.batch])
+
+
+def loss_with_labels(images: Images, config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the loss of logits (n, classes) against labels (n,) or class shares (n, classes): a cross-entropy.
+
+    With `balance = "weights"`, images of small classes weigh more, so that all classes count alike.
+    """
+    weight = None
+    if config.balance == "weights":
+        counts = torch.bincount(images.train.labels, minlength=len(images.classes)).float().clamp(min=1)
+        weight = counts.sum() / counts / len(counts)
+
+    def loss(logits: Tensor, y: Tensor) -> Tensor:
+        own = None if weight is None else weight.to(logits.device)
+        return F.cross_entropy(logits, y, own, label_smoothing=config.label_smoothing)
+
+    return loss
 
 
 def _average_gradients(model: nn.Module, fabric: lightning_fabric.Fabric) -> None:

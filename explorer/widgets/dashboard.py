@@ -167,7 +167,8 @@ def study_of_page(query: str = "") -> str:
 
 def shipped() -> str:
     """The study that the page shows if none is named."""
-    return "fashion-mnist" if "fashion-mnist" in study_names() else "digits"
+    known = study_names()
+    return next((name for name in ("clothing", "fashion-mnist") if name in known), "digits")
 
 
 _heated: dict[str, Dashboard] = {}

@@ -16,6 +16,7 @@ from typing import Any
 import ipywidgets as w
 
 from explorer.exports import FORMATS, formats_of
+from explorer.exports.check import accuracy_of
 from explorer.widgets.job import JobRow
 from explorer.widgets.number_field import NumberField
 from explorer.widgets.state import DashboardState
@@ -80,16 +81,17 @@ def said_of(made: dict[str, Any]) -> str:
     """The result of an export's check, in words."""
     check, formats = made["check"], made["formats"]
     int8 = formats.get("int8", {})
-    quantised = f" int8: {int8['test_accuracy']:.1%} ({-int8['drop']:+.2f} points, measured)." if int8 else ""
+    eight, found = accuracy_of(int8), accuracy_of(check)
+    quantised = f" int8: {eight[1]:.1%} ({-int8['drop']:+.2f} points, measured)." if eight else ""
     if int8.get("speedup", 1) < 1:
         quantised += f" int8 is {1 / int8['speedup']:.2f} times slower on this machine (measured)."
-    if "test_accuracy" not in check:
+    if found is None:
         if quantised:
             return quantised.strip()
         said = "Untrained: this study has published accuracies and no weights; same outputs as the original."
         return said if "same_top1" in check else "Nothing to check."
     return (
-        f"Same class as the original on all {check['images']} test images; test accuracy {check['test_accuracy']:.1%} "
+        f"Same class as the original on all {check['images']} {found[0]} images; {found[0]} accuracy {found[1]:.1%} "
         f"(measured).{quantised}"
     )
 

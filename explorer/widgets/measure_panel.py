@@ -29,17 +29,20 @@ class MeasurePanel(JobRow):
     def start(self, what: str) -> Future:
         """Start to measure "latency" or "accuracy" of the current network."""
         key = self.state.candidate.key
-        command = {"latency": "measure", "accuracy": "evaluate"}[what]
+        command = {"latency": ["measure"], "accuracy": ["evaluate", "--per-class"]}[what]
         self.say_text(f"{'Timing' if what == 'latency' else 'Evaluating'} {key} ...")
         return self.run(
-            [command, str(self.state.study.folder), "--architecture", key], lambda found: self._done(key, what, found)
+            [*command, str(self.state.study.folder), "--architecture", key], lambda found: self._done(key, what, found)
         )
 
     def _done(self, key: str, what: str, found: dict[str, Any]) -> None:
         if what == "accuracy":
             self.state.note(key, accuracy=found["accuracy"])
             how = f"measured, {self.state.study.origin.weights}"
-            self.say_text(f"{key}: {found['accuracy']:.2%} on {found['split']} images ({how})")
+            said = f"{key}: {found['accuracy']:.2%} on {found['split']} images ({how}); balanced "
+            said += f"{found['balanced_accuracy']:.2%}, always naming the largest class {found['majority_share']:.2%}"
+            worst = min(found["recall"], key=found["recall"].get)
+            self.say_text(f"{said}; least recognised: {worst} ({found['recall'][worst]:.0%})")
             return
         said = f"{found['latency_ms']:.3g} ms +- {found['spread_ms']:.2g}"
         self.state.note(key, latency=said)

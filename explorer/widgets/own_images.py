@@ -1,4 +1,4 @@
-"""Training on the user's own images: choose a folder or archive below the data root, get a recipe, train, cancel."""
+"""Training on the user's own photographs: drop or choose a folder, look at it, get a recipe, train, cancel."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from typing import Any
 import ipywidgets as w
 
 from explorer.core.errors import InputError
-from explorer.core.files import home, is_file, scratch_folder
+from explorer.core.files import home, is_file, read_limited, scratch_folder
 from explorer.data.archives import is_archive
+from explorer.data.spelling import is_system
 from explorer.study.lock import locked
 from explorer.study.own import checked_name
 from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.job import JobRow
 from explorer.widgets.number_field import NumberField
+from explorer.widgets.photo_drop import PhotoDrop
 
+DROPPED = "dropped here: "
 WHERE = "EXPLORER_DATA_ROOT"  # set by `explorer dashboard --data-root`
 
 
@@ -31,11 +34,16 @@ def data_root() -> Path | None:
     return Path(root).resolve() if root and Path(root).is_dir() else None
 
 
+def dropped_root() -> Path:
+    """The folder below which the page keeps photographs that were dropped on it."""
+    return home() / "photographs"
+
+
 def sources(root: Path) -> list[str]:
     """Where images may be: archives, and folders with two or more sub-folders, at most two levels below the root."""
     found = []
     for path in sorted([*root.glob("*"), *root.glob("*/*")]):
-        inside = path.resolve().is_relative_to(root) and not path.name.startswith(".")
+        inside = path.resolve().is_relative_to(root) and not is_system(path.name)
         if inside and (is_archive(path) or _has_classes(path)):
             found.append(path.relative_to(root).as_posix())
     return found
@@ -49,7 +57,7 @@ def _has_classes(path: Path) -> bool:
 
 
 class OwnImages(w.VBox):
-    """Choose images, see how long the training will take, start it, open the finished study.
+    """Drop or choose photographs, look at them, see what a training costs, start it, open the finished study.
 
     Args:
         say: shows a message on the page.
@@ -60,43 +68,96 @@ class OwnImages(w.VBox):
         root = data_root()
         assert root is not None
         self.root, self.opened, self._recipe = root, opened, ""
-        self.source = w.Dropdown(options=sources(root), description="images", layout={"width": "340px"})
-        self.minutes = NumberField(10, 1, 600, 1, "minutes to train", "min", width="230px")
+        self.source = w.Dropdown(
+            options=self._options(), description="images", layout={"width": "340px", "max_width": "100%"}
+        )
+        self.minutes = NumberField(15, 1, 600, 1, "minutes to train", "min", width="230px")
         self.name = w.Text(description="study name", layout={"width": "300px"})
+        self.look = w.Button(description="Look at them", layout={"width": "130px"})
         self.plan = w.Button(description="Suggest a recipe", layout={"width": "150px"})
         self.train = w.Button(description="Train", button_style="primary", layout={"width": "100px"}, disabled=True)
+        self.look.on_click(guarded(say)(lambda _: self.show()))
         self.plan.on_click(guarded(say)(lambda _: self.suggest()))
         self.train.on_click(guarded(say)(lambda _: self.start()))
         self.source.observe(lambda _: self._stale(), "value")
         self.minutes.observe(lambda _: self._void(), "value")
-        self.row = JobRow([self.plan, self.train])
-        super().__init__([self.source, w.HBox([self.minutes, self.name], layout={"flex_flow": "row wrap"}), self.row])
+        self.row = JobRow([self.look, self.plan, self.train])
+        self.drop = PhotoDrop(dropped_root(), self.row.say_text, guarded(say)(self._dropped))
+        self.sheet = w.HTML()
+        fields = w.HBox([self.minutes, self.name], layout={"flex_flow": "row wrap", "align_items": "center"})
+        super().__init__([self.drop, self.source, fields, self.row, self.sheet])
         self._stale()
 
     def accordion(self) -> w.Accordion:
         """The panel in a collapsed accordion."""
         return w.Accordion([self], titles=("Your own images",), selected_index=None)
 
+    def _options(self) -> list[str]:
+        """The folders and archives to choose from: those that were dropped, then those below the data root."""
+        dropped = dropped_root()
+        own = sorted(p.name for p in dropped.iterdir() if p.is_dir()) if dropped.is_dir() else []
+        return [*(DROPPED + name for name in own), *sources(self.root)]
+
+    @property
+    def path(self) -> Path:
+        """The chosen folder or archive."""
+        chosen = self.source.value or ""
+        if chosen.startswith(DROPPED):
+            return dropped_root() / chosen.removeprefix(DROPPED)
+        return (self.root / chosen).resolve()
+
+    def _dropped(self, folder: Path) -> None:
+        """Choose a folder that was just received, and show it."""
+        self.source.options = self._options()
+        self.source.value = DROPPED + folder.name
+        self.show()
+
     def _stale(self) -> None:
         """After a change of the source: propose a study name from it and drop the recipe."""
         self._void()
-        self.name.value = Path(self.source.value or "study").name.split(".")[0]
-        if not self.source.options:
-            self.plan.disabled = True
-            self.row.say_text(f"No folder of class folders and no archive below {self.root}.")
+        self.sheet.value = ""
+        self.name.value = self.path.name.split(".")[0] if self.source.value else "study"
+        nothing = not self.source.options
+        self.plan.disabled = self.look.disabled = nothing
+        if nothing:
+            self.row.say_text(f"No folder of class folders and no archive below {self.root}: drop one above.")
 
     def _void(self) -> None:
         """Drop the recipe, which does not belong to the current choice."""
         self._recipe = ""
         self.train.disabled = True
 
+    def show(self) -> Future:
+        """Show a contact sheet with counts, parts and problems."""
+        file, asked = scratch_folder("explorer-sheet-") / "sheet.html", self.source.value
+        self.row.say_text("Looking at the photographs ...")
+        arguments = ["data", "info", f"folder:{self.path}", "--skip-broken", "--sheet", str(file)]
+        done = self.row.run(arguments, lambda found: self._shown(found, file, asked))
+        done.add_done_callback(lambda _: self._ready())
+        return done
+
+    def _shown(self, found: dict[str, Any], file: Path, asked: str) -> None:
+        text = read_limited(file)
+        shutil.rmtree(file.parent, ignore_errors=True)
+        if asked != self.source.value:
+            return
+        self.sheet.value = text[text.index("<div class='explorer-sheet'") :]
+        self.row.say_text(f"{found['images']:,} photographs of {len(found['classes'])} classes: {found['layout']}.")
+
     def suggest(self) -> Future:
-        """Time this machine and suggest a recipe."""
-        path = (self.root / self.source.value).resolve()
+        """Time this machine, try the training briefly, and suggest a recipe."""
         recipe = scratch_folder("explorer-recipe-") / "recipe.toml"
         self.row.say_text("Looking at the images and timing this machine ...")
-        arguments = ["suggest", f"folder:{path}", "--out", str(recipe), "--minutes", str(self.minutes.value)]
         asked = self.source.value, self.minutes.value
+        arguments = [
+            "suggest",
+            f"folder:{self.path}",
+            "--out",
+            str(recipe),
+            "--minutes",
+            str(asked[1]),
+            "--skip-broken",
+        ]
         done = self.row.run(arguments, lambda found: self._suggested(found, recipe, asked))
         done.add_done_callback(lambda _: self._ready())
         return done
@@ -107,10 +168,19 @@ class OwnImages(w.VBox):
             return
         self._recipe = str(recipe)
         shortest = "" if found.get("possible", True) else f"; {asked[1]:g} min are not possible, this is the least"
+        why = "".join(
+            f"<br><small>{escape(name)}: {escape(line)}</small>" for name, line in found.get("why", {}).items()
+        )
+        probe, expected = found.get("probe"), ""
+        if probe:
+            expected = (
+                f"<br>After a probe of {probe['seconds'] / 60:.1f} min: {probe['largest']:.0%} with the largest, "
+                f"{probe['smallest']:.0%} with the smallest network (measured on validation images)."
+            )
         self.row.say(
             f"{found['images']:,} images of {found['classes']} classes, about {found['size']} px: space "
             f"{escape(found['recipe']['space'])}, {found['recipe']['supernet']['epochs']:g} epochs; "
-            f"about {found['seconds'] / 60:.0f} min on this machine (estimated){shortest}."
+            f"about {found['seconds'] / 60:.0f} min on this machine (estimated){shortest}.{expected}{why}"
         )
 
     def start(self) -> Future:

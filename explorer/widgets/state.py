@@ -223,6 +223,8 @@ class DashboardState:
         costs = ", ".join(f"{name} {amount(study.devices[name], c.costs[name], 3)}" for name in study.targets)
         band = f"{c.interval[0]:.1%} to {c.interval[1]:.1%}"
         said = f"{study.origin.generated.capitalize()} accuracy {c.accuracy:.1%} ({band}); {costs}."
+        if beyond := [name for name in study.extrapolated(c.architecture) if name in study.targets]:
+            said += f" Extrapolated beyond what was measured there: {', '.join(beyond)}."
         if self.picked:
             return f"Picked from the chart. {said}"
         return said if c.feasible else f"Not reachable: {study.nearest_line(self.budget, c)}. {said}"

@@ -193,3 +193,53 @@ def test_a_training_on_own_images_fits_what_is_chosen(images, tmp_path, digits_s
     while (tmp_path / "home" / "studies" / panel.name.value).exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert not (tmp_path / "home" / "studies" / panel.name.value).exists()
+
+
+def test_a_dropped_folder_is_written_shown_and_chosen(tmp_path, digits_study, monkeypatch):
+    """What the browser sends lands below one folder; names that lead elsewhere, and files it cannot show, do not."""
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("EXPLORER_DATA_ROOT", str(tmp_path))
+    panel = Dashboard(digits_study).images
+    drop = panel.drop
+    drop.receive({"begin": "my/..photos", "files": 52}, [])
+    rng = np.random.default_rng(0)
+
+    def jpeg():
+        file = io.BytesIO()
+        small = Image.fromarray(rng.integers(0, 255, (6, 8, 3), np.uint8))
+        small.resize((160, 120), Image.Resampling.BICUBIC).save(file, "JPEG")
+        return memoryview(file.getvalue())
+
+    for name in ("cat", "dog"):
+        for i in range(24):
+            drop.receive({"path": f"photos/{name}/{i}.heic", "at": i}, [jpeg()])
+    drop.receive({"path": "photos/cat/0.png", "at": 49}, [jpeg()])  # another file of the same stem is kept too
+    drop.receive({"path": "photos/cat/movie.mp4", "at": 50, "unreadable": True}, [])
+    drop.receive({"path": "photos/../../../evil.jpg", "at": 51}, [jpeg()])
+    drop.receive({"path": "photos/cat/.DS_Store", "at": 52}, [jpeg()])
+    shown = panel.show
+    waited = []
+    monkeypatch.setattr(panel, "show", lambda: waited.append(shown()))
+    drop.receive({"end": "photos"}, [])
+    waited[0].result(120)
+    folder = tmp_path / "home" / "photographs" / "my-..photos"
+    assert sorted(p.name for p in folder.iterdir()) == ["cat", "dog"]
+    assert len(list(folder.rglob("*.jpg"))) == 49
+    assert not list(tmp_path.rglob("evil*"))
+    assert panel.path == folder
+    assert "49 photographs of 2 classes" in panel.row.result.value
+    assert panel.sheet.value.count("<img") == 12
+    assert "17 training, 4 validation, 4 test" in panel.sheet.value or "training" in panel.sheet.value
+
+
+def test_a_contact_sheet_escapes_what_folders_are_called(tmp_path, monkeypatch):
+    from explorer.data.folders import Folder
+    from explorer.data.sheet import contact_sheet
+    from tests.data.test_parts import folder_of
+
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    root = folder_of(tmp_path / "a", {"<script>x": 20, "b & c": 20})
+    sheet = contact_sheet(Folder(root, 0, 32))
+    assert "<script>" not in sheet
+    assert "&lt;script&gt;x" in sheet
+    assert "b &amp; c" in sheet

@@ -81,7 +81,7 @@ def _plain_norm(x, norm, act, index=None, owned=False):
     return _torch_act(F.batch_norm(x, None, None, norm.weight[:c], norm.bias[:c], True), act)
 
 
-@pytest.mark.parametrize("act", ["none", "relu", "hswish"])
+@pytest.mark.parametrize("act", ["none", "relu", "relu6", "hswish"])
 def test_norm_act_equals_torchs(act):
     x = torch.randn(16, 24, 9, 9) * 3 + 1
     results = []
@@ -105,7 +105,7 @@ def test_norm_act_equals_torchs(act):
 
 
 def _torch_act(x, act):
-    return {"none": lambda v: v, "relu": F.relu, "hswish": F.hardswish}[act](x)
+    return {"none": lambda v: v, "relu": F.relu, "relu6": F.relu6, "hswish": F.hardswish}[act](x)
 
 
 def test_the_switch_keeps_what_is_named():

@@ -38,7 +38,7 @@ def installed(other_python, tmp_path):
 
 
 def test_a_wheel_holds_studies_devices_recipes_and_the_page(installed):
-    for name in ("digits", "fashion-mnist", "fashion-mnist-unified", "imagenet-mobilenetv3"):
+    for name in ("digits", "clothing", "fashion-mnist", "fashion-mnist-unified", "imagenet-mobilenetv3"):
         low = "import sys, explorer as ex; s = ex.open_study(sys.argv[1]); t = s.targets[0]; print(t, s.knee(t))"
         target, knee = installed(name, code=low).split()
         found = json.loads(installed("generate", name, "--budget", f"{target}={knee}", "--json"))

@@ -381,7 +381,7 @@ def test_ones_own_studies_are_renamed_and_deleted(digits_study, tmp_path, monkey
     own.sure.value = True
     own.delete.click()
     assert not (tmp_path / "studies" / "better").exists()
-    assert page.state.study.name == "fashion-mnist", "a shipped study is shown where the open one is deleted"
+    assert page.state.study.name == "clothing", "a shipped study is shown where the open one is deleted"
 
 
 def test_the_links_of_a_study_opened_by_its_folder_lead_back(digits_study, tmp_path, monkeypatch):

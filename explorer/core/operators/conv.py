@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from explorer.core.layer import Layer, operator
+from explorer.core.layer import EPS, Layer, operator
 from explorer.core.onnx_graph import GraphWriter
 from explorer.core.work import IMAGE, Work
 
@@ -17,19 +17,23 @@ class Conv(Layer):
     """A square convolution with "same" padding.
 
     Attributes:
-        bn: whether batch norm follows; without it there is no bias either.
+        bn: whether batch norm follows.
+        bias: whether there is a bias; only without batch norm.
         groups: number of groups; equal to `cin` for a depthwise convolution.
         dilation: distance between neighbouring taps of the kernel, in pixels.
         before: activation of the input.
+        eps: added to the variances of the batch norm; not compared.
     """
 
     op: ClassVar[str] = "conv"
-    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act", "bn", "groups", "dilation", "before")
+    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act", "bn", "groups", "dilation", "before", "bias")
 
     bn: bool = True
     groups: int = 1
     dilation: int = 1
     before: str = "none"
+    bias: bool = False
+    eps: float = field(default=EPS, compare=False, kw_only=True)
 
     @property
     def fitted(self) -> bool:
@@ -42,7 +46,7 @@ class Conv(Layer):
 
     def params(self) -> int:
         """See `Layer.params`."""
-        return self.kernel**2 * self.cin // self.groups * self.cout + 2 * self.cout * self.bn
+        return self.kernel**2 * self.cin // self.groups * self.cout + self.cout * (2 * self.bn + self.bias)
 
     def work(self) -> Work:
         """See `Layer.work`."""

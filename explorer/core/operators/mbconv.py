@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, ClassVar
 
-from explorer.core.layer import Layer, N, operator
+from explorer.core.layer import EPS, Layer, N, operator
 from explorer.core.onnx_graph import GraphWriter
 from explorer.core.work import CACHE, Work
 
@@ -28,6 +28,7 @@ class MBConv(Layer):
         mixed: ascending kernels of equal groups of the middle channels (Tan and Le 2019, "MixConv"), of which `kernel`
             is the largest; () where all middle channels have the kernel `kernel`.
         places: indices of the supernet's groups that run, in the order of `mixed`; not compared.
+        eps: added to the variances of the batch norms; not compared.
     """
 
     op: ClassVar[str] = "mbconv"
@@ -38,6 +39,7 @@ class MBConv(Layer):
     residual: bool = False
     mixed: tuple[int, ...] = ()
     places: tuple[int, ...] = field(default=(), compare=False, kw_only=True)
+    eps: float = field(default=EPS, compare=False, kw_only=True)
 
     @property
     def fitted(self) -> bool:
