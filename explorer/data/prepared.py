@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import warnings
@@ -77,18 +78,26 @@ class Prepared:
         path = self.folder / f"crops-{name}.u8"
         shape = (len(order), self.channels, self.size, self.size)
         if not path.exists():
-            pixels = self.pixels
-            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=f".{name}", delete=False) as file:
-                for row in order:
-                    cut = centre(self._photo(pixels, row), self.size).transpose(2, 0, 1)
-                    file.write(np.ascontiguousarray(cut).tobytes())
-            Path(file.name).replace(path)
+            scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            try:
+                self._cut(order, scratch)
+                scratch.replace(path)
+            except OSError as error:
+                scratch.unlink(missing_ok=True)
+                raise InputError(
+                    f"the photographs cannot be cut into {str(self.folder)!r}: {error.strerror or error}"
+                ) from error
         return np.memmap(path, np.uint8, "c", shape=shape)
 
-    def _photo(self, pixels: np.ndarray, row: int) -> np.ndarray:
-        height, width = (int(v) for v in self.shapes[row])
-        start = int(self.starts[row])
-        return pixels[start : start + height * width * self.channels].reshape(height, width, self.channels)
+    def _cut(self, order: np.ndarray, out: Path) -> None:
+        """Write the middle of every photograph; read piece by piece, because mapped pages count as memory."""
+        with open(self.folder / PIXELS, "rb") as source, open(out, "wb") as file:
+            for row in order:
+                height, width = (int(v) for v in self.shapes[row])
+                source.seek(int(self.starts[row]))
+                whole = np.frombuffer(source.read(height * width * self.channels), np.uint8)
+                cut = centre(whole.reshape(height, width, self.channels), self.size).transpose(2, 0, 1)
+                _append(file, cut)
 
 
 def prepare(found: Listing, size: int, skip_broken: bool = False, progress: Progress = silent) -> Prepared:
