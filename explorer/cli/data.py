@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer.cli.terminal import Json, Seed, answer, progress, table
+from explorer.cli.terminal import Json, Seed, SkipBroken, answer, progress, table
 from explorer.core.errors import InputError, require
 from explorer.core.files import check_writable, write_text
 
@@ -20,7 +20,6 @@ Data = Annotated[str, typer.Argument(help="folder:PATH; PATH is a folder, an arc
 Size = Annotated[
     int, typer.Option(help="Height and width in pixels that are cut from every photograph.", min=8, max=1024)
 ]
-SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out damaged files instead of refusing them.")]
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer.cli.terminal import Json, Seed, answer, hint_when_stopped, progress, table
+from explorer.cli.terminal import Json, Seed, SkipBroken, answer, hint_when_stopped, progress, table
 from explorer.core.errors import InputError
 from explorer.core.tables import number_of
 
@@ -30,9 +30,8 @@ Moved = Annotated[
 ]
 Start = Annotated[
     str | None,
-    typer.Option("--from", help="Weights to start from: {}; a checkpoint of once-for-all; or a study."),
+    typer.Option("--from", help="Weights to start from: none; {}; a checkpoint of once-for-all; or a study."),
 ]
-SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out damaged files instead of refusing them.")]
 Generator = Annotated[
     str | None,
     typer.Option(
@@ -62,6 +61,7 @@ def train(
     import explorer
 
     begun = time.monotonic()
+    start = "" if start == "none" else start
     study = explorer.train(
         recipe, out, data=data, resume=resume, progress=progress, start=start, skip_broken=skip_broken or None
     )
@@ -200,7 +200,8 @@ def evaluate(
     result: dict[str, object] = {"architecture": architecture, "accuracy": found.accuracy, "split": split}
     if per_class:
         result |= {"balanced_accuracy": found.balanced, "majority_share": found.majority, "recall": found.recall}
-    text = f"{architecture}: {found.accuracy:.2%} on {split} images (measured, {opened.origin.weights})"
+    how = f"measured, {opened.origin.weights}, {found.images:,} images"
+    text = f"{architecture}: {found.accuracy:.2%} on {split} images ({how})"
     text += f"\nbalanced accuracy {found.balanced:.2%}; always naming the largest class gives {found.majority:.2%}"
     answer(result, as_json, f"{text}\nrecall: " + ", ".join(f"{n} {v:.1%}" for n, v in found.recall.items()))
 

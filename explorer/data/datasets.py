@@ -141,9 +141,9 @@ def load_dataset(
             from explorer.data.squashed import load_squashed
 
             return load_squashed(path, seed, size or 32, name)
-        from explorer.data.folders import load_folder
+        from explorer.data.folders import Folder
 
-        return load_folder(path, seed, size or 32, name, skip_broken, progress)
+        return Folder(path, seed, size or 32, skip_broken, progress).images(name)
     if name not in DATASETS:
         raise unknown("data set", name, [*DATASETS, "folder:PATH"])
     return DATASETS[name](seed)

@@ -46,7 +46,6 @@ class Folder:
         self.listing = found
         files = [found.files[i] for i in self.prepared.kept]
         self.names = [file.name for file in files]
-        self.paths = [file.path for file in files]
         self.classes = sorted({file.label for file in files})
         place = {name: i for i, name in enumerate(self.classes)}
         self.labels = np.array([place[file.label] for file in files])
@@ -106,10 +105,3 @@ class Folder:
             name, tuple(self.classes), part(0), part(1), part(2), tuple(float(v) for v in total),
             tuple(float(max(v, 1e-3)) for v in spread), mark.hexdigest(), self.about(),
         )  # fmt: skip
-
-
-def load_folder(
-    path: Path, seed: int, size: int, name: str, skip_broken: bool = False, progress: Progress = silent
-) -> Images:
-    """Load a folder, an archive or a list of photographs; see `Folder`."""
-    return Folder(path, seed, size, skip_broken, progress).images(name)

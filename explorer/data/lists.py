@@ -89,7 +89,7 @@ def read_list(path: Path) -> list[Row]:
     files, labels, splits = (_column(head, names) for names in (FILE, LABEL, SPLIT))
     first = 2
     if files is None and labels is None and len(head) == 2 and "." in rows[0][0]:  # no header: FILE,CLASS
-        files, labels, rows, first = 0, 1, [head, *rows], 1
+        files, labels, rows, first = 0, 1, [[], *rows], 1
     elif labels is None and files is not None and len(head) == 2:
         labels = 1 - files
     if files is None or labels is None:

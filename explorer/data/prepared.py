@@ -93,11 +93,14 @@ class Prepared:
         """Write the middle of every photograph; read piece by piece, because mapped pages count as memory."""
         with open(self.folder / PIXELS, "rb") as source, open(out, "wb") as file:
             for row in order:
-                height, width = (int(v) for v in self.shapes[row])
-                source.seek(int(self.starts[row]))
-                whole = np.frombuffer(source.read(height * width * self.channels), np.uint8)
-                cut = centre(whole.reshape(height, width, self.channels), self.size).transpose(2, 0, 1)
-                _append(file, cut)
+                _append(file, self.middle(source, row).transpose(2, 0, 1))
+
+    def middle(self, file: BinaryIO, row: int) -> np.ndarray:
+        """Read the middle of one photograph, (size, size, channels) uint8, from the open file of pixels."""
+        height, width = (int(v) for v in self.shapes[row])
+        file.seek(int(self.starts[row]))
+        whole = np.frombuffer(file.read(height * width * self.channels), np.uint8)
+        return centre(whole.reshape(height, width, self.channels), self.size)
 
 
 def prepare(found: Listing, size: int, skip_broken: bool = False, progress: Progress = silent) -> Prepared:
@@ -112,7 +115,12 @@ def prepare(found: Listing, size: int, skip_broken: bool = False, progress: Prog
     Raises:
         InputError: damaged files, a class without any readable image, fewer than 20 images, or no room on the disk.
     """
-    folder = home() / "images" / _key(found, size)
+    try:
+        folder = home() / "images" / _key(found, size)
+    except OSError as error:
+        raise InputError(
+            f"{str(found.root)!r} changed while it was read: {error.strerror} ({error.filename})"
+        ) from error
     if not (folder / ABOUT).is_file() or _mended(found, folder, size):
         _write(found, size, folder, progress)
     prepared = _opened(folder, found)

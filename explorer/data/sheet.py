@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from explorer.data.folders import Folder
-from explorer.data.reading import centre
+from explorer.data.prepared import PIXELS
 
 EACH, MOST, SIDE = 6, 60, 88  # photographs per class, classes, and pixels of one on the sheet
 
@@ -23,12 +24,13 @@ def contact_sheet(folder: Folder, seed: int = 0) -> str:
         seed: seed of the choice of photographs, which are training ones.
     """
     about, rng = folder.about(), np.random.default_rng(seed)
-    pixels, training = folder.prepared.pixels, set(folder.rows["train"].tolist())
+    training = set(folder.rows["train"].tolist())
     rows = []
     for label, (name, parts) in enumerate(list(about.counts.items())[:MOST]):
         own = [row for row in np.flatnonzero(folder.labels == label) if int(row) in training]
         chosen = rng.permutation(own)[:EACH]
-        shown = "".join(_picture(folder, pixels, int(row)) for row in chosen)
+        with open(folder.prepared.folder / PIXELS, "rb") as pixels:
+            shown = "".join(_picture(folder, pixels, int(row)) for row in chosen)
         counts = f"{parts['train']:,} training, {parts['val']:,} validation, {parts['test']:,} test"
         rows.append(
             "<div style='display:flex;flex-wrap:wrap;gap:6px;align-items:center;margin:6px 0'>"
@@ -44,13 +46,9 @@ def contact_sheet(folder: Folder, seed: int = 0) -> str:
     return f"<div class='explorer-sheet' style='line-height:1.35'>{head}{listed}{''.join(rows)}{rest}</div>"
 
 
-def _picture(folder: Folder, pixels: np.ndarray, row: int) -> str:
-    p = folder.prepared
-    height, width = (int(v) for v in p.shapes[row])
-    start = int(p.starts[row])
-    whole = pixels[start : start + height * width * p.channels].reshape(height, width, p.channels)
-    cut = np.ascontiguousarray(centre(whole, p.size))
-    image = Image.fromarray(cut[..., 0] if p.channels == 1 else cut).resize((SIDE, SIDE))
+def _picture(folder: Folder, pixels: BinaryIO, row: int) -> str:
+    cut = np.ascontiguousarray(folder.prepared.middle(pixels, row))
+    image = Image.fromarray(cut[..., 0] if cut.shape[2] == 1 else cut).resize((SIDE, SIDE))
     file = io.BytesIO()
     image.convert("RGB").save(file, "JPEG", quality=80)
     data = base64.b64encode(file.getvalue()).decode()

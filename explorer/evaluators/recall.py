@@ -16,11 +16,13 @@ class Recognised:
         accuracy: share of images that are recognised, in [0, 1].
         recall: class -> share of its images that are recognised; classes without images are left out.
         majority: share of the largest class, the accuracy of always naming it.
+        images: number of images.
     """
 
     accuracy: float
     recall: dict[str, float]
     majority: float
+    images: int
 
     @property
     def balanced(self) -> float:
@@ -32,8 +34,8 @@ def recognised(said: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> 
     """Compare what a network says (n,) with the labels (n,), both as class indices.
 
     >>> recognised(np.array([0, 0, 0, 0]), np.array([0, 0, 0, 1]), ["cat", "dog"])
-    Recognised(accuracy=0.75, recall={'cat': 1.0, 'dog': 0.0}, majority=0.75)
+    Recognised(accuracy=0.75, recall={'cat': 1.0, 'dog': 0.0}, majority=0.75, images=4)
     """
     right, counts = said == labels, np.bincount(labels, minlength=len(classes))
     recall = {name: float(right[labels == i].mean()) for i, name in enumerate(classes) if counts[i]}
-    return Recognised(float(right.mean()), recall, float(counts.max() / counts.sum()))
+    return Recognised(float(right.mean()), recall, float(counts.max() / counts.sum()), len(labels))

@@ -20,7 +20,7 @@ UNTRAINED = "untrained: random weights in the architecture's shape; train it, or
 CHECKPOINT = "sliced from the checkpoint {0!r} of the published supernet, with its batch norm statistics unchanged"
 UNCHECKED = "; the images used for the export were not checked to be those of the training"
 TUNED = (
-    "{0}, then fine-tuned for {1} epoch(s) on the training images; the "
+    "{0}, then fine-tuned for {1} epoch(s) on {2:,} training images; the "
     "targets are half the labels and half the mean prediction of the study's best networks (distillation)"
 )
 
@@ -103,7 +103,9 @@ def original_of(
         if fine_tune:
             network, tuning = fine_tuned(study, network, fine_tune, progress)
             before = study.origin.exported.partition(", batch norm")[0]
-            return made(network, TUNED.format(before, fine_tune) + note, "tuned-", tuning=tuning)
+            return made(
+                network, TUNED.format(before, fine_tune, len(study.images.train)) + note, "tuned-", tuning=tuning
+            )
         return made(network, study.origin.exported + note)
     if fine_tune:
         raise InputError(f"fine_tune = {fine_tune}: study {study.name!r} has no images to train on")

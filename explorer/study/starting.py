@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from explorer.core.errors import InputError
+from explorer.core.errors import InputError, MissingExtra
 from explorer.core.files import is_folder, read_limited
 from explorer.data import Images
 from explorer.spaces import MobileSpace, Space
@@ -106,12 +106,22 @@ The licence of the original weights is in LICENSE.
 
 
 def licence_of(start: str) -> dict[str, str]:
-    """Return file name -> text of the licence and the notice that weights bring along; {} where there are none."""
+    """Return file name -> text of the licence and the notice that weights bring along; {} where there are none.
+
+    Raises:
+        MissingExtra: the package with the weights is not installed.
+    """
     if not start or _is_file(start):
         return {}
     if is_source(start):
         source = source_of(start)
-        files = importlib.metadata.distribution(source.package).files or []
+        try:
+            files = importlib.metadata.distribution(source.package).files or []
+        except importlib.metadata.PackageNotFoundError as error:
+            raise MissingExtra(
+                f"start = {start!r} needs the package {source.package}: pip install 'pareto-explorer[pretrained]' "
+                f"{source.package}"
+            ) from error
         texts = [f.read_text("utf-8").strip() for f in files if f.name.upper().startswith("LICENSE")]
         if "Apache-2.0" in source.title:  # the package has a short notice that refers to the whole text
             texts.append(APACHE.read_text("utf-8").strip())

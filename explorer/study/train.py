@@ -26,7 +26,7 @@ from explorer.study.lock import locked, reserve_folder
 from explorer.study.manifest import STUDY
 from explorer.study.opening import open_study
 from explorer.study.recipe import PUBLISHED, Recipe, load_recipe, name_of_data
-from explorer.study.starting import check_start, for_start
+from explorer.study.starting import check_start, for_start, licence_of
 from explorer.study.study import Study
 from explorer.study.training import FromPublished, Training
 
@@ -64,6 +64,7 @@ def train(
         make: Callable[[], Training] = lambda: FromPublished(recipe, out, rows, progress)  # noqa: E731
     else:
         check_start(recipe.start, recipe.search_space)
+        licence_of(recipe.start)  # the package with the weights is needed later: better said before an hour of training
         size = image_size(recipe.search_space)
         images = load_dataset(recipe.data, recipe.seed, size, recipe.skip_broken, READING, progress)
         images = for_start(images, recipe.start)

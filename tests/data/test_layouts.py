@@ -148,6 +148,14 @@ def test_lists_of_files(how, tmp_path):
         assert all(folder.names[row].endswith("1.png") for row in folder.rows["val"])
 
 
+def test_a_list_without_a_header_keeps_its_capitals(tmp_path):
+    """The first line was once read as a header in small letters: a class of its own, with one photograph."""
+    for i in range(24):
+        photo(tmp_path / "a" / f"{i}.png")
+    (tmp_path / "a" / "mine.csv").write_text("".join(f"{i}.png,{('Cat', 'Dog')[i % 2]}\n" for i in range(24)))
+    assert read(tmp_path / "a" / "mine.csv").classes == ["Cat", "Dog"]
+
+
 def test_lists_that_are_wrong_say_where(tmp_path):
     classes(tmp_path / "a", ("images",), 24)
     table = tmp_path / "a" / "mine.csv"

