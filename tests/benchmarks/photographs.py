@@ -10,17 +10,23 @@ Arms, all on the same training photographs, measured on the validation part (no 
     alone     lite0's own network, fine-tuned alone: no smaller networks
     usual     the first edition: every photograph squashed to 32 x 32, `mobile-32` from nothing
 
-A row per arm and seed is appended as it is done; a row that is there is not run again.
+The epochs that fit into the minutes are timed once per arm, on an idle machine, and kept beside the table: every seed
+has as many. A row per arm and seed is appended as it is done; a row that is there is not run again.
 """
 
 import argparse
 import csv
+import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from PIL import Image
 
-from explorer.data.datasets import SQUASHED, load_dataset
+from explorer.data.datasets import load_dataset
+from explorer.data.folders import Folder
 from explorer.evaluators import SharedWeights
 from explorer.evaluators.shared_weights import accuracy, fused
 from explorer.spaces import SPACES
@@ -38,60 +44,95 @@ ARMS = ("elastic", "shrinking", "scratch", "alone", "usual")
 PHOTOGRAPHS = f"folder:{REFERENCE / 'clothing' / 'clothing.zip'}"
 
 
-def timed_epochs(minutes, step, images, batch):
-    """Epochs that fit into the minutes: `step()` runs four steps, the second time without compilation."""
-    step()
-    start = time.perf_counter()
-    step()
-    return 60 * minutes / ((time.perf_counter() - start) / 4 * max(1, images // batch))
+class Arm:
+    """One way to train.
+
+    Args:
+        name: one of `ARMS`.
+        seed: seed of the parts that are drawn, of the head and of the training.
+    """
+
+    def __init__(self, name, seed):
+        self.name, self.seed = name, seed
+        recipe = load_recipe("clothing")
+        self.config, self.space = recipe.supernet, recipe.search_space
+        if name == "usual":
+            self.config = TrainConfig(batch=128, lr=0.1, rule="uniform", random_subnets=2, shift=2, flip=True)
+            self.space = SPACES["mobile-32"]
+        elif name in ("shrinking", "scratch"):
+            self.config = self.config.model_copy(
+                update={"shrinking": {"rule": "progressive"}, "scratch": {"lr": 0.1}}[name]
+            )
+        self.images = squashed(seed) if name == "usual" else load_dataset(PHOTOGRAPHS, seed, image_size(self.space))
+        self.known = self.space.for_images(self.images.channels, len(self.images.classes), self.images.size)
+
+    def train(self, epochs):
+        """Return the supernet, or the one network, trained for so many epochs."""
+        config = self.config.model_copy(update={"epochs": epochs})
+        start = None if self.name in ("usual", "scratch") else pretrained("lite0", self.known, self.seed)
+        if self.name == "alone":
+            return train_network(start.subnet(published(self.known)), self.images, config, self.seed)
+        return train_supernet(self.space, self.images, config, self.seed, supernet=start)
+
+    def timed(self, minutes):
+        """Return the epochs that fit into the minutes, by twelve steps after as many that may compile."""
+        steps, epoch = 12, max(1, len(self.images.train) // self.config.batch)
+        for _ in range(2):
+            start = time.perf_counter()
+            self.train(steps / epoch)
+            seconds = time.perf_counter() - start
+        return 60 * minutes / (seconds / steps * epoch)
+
+    def run(self, epochs):
+        """Return minutes and the accuracies of the largest, the knee and the smallest network, None where not had."""
+        start = time.perf_counter()
+        made = self.train(epochs)
+        spent = (time.perf_counter() - start) / 60
+        if self.name == "alone":
+            return spent, accuracy(fused(recalibrate(made, self.images, 512)), self.images.val), None, None
+        rows = [largest(self.known), smallest(self.known)]
+        if self.name != "usual":
+            study = open_study("clothing")
+            rows.append(np.array(study.generate({"cpu": study.knee("cpu")}).architecture.choices, np.int8))
+        found = SharedWeights(made, self.images, "val", calibration=512).evaluate(np.stack(rows))
+        return spent, found[0], found[2] if len(found) > 2 else None, found[1]
 
 
-def run(arm, seed, minutes):
-    """Train one arm; returns (minutes, epochs, accuracy of the largest, the knee and the smallest network)."""
-    recipe = load_recipe("clothing")
-    config = recipe.supernet
-    if arm == "usual":
-        images = load_dataset(PHOTOGRAPHS, seed, 32, reading=SQUASHED)
-        config = TrainConfig(batch=128, lr=0.1, rule="uniform", random_subnets=2, shift=2, flip=True)
-        space = SPACES["mobile-32"]
-    else:
-        space = recipe.search_space
-        images = load_dataset(PHOTOGRAPHS, seed, image_size(space))
-        config = config.model_copy(update={"rule": "progressive"} if arm == "shrinking" else {})
-        config = config.model_copy(update={"lr": 0.1} if arm == "scratch" else {})
-    known = space.for_images(images.channels, len(images.classes), images.size)
+def squashed(seed):
+    """Read the same parts as the first edition read pixels: the whole photograph, squashed, not turned upright."""
+    folder = Folder(Path(PHOTOGRAPHS.removeprefix("folder:")), seed, 32)
+    images = folder.images(PHOTOGRAPHS)
+    files = {file.name: file for file in folder.listing.files}
 
-    def fresh():
-        return None if arm in ("usual", "scratch") else pretrained("lite0", known, seed)
+    def pixels(name):
+        with Image.open(files[name].path) as image:
+            return np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
 
-    def own_network():
-        """lite0 as it was published: kernels of 3 in the stages 1, 3 and 6."""
-        values = {d: options[-1] for d, options in known.decisions.items()}
-        values |= {d: 3 for d in values if d[0] == "k" and d[1] in "136"}
-        codes = [list(options).index(values[d]) for d, options in known.decisions.items()]
-        return fresh().subnet(codes)
+    def part(name):
+        found = np.stack([pixels(folder.names[i]) for i in folder.rows[name]])
+        return replace(images.split(name), images=torch.from_numpy(found), photos=None)
 
-    def trained(epochs):
-        timed = config.model_copy(update={"epochs": epochs})
-        if arm == "alone":
-            return train_network(own_network(), images, timed, seed)
-        return train_supernet(space, images, timed, seed, supernet=fresh())
+    train, val, test = (part(name) for name in ("train", "val", "test"))
+    scaled = train.images.float() / 255
+    mean, std = (tuple(of((0, 2, 3)).tolist()) for of in (scaled.mean, scaled.std))
+    return replace(images, train=train, val=val, test=test, mean=mean, std=std, fingerprint="")
 
-    short = 4 * config.batch / len(images.train)
-    epochs = timed_epochs(minutes, lambda: trained(short), len(images.train), config.batch)
-    start = time.perf_counter()
-    made = trained(epochs)
-    spent = (time.perf_counter() - start) / 60
-    if arm == "alone":
-        network = recalibrate(made, images, 512)
-        return spent, epochs, accuracy(fused(network), images.val), None, None
-    rows = [largest(known), smallest(known)]
-    if arm != "usual":
-        study = open_study("clothing")
-        knee = study.generate({"cpu": study.knee("cpu")}).architecture
-        rows.insert(1, np.array(knee.choices, np.int8))
-    found = SharedWeights(made, images, "val", calibration=512).evaluate(np.stack(rows))
-    return spent, epochs, found[0], found[1] if arm != "usual" else None, found[-1]
+
+def published(space):
+    """Return the codes of lite0 as it was published: kernels of 3 in the stages 1, 3 and 6."""
+    values = {d: options[-1] for d, options in space.decisions.items()}
+    values |= {d: 3 for d in values if d[0] == "k" and d[1] in "136"}
+    return [list(options).index(values[d]) for d, options in space.decisions.items()]
+
+
+def epochs_of(arms, minutes, file):
+    """Return arm -> epochs, timed where the file does not have them yet."""
+    known = json.loads(file.read_text()) if file.exists() else {}
+    for name in arms:
+        if name not in known:
+            known[name] = round(Arm(name, 0).timed(minutes), 2)
+            file.write_text(json.dumps(known))
+    return known
 
 
 def main():
@@ -108,12 +149,14 @@ def main():
             done = {(row["arm"], int(row["seed"])) for row in csv.DictReader(file)}
     else:
         asked.out.write_text(",".join(COLUMNS) + "\n")
+    epochs = epochs_of(asked.arm or ARMS, asked.minutes, asked.out.with_suffix(".epochs.json"))
+    print(epochs, flush=True)
     for seed in range(asked.seeds):
         for arm in asked.arm or ARMS:
             if (arm, seed) in done:
                 continue
-            values = run(arm, seed, asked.minutes)
-            cells = [arm, seed, *("" if v is None else f"{v:.4f}" for v in values)]
+            minutes, *found = Arm(arm, seed).run(epochs[arm])
+            cells = [arm, seed, f"{minutes:.1f}", epochs[arm], *("" if v is None else f"{v:.4f}" for v in found)]
             with open(asked.out, "a") as file:
                 file.write(",".join(map(str, cells)) + "\n")
             print(*cells, flush=True)
