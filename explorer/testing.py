@@ -163,22 +163,27 @@ def check_evaluator(evaluator: Evaluator, space: SearchSpace, n: int = 16, seed:
 def check_generator(
     generator: Generator, space: SearchSpace, devices: Sequence[Device], n: int = 32, seed: int = 0
 ) -> None:
-    """Check one-pass generation: reachable budgets are met; unreachable and empty requests are answered."""
+    """Check one-pass generation: reachable budgets are met; unreachable and empty requests are answered.
+
+    A budget has the same network alone and among others, in any order.
+    """
     rng = np.random.default_rng(seed)
     known = costs_of(space, devices, np.resize(priced(space, devices, space.sample(n, rng)), (n, len(space.decisions))))
     limits = np.where(rng.random(known.shape) < 0.5, known * 1.05, np.nan)
-    codes = generator.generate(limits, np.random.default_rng(seed))
+    codes = generator.generate(limits)
     assert codes.shape == (n, len(space.decisions)), f"generate() of {n} budgets has shape {codes.shape}"
     assert (space.canonical(codes) == codes).all(), "generate() gives architectures that are not canonical"
     over = overshoot(costs_of(space, devices, codes), limits)
     assert (over <= 1).all(), f"{(over > 1).sum()} of {n} reachable budgets are exceeded"
-    assert len(generator.generate(limits[:0], rng)) == 0, "generate() of no budget must be empty"
+    alone = np.concatenate([generator.generate(row[None]) for row in limits[:3]])
+    assert (alone == codes[:3]).all(), "generate() gives other networks for budgets alone than among others"
+    assert (generator.generate(limits[::-1]) == codes[::-1]).all(), "generate() depends on the order of the budgets"
+    assert len(generator.generate(limits[:0])) == 0, "generate() of no budget must be empty"
     impossible = np.full((1, len(devices)), 1e-9)
-    assert len(generator.generate(impossible, rng)) == 1, "an impossible budget must give the nearest network"
-    raw = generator.generate(limits, np.random.default_rng(seed), 1)
-    assert (generator.generate(limits, np.random.default_rng(seed + 1), 1) == raw).all(), (
-        "generate(samples=1) depends on the random seed"
-    )
+    assert len(generator.generate(impossible)) == 1, "an impossible budget must give the nearest network"
+    raw = generator.generate(limits, samples=1)
+    assert raw.shape == codes.shape, f"generate(samples=1) of {n} budgets has shape {raw.shape}"
+    assert (generator.generate(limits, samples=1) == raw).all(), "generate(samples=1) is not the same twice"
 
 
 __all__ = ["check_device", "check_evaluator", "check_generator", "check_space"]

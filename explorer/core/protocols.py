@@ -63,13 +63,13 @@ class Evaluator(Protocol):
 class Generator(Protocol):
     """Maps budgets to architectures in one forward pass."""
 
-    def generate(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> np.ndarray:
-        """Generate one architecture per budget.
+    def generate(self, limits: np.ndarray, rng: np.random.Generator | None = None, samples: int = 32) -> np.ndarray:
+        """Generate one architecture per budget: the same for the same budget, and never a worse one for a larger one.
 
         Args:
             limits: (n, m), one row per budget and one column per device, NaN where unconstrained.
-            rng: the random generator.
-            samples: number of draws per budget, of which the best is kept.
+            rng: for generators that draw anew; those of this package have fixed draws.
+            samples: number of draws of which the best is kept; 1 is the raw network.
 
         Returns:
             (n, d) int8.

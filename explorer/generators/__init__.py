@@ -17,7 +17,7 @@ from explorer.generators.methods import METHODS, Method
 from explorer.generators.open import open_generator
 from explorer.generators.ranking import by_accuracy, side_by_side
 from explorer.generators.runtime import BudgetGenerator
-from explorer.generators.selection import Selection, select
+from explorer.generators.selection import Pool, Selection
 from explorer.generators.settings import MethodSettings
 from explorer.searches import fronts
 
@@ -85,7 +85,6 @@ def check_costs(space: SearchSpace, devices: Sequence[Device]) -> None:
 
 
 __all__ = [
-    "ENUMERATION", "METHODS", "BudgetCode", "BudgetGenerator", "Enumeration", "Method", "MethodSettings", "Selection",
-    "by_accuracy", "check_costs", "is_cheap",
-    "open_generator", "select", "side_by_side", "train_generator",
+    "ENUMERATION", "METHODS", "BudgetCode", "BudgetGenerator", "Enumeration", "Method", "MethodSettings", "Pool",
+    "Selection", "by_accuracy", "check_costs", "is_cheap", "open_generator", "side_by_side", "train_generator",
 ]  # fmt: skip

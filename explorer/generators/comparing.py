@@ -55,7 +55,7 @@ def beside_nsga2(
     limits = np.full((BUDGETS, len(generator.devices)), np.nan)
     column = [d.name for d in generator.devices].index(device.name)
     limits[:, column] = np.geomspace(low, max(float(found.costs.max()), 1.01 * low), BUDGETS)
-    made = generator.select(limits, np.random.default_rng(0))
+    made = generator.select(limits)
     costs = costs_of(space, [device], made.codes)
     corner = (
         1.1 * max(1 - float(found.accuracy.min()), 1 - float(made.accuracy.min())),

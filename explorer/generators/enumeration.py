@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
 from explorer.core.errors import InputError
 from explorer.core.protocols import Device, Evaluator, SearchSpace
-from explorer.generators.selection import Selection, select
+from explorer.generators.selection import Pool, Selection
 from explorer.spaces.base import Enumerable
 
 NAME = "enumeration"
@@ -34,13 +35,15 @@ class Enumeration:
         self.space, self.evaluator, self.devices = space, evaluator, list(devices)
         self.codes = space.enumerate()
 
-    def generate(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> np.ndarray:
-        """Return the best architecture for each request: (n, m) limits, NaN where unconstrained -> (n, d) int8."""
-        return self.select(limits, rng, samples).codes
+    @cached_property
+    def pool(self) -> Pool:
+        """All networks that no other one beats."""
+        return Pool(self.space, self.devices, self.evaluator, self.codes, complete=True)
 
-    def select(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> Selection:
+    def generate(self, limits: np.ndarray, rng: np.random.Generator | None = None, samples: int = 32) -> np.ndarray:
+        """Return the best architecture for each request: (n, m) limits, NaN where unconstrained -> (n, d) int8."""
+        return self.select(limits).codes
+
+    def select(self, limits: np.ndarray) -> Selection:
         """Like `generate`, but also return costs, accuracy and feasibility."""
-        limits = np.atleast_2d(np.asarray(limits, float))
-        request = np.repeat(np.arange(len(limits)), len(self.codes))
-        draws = np.tile(self.codes, (len(limits), 1))
-        return select(self.space, self.devices, self.evaluator, limits, draws, request)
+        return self.pool.select(limits)

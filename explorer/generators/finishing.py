@@ -63,7 +63,7 @@ def finished(
     """
     everything = {
         "method": method, "devices": code.devices, "low": code.low, "high": code.high, "anchors": code.anchors,
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": sum(p.numel() for p in network.parameters()), "noise": about["seed"],
     } | dict(about)  # fmt: skip
     onnx.helper.set_model_props(graph, {"generator": json.dumps(everything)})
     weights = save({name: t.contiguous() for name, t in network.state_dict().items()})

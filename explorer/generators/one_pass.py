@@ -1,9 +1,4 @@
-"""Generators that answer in one forward pass: a softmax per decision, for any number of budgets at once. No torch.
-
-Most draws are the most probable network for limits slightly below the requested ones, with a random perturbation per
-device. Such a draw is one coherent network; sampling every decision independently would mix several. The remaining
-draws do sample every decision.
-"""
+"""Generators that answer in one forward pass: a softmax per decision, for any number of budgets at once. No torch."""
 
 from __future__ import annotations
 
@@ -14,18 +9,12 @@ import numpy as np
 from explorer.core.errors import InputError
 from explorer.devices.population import costs_of
 from explorer.generators.layout import layout
-from explorer.generators.runtime import BudgetGenerator, Starts
+from explorer.generators.runtime import BudgetGenerator
 from explorer.spaces.operators import option_counts
-
-LADDER = (-0.02, 0.08)  # the draws lower the limits by these shares, from first to last, in addition to the margin
-SHAKE = 0.03  # width of the random perturbation of each device's limit, relative
-TEMPERATURE = 1.0
 
 
 class OnePassGenerator(BudgetGenerator):
     """A generator whose graph is `code (n, C) -> logits (n, D)`: one logit per option, decisions in gene order."""
-
-    sampled = 0.25  # share of the draws that sample every decision
 
     def _setup(self, about: dict[str, Any]) -> int:
         self._options = [int(o) for o in about["options"]]
@@ -36,49 +25,30 @@ class OnePassGenerator(BudgetGenerator):
             )
         return len(self._options)
 
-    def _starts(self, limits: np.ndarray, samples: int, rng: np.random.Generator) -> Starts:
-        n, m = limits.shape
-        sampled = int(self.sampled * (samples - 1))
-        shaken = samples - sampled
-        request = np.repeat(np.arange(n), shaken)
-        place = np.tile(np.arange(shaken), n)
-        ladder = np.concatenate([[0.0], np.linspace(*LADDER, max(shaken - 1, 1))])[place]
-        lower = (
-            self.margin
-            + ladder[:, None]
-            + np.where(place > 0, SHAKE, 0.0)[:, None] * (rng.random((n * shaken, m)) - 0.5)
-        )
-        counts = np.where(place == 0, sampled, 0)
-        return Starts(request, limits[request] * (1 - lower), np.ones(n * shaken, bool), counts,
-                      np.full(n * shaken, TEMPERATURE))  # fmt: skip
-
-    def _logits(self, starts: Starts, rng: np.random.Generator) -> np.ndarray:
-        """Compute the (s, D) logits of all starts."""
-        logits: Any = self._session.run(None, {"code": self.code(starts.asked)})[0]
+    def _logits(self, limits: np.ndarray) -> np.ndarray:
+        """Compute the logits of all options: (n, m) limits -> (n, D)."""
+        logits: Any = self._session.run(None, {"code": self.code(limits)})[0]
         return np.asarray(logits)
 
-    def _roll(self, starts: Starts, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        logits = self._logits(starts, rng)
-        origin = np.concatenate([np.flatnonzero(starts.greedy), np.repeat(np.arange(len(logits)), starts.counts)])
-        heat = np.concatenate([np.zeros(int(starts.greedy.sum())), np.repeat(starts.heat, starts.counts)])
-        codes = np.zeros((len(origin), len(self._options)), np.int8)
+    def _roll(self, limits: np.ndarray, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Take the most probable option of every decision, and sample every decision on its own."""
+        logits = self._logits(limits)
+        row = np.repeat(np.arange(len(limits)), 1 + draws)
+        heat = np.tile(np.arange(1 + draws) > 0, len(limits))[:, None]
+        codes = np.zeros((len(row), len(self._options)), np.int8)
         at = 0
         for gene, options in enumerate(self._options):
-            own = logits[origin, at : at + options]
-            noise = rng.gumbel(size=own.shape) * heat[:, None] if heat.any() else 0.0
-            codes[:, gene] = (own + noise).argmax(1)
+            own = logits[row, at : at + options]
+            codes[:, gene] = (own + heat * rng.gumbel(size=own.shape) if draws else own).argmax(1)
             at += options
-        return origin, codes
+        return row, codes
 
 
 class PriorGenerator(OnePassGenerator):
     """SGNAS's generator, whose graph also reads a prior network, `prior (n, 1, rows, columns)`.
 
-    The first start of a request uses the mean of the priors near its budget, the others a random prior of the pool. A
-    pass through the convolutions is expensive, so more of the draws sample every decision.
+    The prior is the mean of stored networks near the budget.
     """
-
-    sampled = 0.87
 
     def _setup(self, about: dict[str, Any]) -> int:
         decisions = super()._setup(about)
@@ -89,13 +59,9 @@ class PriorGenerator(OnePassGenerator):
         self._prior_costs = costs_of(self.space, [by_name[n] for n in self.code.devices if n in by_name], priors)
         return decisions
 
-    def _logits(self, starts: Starts, rng: np.random.Generator) -> np.ndarray:
-        first = np.ones(len(starts.request), bool)
-        first[1:] = starts.request[1:] != starts.request[:-1]
-        prior = np.empty((len(first), *self._priors.shape[1:]), np.float32)
-        prior[first] = prior_around(self._priors, self._prior_costs, starts.asked[first])
-        prior[~first] = self._priors[rng.integers(0, len(self._priors), (~first).sum())]
-        return np.asarray(self._session.run(None, {"code": self.code(starts.asked), "prior": prior})[0])
+    def _logits(self, limits: np.ndarray) -> np.ndarray:
+        prior = prior_around(self._priors, self._prior_costs, limits)
+        return np.asarray(self._session.run(None, {"code": self.code(limits), "prior": prior})[0])
 
 
 def prior_around(maps: np.ndarray, costs: np.ndarray, limits: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from explorer.devices import is_target
 from explorer.devices.population import costs_of, priced
 from explorer.generators.runtime import BudgetGenerator
 
-BUDGETS, DRAWS = 300, 16
+BUDGETS = 300
 
 
 def held_out_budgets(space: SearchSpace, devices: Sequence[Device], n: int = BUDGETS, seed: int = 303) -> np.ndarray:
@@ -43,13 +43,13 @@ def by_accuracy(
         (generator, mean accuracy) pairs.
     """
     limits = held_out_budgets(space, devices)
-    means = [float(g.select(limits, np.random.default_rng(0), DRAWS).accuracy.mean()) for g in generators]
+    means = [float(g.select(limits).accuracy.mean()) for g in generators]
     order = np.argsort([-m for m in means], kind="stable")
     return [(generators[i], means[i]) for i in order]
 
 
 def side_by_side(
-    generators: Sequence[BudgetGenerator], device: str, budgets: np.ndarray, draws: int, corner: Sequence[float]
+    generators: Sequence[BudgetGenerator], device: str, budgets: np.ndarray, corner: Sequence[float]
 ) -> pd.DataFrame:
     """Compare generators of one study on the same budgets of one device.
 
@@ -57,7 +57,6 @@ def side_by_side(
         generators: generators of one space, with the same devices.
         device: name of the device that the budgets bound.
         budgets: (n,) in the device's unit.
-        draws: draws per budget.
         corner: (error, cost) reference point of the hypervolume.
 
     Returns:
@@ -71,11 +70,11 @@ def side_by_side(
         column, space = names.index(device), generator.space
         limits = np.full((len(budgets), len(names)), np.nan)
         limits[:, column] = budgets
-        generator.select(limits[:2], np.random.default_rng(0), draws)  # warm-up: caches are filled before timing
+        generator.select(limits[:2])  # its pool is made, once for all budgets, before timing
         start = time.perf_counter()
-        kept = generator.select(limits, np.random.default_rng(0), draws)
+        kept = generator.select(limits)
         seconds = time.perf_counter() - start
-        raw = generator.devices[column].cost(space, generator.generate(limits, np.random.default_rng(0), samples=1))
+        raw = generator.devices[column].cost(space, generator.generate(limits, samples=1))
         asked = budgets * (1 - generator.margin)
         front = nondominated(kept.accuracy, kept.costs[:, [column]])
         rows.append({

@@ -1,15 +1,17 @@
 """Generators at run time: limits in, networks out, for any number of budgets. No torch.
 
-`BudgetGenerator` encodes the limits, lets a subclass (`controller`, `one_pass`) draw architectures, and lets
-`selection` keep the best draw that meets the limits.
+`BudgetGenerator` encodes limits and lets a subclass (`controller`, `one_pass`) draw architectures. Requests are
+answered from a pool: the generator's own draws at fixed limits, with fixed noise, made by one pass when it is first
+asked. `selection` keeps the best network of the pool that meets the limits.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +21,15 @@ from explorer.core.errors import InputError, first_line
 from explorer.core.files import write_bytes
 from explorer.core.onnx_session import open_graph
 from explorer.core.protocols import Device, Evaluator, SearchSpace
+from explorer.devices.population import cheapest, costs_of, priced, prices
+from explorer.evaluators.scoring import spread_sample
 from explorer.generators.budgets import BudgetCode
-from explorer.generators.selection import Selection, select
+from explorer.generators.selection import Pool, Selection, distinct_rows
 
-BLOCK = 128  # requests per block: their data fit in the CPU cache
-
-
-@dataclass
-class Starts:
-    """The inputs of the generator network: one or more starts per request, sorted by request.
-
-    A start is one conditioning of the network, from which any number of draws are sampled.
-
-    Attributes:
-        request: (s,) index of the row of limits that the start belongs to.
-        asked: (s, m) limits that are given to the network.
-        greedy: (s,) bool: the most probable network is one of the draws.
-        counts: (s,) number of draws in addition to the greedy one.
-        heat: (s,) sampling temperature of these draws.
-    """
-
-    request: np.ndarray
-    asked: np.ndarray
-    greedy: np.ndarray
-    counts: np.ndarray
-    heat: np.ndarray
+BLOCK = 512  # limits per block of draws
+LIMITS, DRAWS = 4096, 3  # of the pool: fixed limits, and random draws for each beside the most probable network
+BASE = 1000  # networks of all sizes, at whose costs the fixed joint limits lie
+SHARE, LEAST = 5, 256  # networks of the pool: at most a fifth as many as the training evaluated, or 256
 
 
 class BudgetGenerator(ABC):
@@ -72,6 +58,8 @@ class BudgetGenerator(ABC):
             about = json.loads(self._session.get_modelmeta().custom_metadata_map["generator"])
             self.method, self.margin, self.parameters = about["method"], float(about["margin"]), about["parameters"]
             self.about: dict[str, Any] = about
+            self.noise = int(about.get("noise", int.from_bytes(hashlib.sha256(model).digest()[:4])))
+            self._most = max(LEAST, int(about["evaluations"]) // SHARE) if "evaluations" in about else None
             self.code = BudgetCode(
                 tuple(about["devices"]), tuple(about["low"]), tuple(about["high"]), int(about["anchors"])
             )
@@ -90,7 +78,7 @@ class BudgetGenerator(ABC):
             raise InputError(f"this generator was conditioned on {missing}, which are not among {list(by_name)}")
         self._columns = [by_name[name] for name in self.code.devices]
         try:
-            self.draw(np.full((1, len(self.devices)), np.nan), np.random.default_rng(0), 2)
+            self.draw(np.full((1, len(self.code.devices)), np.nan), 1)
         except Exception as error:
             raise InputError(f"not a Pareto Explorer generator: {first_line(error)}") from error
 
@@ -99,15 +87,17 @@ class BudgetGenerator(ABC):
         """Read what this class needs from the metadata, and return the number of decisions."""
 
     @abstractmethod
-    def _starts(self, limits: np.ndarray, samples: int, rng: np.random.Generator) -> Starts:
-        """Plan `samples` draws for each of (n, m) limits of the devices that the generator was conditioned on."""
+    def _roll(self, limits: np.ndarray, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw architectures: the most probable one for each of the limits, and `draws` random ones.
 
-    @abstractmethod
-    def _roll(self, starts: Starts, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draw architectures.
+        Args:
+            limits: (n, m) of the devices that the generator was conditioned on.
+            draws: number of random draws per row.
+            rng: their noise.
 
         Returns:
-            (u,) index of the start of every draw, and (u, d) int8 choices, not yet canonical.
+            (u,) row of the limits that each draw belongs to, and (u, d) int8 choices, not yet canonical. Draws may be
+            repeated or, where they are equal, left out; without random draws there is exactly one per row.
         """
 
     def save(self, path: str | Path) -> None:
@@ -116,68 +106,52 @@ class BudgetGenerator(ABC):
         if self.weights is not None:
             write_bytes(Path(path).with_suffix(".safetensors"), self.weights)
 
-    def generate(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> np.ndarray:
+    def generate(self, limits: np.ndarray, rng: np.random.Generator | None = None, samples: int = 32) -> np.ndarray:
         """Generate one architecture per request.
 
         Args:
             limits: (n, m), one column per device in `devices`, NaN where unconstrained.
-            rng: random number generator of the draws.
-            samples: draws per request; 1 returns the raw network of one deterministic pass, without selection.
+            rng: not used, because draws are fixed: the same limits always give the same network.
+            samples: 1 returns the raw network of one pass, without selection; any other number the best of the pool.
 
         Returns:
             (n, d) int8, canonical.
         """
-        if samples == 1:
-            return self.draw(limits, rng, 1)[0]
-        return self.select(limits, rng, samples).codes
+        limits = np.atleast_2d(np.asarray(limits, float))
+        return self.draw(limits[:, self._columns]) if samples == 1 else self.select(limits).codes
 
-    def select(self, limits: np.ndarray, rng: np.random.Generator, samples: int = 32) -> Selection:
+    def select(self, limits: np.ndarray) -> Selection:
         """Like `generate` with selection, but also return costs, accuracy and feasibility."""
-        limits = np.asarray(limits, float)
-        return select(self.space, self.devices, self.evaluator, limits, *self.draw(limits, rng, samples))
+        return self.pool.select(limits)
 
-    def draw(self, limits: np.ndarray, rng: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw architectures for each request, before selection.
+    def draw(self, limits: np.ndarray, draws: int = 0) -> np.ndarray:
+        """Draw architectures at limits less the margin, so that they are likely to meet the limits.
 
-        The first draw of a request is the most probable network for the limits less the margin, so that it is likely to
-        meet them. If a limit is on a device that the generator was not conditioned on, the draws are spread over the
-        whole range of the first conditioned device instead.
+        Args:
+            limits: (n, m) of the devices that the generator was conditioned on, NaN where unconstrained.
+            draws: number of random draws per row, in addition to the most probable network.
 
         Returns:
-            (u, d) int8 canonical architectures, and (u,) the request each belongs to, ascending.
+            (u, d) int8, canonical; (n, d), one per row, without random draws.
         """
-        limits = np.atleast_2d(np.asarray(limits, float))
-        codes, request = [np.zeros((0, len(self.space.decisions)), np.int8)], [np.zeros(0, np.int64)]
+        rng, codes = np.random.default_rng(self.noise), [np.zeros((0, len(self.space.decisions)), np.int8)]
         for start in range(0, len(limits), BLOCK):
-            block = self._draw_block(limits[start : start + BLOCK], rng, samples)
-            codes.append(block[0])
-            request.append(block[1] + start)
-        return np.concatenate(codes), np.concatenate(request)
+            row, drawn = self._roll(limits[start : start + BLOCK] * (1 - self.margin), draws, rng)
+            codes.append(self.space.canonical(drawn[np.argsort(row, kind="stable")]))
+        return np.concatenate(codes)
 
-    def _draw_block(self, limits: np.ndarray, rng: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
-        starts = self._starts(limits[:, self._columns], samples, rng)
-        others = [i for i in range(limits.shape[1]) if i not in self._columns]
-        foreign = ~np.isnan(limits[:, others]).all(1)
-        if foreign.any() and samples > 1:
-            starts = self._ladder(starts, limits[:, self._columns], foreign, samples)
-        origin, codes = self._roll(starts, rng)
-        request = starts.request[origin]
-        order = np.argsort(request, kind="stable")
-        return self.space.canonical(codes[order]), request[order]
+    @cached_property
+    def pool(self) -> Pool:
+        """The networks from which requests are answered: draws at fixed limits, and the cheapest network per device.
 
-    def _ladder(self, starts: Starts, limits: np.ndarray, foreign: np.ndarray, samples: int) -> Starts:
-        """Replace the starts of `foreign` requests by greedy starts over the range of the first conditioned device.
-
-        Foreign requests are those with a limit on a device that the generator was not conditioned on.
+        Made when it is first used, in less than a second where the evaluator is a predictor.
         """
-        rungs = np.exp(np.linspace(np.log(self.code.high[0]), np.log(self.code.low[0]), samples))
-        rows = np.repeat(np.flatnonzero(foreign), samples)
-        ladder = limits[rows]
-        ladder[:, 0] = np.fmin(ladder[:, 0], np.tile(rungs, foreign.sum()))
-        kept, n = ~foreign[starts.request], len(rows)
-        return Starts(
-            np.concatenate([starts.request[kept], rows]), np.concatenate([starts.asked[kept], ladder]),
-            np.concatenate([starts.greedy[kept], np.ones(n, bool)]),
-            np.concatenate([starts.counts[kept], np.zeros(n, np.int64)]),
-            np.concatenate([starts.heat[kept], np.ones(n)]),
-        )  # fmt: skip
+        drawn = distinct_rows(self.draw(self._fixed_limits(), DRAWS))[: self._most]
+        ends = np.array([cheapest(self.space, device) for device in self.devices])
+        return Pool(self.space, self.devices, self.evaluator, np.concatenate([drawn, ends]))
+
+    def _fixed_limits(self) -> np.ndarray:
+        """Return the limits of the pool, (LIMITS, m): on one device and on several, over the whole range."""
+        rng, own = np.random.default_rng(self.noise), [self.devices[i] for i in self._columns]
+        base = spread_sample(self.space, BASE, lambda codes: prices(self.space, own[0], codes), rng)
+        return self.code.sample(LIMITS, costs_of(self.space, own, priced(self.space, own, base)), rng)

@@ -1,7 +1,9 @@
-"""Budget enforcement: among the draws for a request, keep the most accurate one that meets its limits.
+"""Budget enforcement: among a fixed pool of networks, the most accurate one that meets the limits. numpy only.
 
-The limits are always checked against the costs that the devices compute, never against a generator's estimate. If no
-draw fits, the network with the smallest overshoot is returned instead and marked as a fallback. numpy only.
+Every request chooses from the same pool. So larger limits never give a less accurate network, and a network depends on
+its limits alone: not on the other requests, nor on their order. Limits are checked against the costs that the devices
+compute, never against a generator's estimate. If nothing in the pool meets them, the nearest reachable network is
+returned instead.
 """
 
 from __future__ import annotations
@@ -12,8 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from explorer.core.front import nondominated
 from explorer.core.protocols import Device, Evaluator, SearchSpace
-from explorer.devices.population import costs_of, meets, nearest
+from explorer.devices.population import costs_of, meets, nearest, overshoot
+
+REQUESTS, NETWORKS = 1024, 512  # compared at once, so that the comparisons stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Selection:
         accuracy: (n,) accuracy given by the evaluator.
         costs: (n, m), one column per device.
         feasible: (n,) bool: the network meets every limit.
-        fallback: (n,) bool: no draw met the limits, so the nearest reachable network was taken.
+        fallback: (n,) bool: nothing in the pool met the limits, so the nearest reachable network was taken.
     """
 
     codes: np.ndarray
@@ -35,44 +40,89 @@ class Selection:
     fallback: np.ndarray
 
 
-def select(
-    space: SearchSpace, devices: Sequence[Device], evaluator: Evaluator, limits: np.ndarray, draws: np.ndarray,
-    request: np.ndarray,
-) -> Selection:  # fmt: skip
-    """Select the most accurate draw that meets the limits, for each request.
+class Pool:
+    """Networks from which every request is answered, the most accurate first.
 
     Args:
-        space, devices: used to compute the costs of the draws; there is one column of `limits` per device.
-        evaluator: ranks the draws that meet the limits.
-        limits: (n, m), NaN where unconstrained.
-        draws: (u, d) int8, canonical.
-        request: (u,) index of the row of `limits` that each draw belongs to; every row has at least one draw.
+        space, devices: used to compute the costs; there is one column of limits per device.
+        evaluator: gives the accuracies.
+        codes: (u, d) int8, canonical. Networks without a cost on some device, and those that another one equals or
+            beats in accuracy and in every cost, are left out.
+        complete: these are all networks of the space, so the nearest reachable one is among them.
+
+    Attributes:
+        codes: (p, d) int8, distinct.
+        accuracy: (p,) descending.
+        costs: (p, m).
     """
-    n = len(limits)
-    if n == 0:
-        empty = np.zeros(0)
-        return Selection(draws, empty, np.zeros((0, len(devices))), empty.astype(bool), empty.astype(bool))
-    flat, inverse = unique_rows(draws)
-    fits = meets(costs_of(space, devices, flat)[inverse], limits[request])
-    worth = np.full(len(flat), -np.inf)
-    needed = np.unique(inverse[fits])
-    worth[needed] = evaluator.evaluate(flat[needed])
-    score = np.where(fits, worth[inverse], -np.inf)
-    order = np.lexsort((score, request))
-    best = order[np.flatnonzero(np.append(np.diff(request[order]) > 0, True))]
-    codes, accuracy = draws[best].copy(), score[best]
-    fallback = np.isneginf(accuracy)
-    for row in np.flatnonzero(fallback):
-        codes[row] = nearest(space, devices, limits[row])
-    if fallback.any():
-        accuracy[fallback] = evaluator.evaluate(codes[fallback])
-    costs = costs_of(space, devices, codes)
-    return Selection(codes, accuracy, costs, meets(costs, limits), fallback)
+
+    def __init__(
+        self, space: SearchSpace, devices: Sequence[Device], evaluator: Evaluator, codes: np.ndarray,
+        complete: bool = False,
+    ) -> None:  # fmt: skip
+        self.space, self.devices, self.evaluator, self.complete = space, list(devices), evaluator, complete
+        codes = distinct_rows(codes)
+        costs = costs_of(space, devices, codes)
+        priced = ~np.isnan(costs).any(1)
+        codes, costs = codes[priced], costs[priced]
+        accuracy = np.asarray(evaluator.evaluate(codes), float) if len(codes) else np.zeros(0)
+        kept = nondominated(accuracy, costs) if len(codes) else np.arange(0)
+        order = kept[np.argsort(-accuracy[kept], kind="stable")]
+        self.codes, self.accuracy, self.costs = codes[order], accuracy[order], costs[order]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def first(self, limits: np.ndarray) -> np.ndarray:
+        """Find the most accurate network within each of (n, m) limits: (n,) its row in the pool, -1 where none fits."""
+        bounds = np.where(np.isnan(limits), np.inf, limits)
+        found = np.full(len(bounds), -1)
+        for begin in range(0, len(bounds), REQUESTS):
+            left = np.arange(begin, min(begin + REQUESTS, len(bounds)))
+            for start in range(0, len(self), NETWORKS):
+                if not len(left):
+                    break
+                costs = self.costs[start : start + NETWORKS]
+                fits = np.ones((len(left), len(costs)), bool)
+                for j in range(bounds.shape[1]):
+                    if np.isfinite(bounds[left, j]).any():
+                        fits &= costs[None, :, j] <= bounds[left, None, j]
+                at = fits.argmax(1)
+                hit = fits[np.arange(len(left)), at]
+                found[left[hit]] = start + at[hit]
+                left = left[~hit]
+        return found
+
+    def select(self, limits: np.ndarray) -> Selection:
+        """Select the most accurate network that meets the limits, for each request.
+
+        Args:
+            limits: (n, m), one column per device, NaN where unconstrained.
+        """
+        limits = np.atleast_2d(np.asarray(limits, float))
+        row = self.first(limits)
+        fallback = row < 0
+        if not fallback.any():
+            codes, accuracy, costs = self.codes[row], self.accuracy[row], self.costs[row]
+            return Selection(codes, accuracy, costs, np.ones(len(row), bool), fallback)
+        codes = np.zeros((len(row), len(self.space.decisions)), np.int8)
+        accuracy, costs = np.zeros(len(row)), np.zeros((len(row), len(self.devices)))
+        codes[~fallback], accuracy[~fallback] = self.codes[row[~fallback]], self.accuracy[row[~fallback]]
+        costs[~fallback] = self.costs[row[~fallback]]
+        codes[fallback] = [self._nearest(one) for one in limits[fallback]]
+        accuracy[fallback] = self.evaluator.evaluate(codes[fallback])
+        costs[fallback] = costs_of(self.space, self.devices, codes[fallback])
+        return Selection(codes, accuracy, costs, meets(costs, limits), fallback)
+
+    def _nearest(self, limits: np.ndarray) -> np.ndarray:
+        """Return the network (d,) with the smallest overshoot of (m,) limits."""
+        if self.complete:
+            return np.asarray(self.codes[overshoot(self.costs, limits).argmin()])
+        return nearest(self.space, self.devices, limits)
 
 
-def unique_rows(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the distinct rows of an int8 array, and the index of each original row among them."""
+def distinct_rows(codes: np.ndarray) -> np.ndarray:
+    """Drop repeated rows of an int8 array, keeping the order of first appearance; faster than `operators.unique`."""
     rows: Any = np.ascontiguousarray(codes)
     packed = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
-    _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
-    return rows[first], inverse.ravel()
+    return codes[np.sort(np.unique(packed, return_index=True)[1])]

@@ -23,8 +23,8 @@ def main(name: str) -> dict:
     costs, accuracy = costs_of(space, devices, codes), study.predictor.evaluate(codes)
     generator = study.generator()
     limits = random_budgets(study, costs, rng)
-    kept = generator.select(limits, np.random.default_rng(0))
-    raw = overshoot(costs_of(space, devices, generator.generate(limits, rng, samples=1)), limits) <= 1
+    kept = generator.select(limits)
+    raw = overshoot(costs_of(space, devices, generator.generate(limits, samples=1)), limits) <= 1
     single = (~np.isnan(limits)).sum(1) == 1
     best = np.array([accuracy[overshoot(costs, row[None]) <= 1].max(initial=-1.0) for row in limits])
     best[best < 0] = np.nan

@@ -18,7 +18,6 @@ from explorer.devices.population import costs_of
 from explorer.searches import search
 from explorer.searches.compare import against, compare, union
 from explorer.study import open_study
-from explorer.study.study import SAMPLES
 from tests.benchmarks.budgets import random_budgets
 
 LONG, JOINT, PER_BUDGET = 1_000_000, 300, 8_000
@@ -52,10 +51,10 @@ def generators(study, target: str, known: float, nsga2: float) -> dict:
     for name in study.generators:
         generator = study.generator(name)
         start = time.perf_counter()
-        kept = generator.select(limits, np.random.default_rng(0), SAMPLES)
+        kept = generator.select(limits)
         seconds = time.perf_counter() - start
         volumes = []
-        for codes in (generator.generate(limits, np.random.default_rng(0), 1), kept.codes):
+        for codes in (generator.generate(limits, samples=1), kept.codes):
             costs = costs_of(study.space, [study.devices[target]], codes)
             front = make_front(study.space, codes, study.predictor.evaluate(codes), costs, [target])
             volumes.append(hypervolume(front.accuracy, front.costs, corner))
@@ -84,9 +83,9 @@ def joint(study) -> dict:
     for name in study.generators:
         generator = study.generator(name)
         start = time.perf_counter()
-        kept = generator.select(limits, np.random.default_rng(0), SAMPLES)
+        kept = generator.select(limits)
         gap = 100 * (np.array(best) - kept.accuracy)
-        raw = costs_of(study.space, devices, generator.generate(limits, rng, 1))
+        raw = costs_of(study.space, devices, generator.generate(limits, samples=1))
         result[name] = {
             "seconds": time.perf_counter() - start, "met": float(kept.feasible.mean()),
             "raw_met": float(np.all(raw[:, columns] <= limits[:, columns], axis=1).mean()),

@@ -69,11 +69,11 @@ def generator() -> dict:
     best = np.array([accuracy[overshoot(costs, row[None]) <= 1].max(initial=-1) for row in limits])
     best[best < 0] = np.nan
     made = study.generator()
-    raw = overshoot(costs_of(space, devices, made.generate(limits, rng, samples=1)), limits) <= 1
+    raw = overshoot(costs_of(space, devices, made.generate(limits, samples=1)), limits) <= 1
     result = {"budgets": len(limits), "raw_met": float(raw.mean())}
     for samples in (16, 32):
         start = time.perf_counter()
-        kept = made.select(limits, np.random.default_rng(0), samples)
+        kept = made.select(limits)
         gap = 100 * (best - kept.accuracy)
         result[f"{samples}_draws"] = {
             "seconds": time.perf_counter() - start, "met": float(kept.feasible.mean()),

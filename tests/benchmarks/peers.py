@@ -19,7 +19,6 @@ from explorer.core.front import hypervolume, make_front
 from explorer.devices.population import costs_of
 from explorer.searches import search
 from explorer.study import open_study
-from explorer.study.study import SAMPLES
 from tests.benchmarks.ladder import append, rows_of
 
 EVALUATIONS, POPULATION, LONG = 1000, 100, 1_000_000
@@ -117,7 +116,7 @@ def compare(out: Path, seeds: list[int]) -> None:
         for seed in seeds:
             if not _done(out, f"generator {name}", seed):
                 start = time.perf_counter()
-                kept = study.generator(name).select(limits, np.random.default_rng(seed), SAMPLES)
+                kept = study.generator(name).select(limits)
                 seconds = time.perf_counter() - start
                 _note(out, f"generator {name}", seed, 0, volume(study, kept.codes) / known, seconds)
     for name, run in (ours | peers).items():  # TPE last

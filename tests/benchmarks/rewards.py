@@ -30,7 +30,7 @@ def figures(study, generator, front, device) -> dict:
 
     def gap(limits):
         """Mean points below the front at the same budget, of networks that keep it; share of them; mean cost / budget - 1."""
-        codes = generator.generate(limits[:, None], np.random.default_rng(0), samples=1)
+        codes = generator.generate(limits[:, None], samples=1)
         costs, accuracy = device.cost(study.space, codes), study.predictor.evaluate(codes)
         kept = costs <= limits * (1 + 1e-9)
         best = np.array([front.accuracy[front.costs[:, 0] <= limit].max() for limit in limits])

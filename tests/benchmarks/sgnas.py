@@ -25,7 +25,6 @@ from explorer.generators.sgnas import train_sgnas
 from explorer.generators.signals import SupernetSignal
 from explorer.searches import fronts, search
 from explorer.study import open_study
-from explorer.study.study import SAMPLES
 
 SEEDS, BUDGETS, TARGETS, RANDOM, EVALUATIONS = (0, 1, 2), 10, 100, 1000, 20_000
 SEARCHED = 60_000  # evaluations of the recipe's searches, whose fronts are imitated
@@ -86,11 +85,11 @@ def costs_met(study, generator) -> dict:
     for name in [*study.targets, "macs_m"]:
         budgets = spread(study, name, TARGETS)
         limits = limits_of(study, name, budgets)
-        cost = study.devices[name].cost(study.space, generator.generate(limits, np.random.default_rng(0), samples=1))
+        cost = study.devices[name].cost(study.space, generator.generate(limits, samples=1))
         asked = budgets * (1 - generator.margin)
         error[name], tau[name] = float(np.abs(cost / asked - 1).mean()), float(kendall_tau(cost, asked))
         raw[name] = float((cost <= budgets).mean())
-        met[name] = float(generator.select(limits, np.random.default_rng(0), SAMPLES).feasible.mean())
+        met[name] = float(generator.select(limits).feasible.mean())
     return {"raw_error": error, "tau": tau, "raw_met": raw, "met": met}
 
 
@@ -101,7 +100,7 @@ def quality(study, generator, seed: int) -> dict:
     sample = space.sample(RANDOM, rng)
     front = search(space, study.predictor, [device], "nsga2", EVALUATIONS, seed)
     chosen = {
-        "generated": generator.select(limits_of(study, name, budgets), np.random.default_rng(0), SAMPLES).codes,
+        "generated": generator.select(limits_of(study, name, budgets)).codes,
         "random": best_within(budgets, sample, study.predictor.evaluate(sample), costs_of(space, [device], sample)),
         "nsga2": best_within(budgets, front.codes, front.accuracy, front.costs),
     }
@@ -132,7 +131,7 @@ def speed(study) -> dict:
     seconds = []
     for _ in range(5):
         start = time.perf_counter()
-        kept = generator.select(limits, np.random.default_rng(0), SAMPLES)
+        kept = generator.select(limits)
         seconds.append(time.perf_counter() - start)
     ours, result = float(np.median(seconds)), {}
     for evaluations in LADDER:

@@ -13,7 +13,6 @@ from explorer.core.front import hypervolume, make_front
 from explorer.devices.population import costs_of
 from explorer.searches import search
 from explorer.study import open_study
-from explorer.study.study import SAMPLES
 
 ALGORITHMS = ("memetic", "nsga2", "sms-emoa", "spea2", "random")
 
@@ -36,7 +35,7 @@ def main(name: str = "digits", seeds: int = 5) -> dict:
         limits = np.full((100, len(devices)), np.nan)
         limits[:, column] = np.geomspace(costs.min(), costs.max(), 100)
         for generator in study.generators:
-            kept = study.generator(generator).select(limits, np.random.default_rng(0), SAMPLES)
+            kept = study.generator(generator).select(limits)
             volume = hypervolume(kept.accuracy, kept.costs[:, [column]], truth.reference)
             shares[f"generator {generator}"] = round(volume / truth.hypervolume, 5)
         result[target] = shares

@@ -15,7 +15,6 @@ from explorer.devices.population import cheapest, costs_of, dearest, nearest, ov
 from explorer.generators import METHODS, BudgetCode, is_cheap, open_generator, train_generator
 from explorer.generators.expert import ExpertConfig, Experts
 from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
-from explorer.generators.runtime import Starts
 from explorer.generators.sgnas import SgnasConfig
 from explorer.spaces import SPACES
 from explorer.spaces.operators import mutate, one_hot
@@ -110,7 +109,7 @@ def test_it_follows_the_budget_on_an_enumerable_space(tiny):
     accuracy = generator.evaluator.evaluate(codes)
     rng = np.random.default_rng(5)
     limits = generator.code.sample(200, costs, rng)
-    kept = generator.select(limits, rng)
+    kept = generator.select(limits)
     assert kept.feasible.all()
     best = np.array([accuracy[overshoot(costs, row[None]) <= 1].max() for row in limits])
     assert (kept.accuracy <= best + 1e-9).all()
@@ -137,20 +136,18 @@ def test_the_graph_is_the_controller(pnag):
     )
     raw = in_gene_order(chosen.numpy())
     assert ((logp == 0).numpy() == ~space.active(raw)[:, genes]).all()  # what is not written earns no credit
-    assert (generator.generate(limits, np.random.default_rng(0), samples=1) == space.canonical(raw)).all()
+    assert (generator.generate(limits, samples=1) == space.canonical(raw)).all()
 
 
 def test_draws_are_draws_of_the_policy(pnag):
     """Splitting counts over histories gives the distribution that drawing one by one gives."""
     generator, _, _ = pnag
 
-    def rolled_from(starts, draws, seed):
-        free = np.full((starts, 3), np.nan)
-        asked = Starts(np.arange(starts), free, np.zeros(starts, bool), np.full(starts, draws), np.ones(starts))
-        return generator._roll(asked, np.random.default_rng(seed))[1]
+    def rolled_from(rows, draws, seed):
+        return generator._roll(np.full((rows, 3), np.nan), draws, np.random.default_rng(seed))[1]
 
     rolled, one_by_one = rolled_from(1, 20_000, 0), rolled_from(2000, 1, 1)
-    assert len(one_by_one) == 2000
+    assert 2000 <= len(one_by_one) <= 4000  # the most probable network of every row, and its draw where that differs
     assert len(np.unique(rolled, axis=0)) == len(rolled)
     common = {row.tobytes() for row in rolled}
     assert np.mean([row.tobytes() in common for row in one_by_one]) > 0.9
@@ -160,12 +157,9 @@ def test_budgets_in_one_pass_are_those_one_by_one(tiny, monkeypatch):
     """Blocks keep requests apart and in order; a raw network depends on its own budget alone."""
     generator, space, devices = tiny
     limits = generator.code.sample(30, costs_of(space, devices, space.enumerate()), np.random.default_rng(4))
-    alone = np.concatenate([generator.generate(row[None], np.random.default_rng(0), samples=1) for row in limits])
+    alone = np.concatenate([generator.generate(row[None], samples=1) for row in limits])
     monkeypatch.setattr("explorer.generators.runtime.BLOCK", 7)
-    assert (generator.generate(limits, np.random.default_rng(0), samples=1) == alone).all()
-    _, request = generator.draw(limits, np.random.default_rng(0), 8)
-    assert (np.diff(request) >= 0).all()
-    assert set(request) == set(range(30))
+    assert (generator.generate(limits, samples=1) == alone).all()
 
 
 def test_it_is_saved_and_opened(tiny, tmp_path):
@@ -173,9 +167,7 @@ def test_it_is_saved_and_opened(tiny, tmp_path):
     generator.save(tmp_path / "g.onnx")
     again = open_generator(space, tmp_path / "g.onnx", generator.evaluator, devices)
     limits = np.array([[0.06, np.nan, np.nan]])
-    assert (
-        again.generate(limits, np.random.default_rng(0)) == generator.generate(limits, np.random.default_rng(0))
-    ).all()
+    assert (again.generate(limits) == generator.generate(limits)).all()
     assert again.parameters == generator.parameters
     with pytest.raises(InputError, match="not a Pareto Explorer generator"):
         open_generator(space, b"nonsense", generator.evaluator, devices)
@@ -189,7 +181,7 @@ def test_a_budget_on_a_device_that_it_does_not_know_is_enforced(tiny):
     sizes = load_device("params_m").cost(space, space.enumerate())
     limits = np.full((20, 4), np.nan)
     limits[:, 3] = np.linspace(sizes.min() * 1.01, sizes.max(), 20)
-    kept = wider.select(limits, np.random.default_rng(0))
+    kept = wider.select(limits)
     assert kept.feasible.all()
     assert kept.fallback.mean() < 0.5
 
@@ -320,7 +312,7 @@ def test_a_table_that_lacks_an_option_still_gives_a_slider(method, reference):
     low, high = generator.code.low[0], generator.code.high[0]
     assert np.isfinite([low, high]).all()
     for limits in ([[1.2 * low, np.nan]], [[np.nan, 300.0]], [[np.nan, np.nan]], [[0.01, np.nan]]):
-        made = generator.generate(np.array(limits), np.random.default_rng(0))
+        made = generator.generate(np.array(limits))
         assert np.isfinite(prices(space, phone, made)).all()
 
 
