@@ -221,20 +221,28 @@ def add(
     study: Annotated[str, typer.Argument(help="A study's name or folder.")],
     device: Annotated[str, typer.Argument(help="A device's name or file.")],
     out: Annotated[Path, typer.Option("--out", help="An empty or new folder for the new study.")],
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train the generators again; takes minutes and says what it gained.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Add a device to a copy of a study, which then has one more budget slider.
 
-    All networks get a cost on the device, its front is searched, and all generators are trained again.
-    Nothing else changes.
+    All networks get a cost on the device, and its front is searched. The generators answer for it as they are.
     """
     from explorer.devices import load_device
     from explorer.study import open_study
-    from explorer.study.add_device import add_device
+    from explorer.study.add_device import add_device, gains
 
-    made = add_device(open_study(study), load_device(device), out, progress)
-    value = {"study": str(made.folder), "devices": list(made.devices), "generators": made.generators}
-    answer(value, as_json, f"study {made.name!r} in {made.folder} with targets {', '.join(made.targets)}")
+    before, added = open_study(study), load_device(device)
+    made = add_device(before, added, out, progress, retrain)
+    value: dict[str, Any] = {"study": str(made.folder), "devices": list(made.devices), "generators": made.generators}
+    text = f"study {made.name!r} in {made.folder} with targets {', '.join(made.targets)}"
+    if retrain:
+        value["gains"] = gained = gains(before, added, made)
+        changes = ", ".join(f"{name} {share:+.2%}" for name, share in gained.items())
+        text += f"\nRetraining changed the hypervolume of 100 budgets on {added.name!r}: {changes}."
+    answer(value, as_json, text)
 
 
 def _spaces(names: list[str]) -> list[Space]:

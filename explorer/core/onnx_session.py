@@ -10,8 +10,8 @@ import onnxruntime as ort
 
 # operators that predictors and generators consist of: none of them loops or makes large outputs from small inputs
 OPERATORS = frozenset(
-    ("Add", "Concat", "Conv", "Flatten", "Gather", "Gemm", "MatMul", "Mul", "Relu", "Sigmoid", "Split", "Tanh")
-) | {"Unsqueeze"}
+    ("Add", "Concat", "Conv", "Flatten", "Gather", "Gemm", "MatMul", "Mul", "ReduceSum", "Relu", "Sigmoid", "Split")
+) | {"Tanh", "Unsqueeze"}
 LARGEST = 10_000  # largest number allowed in an attribute, such as a padding
 
 

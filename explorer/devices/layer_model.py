@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from explorer.core.architecture import as_codes
 from explorer.core.errors import InputError
 from explorer.core.layer import Layer
 from explorer.core.operators import MBConv
@@ -20,6 +21,7 @@ from explorer.devices.base import LayerDevice, Provenance
 from explorer.devices.features import features
 from explorer.devices.kinds import KINDS, DeviceFile, DeviceKind
 from explorer.devices.quantities import LATENCY, MILLISECONDS
+from explorer.spaces.base import distinct_layers
 
 HEAVIEST = 1e6  # upper limit of a weight, the cost per unit of a feature
 
@@ -72,7 +74,7 @@ class LayerModel(LayerDevice):
     def outside(self, space: SearchSpace, codes: np.ndarray) -> str:
         """Return one line on what lies outside the fitted range; "" where nothing does."""
         said = []
-        every = {layer for row in codes for layer in space.layers(row)}
+        every = distinct_layers(space, as_codes(space, codes))
         layers = {layer for layer in every if isinstance(layer, MBConv)}
         foreign = sorted({f"{x.op} k{x.kernel}" for x in every if not x.fitted})
         said += [f"operators {', '.join(foreign)} (none fitted)"] if foreign else []

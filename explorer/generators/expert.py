@@ -2,10 +2,13 @@
 
 Expert iteration (Anthony, Tian and Barber 2017; cross-entropy method). There is a fixed set of budgets, on one device
 or on several, and an "expert" for each: the best network known for it. Each round proposes one candidate per budget (in
-turn mutations of the experts, crossovers with experts of similar budgets, and samples of the generator), updates each
+turn mutations of the experts, crossovers with experts of near budgets, and samples of the generator), updates each
 budget's expert with the best of its own and its neighbours' candidates, and takes a few cross-entropy steps that teach
-the generator to predict the expert from the budget. The generator is a plain MLP with one softmax per decision, so one
-forward pass answers any number of budgets.
+the generator to predict the expert from the budget.
+
+The generator reads a description of every bounded device next to its limit, and a part of the budgets bounds devices
+that are not the given ones (`family`); so it also answers for a device that it never saw, from its costs alone. One
+forward pass, a softmax per decision, answers any number of budgets.
 """
 
 from __future__ import annotations
@@ -15,93 +18,49 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from explorer.core.onnx_mlp import mlp_graph
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
-from explorer.devices.population import cheapest, costs_of, dearest, meets, priced
+from explorer.devices.population import cheapest, dearest, priced, prices
 from explorer.evaluators.fitting import linear_layers
+from explorer.evaluators.scoring import spread_sample
 from explorer.fast.threads import OwnThreads, one_thread
 from explorer.generators.budgets import BudgetCode
+from explorer.generators.descriptions import Reference, positions
+from explorer.generators.expert_graph import expert_graph
+from explorer.generators.experts import PROBES, Budgets, Experts
+from explorer.generators.family import Family
 from explorer.generators.finishing import finished, smallest_margin
 from explorer.generators.runtime import BudgetGenerator
 from explorer.generators.settings import ExpertConfig
 from explorer.spaces.operators import active, cross, mutate, option_counts
 
+SIZES = 2000  # networks of all sizes, at whose costs the joint budgets lie
+CALIBRATED = 1000  # budgets by which a margin is chosen
+MOST = 3  # devices of the family that one budget bounds
 
-class Experts:
-    """Fixed budgets and the best known network (the expert) for each.
+
+class Network(nn.Module):
+    """From descriptions and limits of devices to one logit per option; see `expert_graph`.
 
     Args:
-        space, evaluator, devices: any objects that implement the protocols in `core.protocols`.
-        limits: (n, m) budgets, NaN where unconstrained.
-        code: (n, C) budget codes of the limits; budgets with similar codes are neighbours.
-        neighbours: number of neighbours that each budget shares candidates with.
+        read: number of inputs per device.
+        options: number of options of all decisions.
+        entry, width, depth: see `ExpertConfig`.
     """
 
-    def __init__(
-        self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], limits: np.ndarray, code: np.ndarray,
-        neighbours: int,
-    ) -> None:  # fmt: skip
-        self.space, self.evaluator, self.devices, self.limits = space, evaluator, devices, limits
-        n = len(limits)
-        self.codes = np.zeros((n, len(space.decisions)), np.int8)
-        self.accuracy = np.full(n, -1.0)
-        self.near = _nearest_rows(code, 2 * neighbours)
-        self.shared = self.near[:, :neighbours]
-        self.evaluations = 0
-
-    def improve(self, codes: np.ndarray) -> None:
-        """Update the experts with (n, d) candidates, one per budget.
-
-        Each budget considers its own candidate and those of its neighbours.
-        """
-        accuracy, costs = self._score(codes)
-        for source in [np.arange(len(codes)), *self.shared.T]:
-            better = (accuracy[source] > self.accuracy) & meets(costs[source], self.limits)
-            self.codes[better] = codes[source[better]]
-            self.accuracy[better] = accuracy[source[better]]
-
-    def consider(self, codes: np.ndarray, block: int = 256) -> None:
-        """Update the experts with any number of candidates, each considered for every budget."""
-        accuracy, costs = self._score(codes)
-        for start in range(0, len(self.limits), block):
-            rows = slice(start, start + block)
-            fits = meets(costs, self.limits[rows, None])
-            value = np.where(fits, accuracy, -1.0)
-            best = value.argmax(1)
-            value = value[np.arange(len(best)), best]
-            better = value > self.accuracy[rows]
-            self.codes[rows][better] = codes[best[better]]
-            self.accuracy[rows] = np.maximum(self.accuracy[rows], value)
-
-    def _score(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self.evaluations += len(codes)
-        return np.asarray(self.evaluator.evaluate(codes)), costs_of(self.space, self.devices, codes)
-
-
-def _nearest_rows(code: np.ndarray, k: int, block: int = 512) -> np.ndarray:
-    """Find the k nearest other rows of each row, nearest first: (n, C) -> (n, k)."""
-    square = (code**2).sum(1)
-    found = []
-    for start in range(0, len(code), block):
-        rows = code[start : start + block]
-        distance = square[None] - 2 * rows @ code.T
-        distance[np.arange(len(rows)), start + np.arange(len(rows))] = np.inf
-        part = np.argpartition(distance, k, axis=1)[:, :k]
-        order = np.take_along_axis(distance, part, 1).argsort(1, kind="stable")
-        found.append(np.take_along_axis(part, order, 1))
-    return np.concatenate(found)
-
-
-class Network(nn.Sequential):
-    """MLP from a budget code to one logit per option."""
-
-    def __init__(self, code: int, options: int, width: int, depth: int) -> None:
+    def __init__(self, read: int, options: int, entry: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.entry = nn.Sequential(nn.Linear(read, entry), nn.ReLU(), nn.Linear(entry, width))
         layers: list[nn.Module] = []
-        for i in range(depth):
-            layers += [nn.Linear(code if i == 0 else width, width), nn.ReLU()]
-        super().__init__(*layers, nn.Linear(width, options))
+        for _ in range(depth - 1):
+            layers += [nn.ReLU(), nn.Linear(width, width)]
+        self.trunk = nn.Sequential(*layers, nn.ReLU(), nn.Linear(width, options))
+
+    def forward(self, devices: Tensor, bounded: Tensor) -> Tensor:
+        """Compute (n, D) logits from (n, m, C) devices and (n, m, 1) flags."""
+        logits: Tensor = self.trunk((self.entry(devices) * bounded).sum(1))
+        return logits
 
 
 class _Trainer:
@@ -110,21 +69,44 @@ class _Trainer:
         known: np.ndarray | None,
     ) -> None:  # fmt: skip
         self.space, self.config, self.rng = space, config, np.random.default_rng((seed, 9))
-        self.devices, self.options = list(devices), option_counts(space)
-        first = space.sample(config.pool, self.rng)
-        high = known if known is not None else np.array([dearest(space, device) for device in devices])
-        pool = np.concatenate([high, first, np.array([cheapest(space, device) for device in devices])])
-        pool = priced(space, devices, pool)
-        costs = costs_of(space, devices, pool)
-        names = tuple(device.name for device in devices)
-        self.code = BudgetCode(names, tuple(costs.min(0)), tuple(costs.max(0)), config.anchors)
-        self.costs = costs
-        limits = self.code.sample(config.budgets, costs, self.rng)
+        self.devices, self.options, own = list(devices), option_counts(space), len(devices)
+        sizes = priced(space, devices, spread_sample(space, SIZES, lambda c: prices(space, devices[0], c), self.rng))
+        self.family = Family(space, devices, config.family, sizes, self.rng)
+        reference = Reference(space)
+        self.about = reference.describe(self.family.costs(reference.codes))
+        self.costs = self.family.costs(sizes)
+        budgets = self._budgets(config.budgets, own)
+        probes = sizes[self.rng.permutation(len(sizes))[:PROBES]]
         k = min(config.neighbours, (config.budgets - 1) // 2)
-        self.experts = Experts(space, evaluator, devices, limits, self.code(limits), k)
-        self.experts.consider(pool)
-        self.network = Network(self.code.width, int(self.options.sum()), config.width, config.depth)
+        self.experts = Experts(space, evaluator, self.family.costs, own, budgets, probes, k)
+        high = known if known is not None else np.array([dearest(space, device) for device in devices])
+        ends = np.array([cheapest(space, device) for device in devices])
+        self.experts.consider(priced(space, devices, np.concatenate([high, space.sample(config.pool, self.rng), ends])))
+        self.described = torch.from_numpy(self.about.features)
+        read = reference.width + config.anchors
+        self.network = Network(read, int(self.options.sum()), config.entry, config.width, config.depth)
         self.optimizer = torch.optim.Adam(self.network.parameters(), config.lr)
+
+    def _budgets(self, n: int, own: int) -> Budgets:
+        """Sample budgets on the given devices and, as the config says, on the others of the family."""
+        others = np.flatnonzero(self.about.usable)[own:] if self.about.usable[:own].all() else np.zeros(0, int)
+        most = max(MOST, own)
+        more = round(self.config.others * n) if len(others) else 0
+        low, high, costs = self.about.low, self.about.high, self.costs
+        first = Budgets.sample(n - more, np.arange(own), most, low, high, costs, self.rng)
+        second = Budgets.sample(more, np.arange(len(low))[self.about.usable], most, low, high, costs, self.rng)
+        keep = np.arange(most) < MOST
+        return Budgets(
+            np.concatenate([first.device, second.device]),
+            np.concatenate([first.limit, np.where(keep, second.limit, np.nan)]),
+        )
+
+    def read(self, budgets: Budgets) -> tuple[Tensor, Tensor]:
+        """Return the inputs of the network: (n, k, C) devices and (n, k, 1) flags."""
+        low, high = self.about.low[budgets.device], self.about.high[budgets.device]
+        at = torch.from_numpy(positions(budgets.limit, low, high, self.config.anchors))
+        bounded = torch.from_numpy((~np.isnan(budgets.limit))[:, :, None].astype(np.float32))
+        return torch.cat([self.described[torch.from_numpy(budgets.device)], at], 2), bounded
 
     def proposals(self, kind: int) -> np.ndarray:
         """Propose one network per budget, (n, d); `kind`: 0 mutates, 1 crosses over, 2 samples the generator."""
@@ -134,12 +116,12 @@ class _Trainer:
         if kind == 1:
             partner = e.near[np.arange(len(e.codes)), self.rng.integers(0, e.near.shape[1], len(e.codes))]
             return cross(self.space, e.codes, e.codes[partner], self.rng)
-        return self.draw(e.limits * (1 - 0.03 * self.rng.random(e.limits.shape)), 1.0)
+        return self.draw(e.budgets.scaled(1 - 0.03 * self.rng.random(e.budgets.limit.shape)), 1.0)
 
-    def draw(self, limits: np.ndarray, heat: float) -> np.ndarray:
-        """Sample one network per limit, (n, d), at temperature `heat`; 0 takes the most probable options."""
+    def draw(self, budgets: Budgets, heat: float) -> np.ndarray:
+        """Sample one network per budget, (n, d), at temperature `heat`; 0 takes the most probable options."""
         with torch.no_grad():
-            logits = self.network(torch.from_numpy(self.code(limits))).numpy()
+            logits = self.network(*self.read(budgets)).numpy()
         if heat:
             logits = logits + heat * self.rng.gumbel(size=logits.shape)
         parts = np.split(logits, np.cumsum(self.options)[:-1], axis=1)
@@ -153,8 +135,8 @@ class _Trainer:
         e, c = self.experts, self.config
         rows = self.rng.integers(0, len(e.codes), c.batch)
         rows = rows[e.accuracy[rows] >= 0]
-        limits = e.limits[rows] * (1 + c.slack * self.rng.random((len(rows), len(self.devices))))
-        logits = self.network(torch.from_numpy(self.code(limits)))
+        budgets = e.budgets.take(rows)
+        logits = self.network(*self.read(budgets.scaled(1 + c.slack * self.rng.random(budgets.limit.shape))))
         target = torch.from_numpy(e.codes[rows].astype(np.int64))
         on = torch.from_numpy(active(self.space, e.codes[rows]).astype(np.float32))
         parts = logits.split(self.options.tolist(), 1)
@@ -178,13 +160,34 @@ class _Trainer:
                 schedule.step()
         return {"loss": float(np.mean(losses[-100:])), "evaluations": self.experts.evaluations}
 
-    def find_margin(self) -> tuple[float, float]:
-        """Apply `smallest_margin` to budgets sampled as in training."""
-        limits = self.code.sample(2000, self.costs, np.random.default_rng(1))
-        return smallest_margin(
-            self.space, self.devices, limits, lambda asked: self.draw(asked, 0.0), self.config.feasible,
-            np.arange(0, 0.1, 0.005),
-        )  # fmt: skip
+    @property
+    def code(self) -> BudgetCode:
+        """The given devices and their ranges."""
+        own = len(self.devices)
+        names = tuple(device.name for device in self.devices)
+        low, high = (tuple(ends[:own].tolist()) for ends in (self.about.low, self.about.high))
+        return BudgetCode(names, low, high, self.config.anchors)
+
+    def find_margins(self) -> tuple[list[float], float]:
+        """Apply `smallest_margin` to budgets on one given device, on two, and so on.
+
+        Returns:
+            The margin for each number of devices, and the smallest share of networks within their budgets.
+        """
+        own, rng = len(self.devices), np.random.default_rng(1)
+        device = np.tile(np.arange(own), (CALIBRATED, 1))
+        found = []
+        for count in range(1, own + 1):
+            some = Budgets.sample(
+                CALIBRATED, np.arange(own), own, self.about.low, self.about.high, self.costs, rng, count
+            )
+            limits = np.full((CALIBRATED, own), np.nan)
+            np.put_along_axis(limits, some.device, some.limit, 1)
+            found.append(smallest_margin(
+                self.space, self.devices, limits, lambda asked: self.draw(Budgets(device, asked), 0.0),
+                self.config.feasible, np.arange(0, 0.2, 0.005),
+            ))  # fmt: skip
+        return [margin for margin, _ in found], min(share for _, share in found)
 
 
 def train_expert(
@@ -206,7 +209,11 @@ def train_expert(
         torch.manual_seed(seed)
         trainer = _Trainer(space, judge, devices, config, seed, known)
         quality = trainer.train(progress)
-    margin, share = trainer.find_margin()
-    about = {"margin": margin, "raw_feasible": share, "seed": seed, "options": trainer.options.tolist()} | quality
-    graph = mlp_graph([linear_layers(trainer.network)], "code", "logits")
+    margins, share = trainer.find_margins()
+    about = {
+        "edition": 2, "margin": margins[0], "margins": margins, "raw_feasible": share, "seed": seed,
+        "options": trainer.options.tolist(),
+        "family": len(trainer.about.low) - len(devices),
+    } | quality  # fmt: skip
+    graph = expert_graph(linear_layers(trainer.network.entry), linear_layers(trainer.network.trunk))
     return finished(space, evaluator, devices, "expert", trainer.network, graph, trainer.code, about)

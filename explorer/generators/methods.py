@@ -5,7 +5,7 @@ This table does not import torch; a method's training code is imported when it i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from explorer.core.protocols import Device, Evaluator, Progress, SearchSpace, silent
 from explorer.core.registry import Registry
+from explorer.generators.any_device import AnyDeviceGenerator
 from explorer.generators.controller import ControllerGenerator
 from explorer.generators.one_pass import OnePassGenerator, PriorGenerator
 from explorer.generators.runtime import BudgetGenerator
@@ -32,12 +33,18 @@ class Method:
         judge: "module:class" of a training signal that comes from a supernet which runs soft networks, constructed with
             (supernet, images, labels, images per step, seed); "" for a method that learns from the evaluator alone.
             The settings of a method with a judge have the fields `held_out` and `images`.
+        earlier: class that opens files of the method's first edition; None where `runtime` opens them all.
     """
 
     settings: type[MethodSettings]
     runtime: type[BudgetGenerator]
     training: str
     judge: str = ""
+    earlier: type[BudgetGenerator] | None = None
+
+    def runtime_of(self, about: Mapping[str, Any]) -> type[BudgetGenerator]:
+        """Return the class that opens a file with these metadata."""
+        return self.runtime if self.earlier is None or about.get("edition", 1) > 1 else self.earlier
 
     def train(
         self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device], config: MethodSettings,
@@ -70,7 +77,9 @@ def _found(place: str) -> Any:
 
 
 METHODS: Registry[Method] = Registry("generator", "explorer.generators", home="explorer.generators.methods")
-METHODS.register("expert", Method(ExpertConfig, OnePassGenerator, "explorer.generators.expert:train_expert"))
+METHODS.register("expert", Method(
+    ExpertConfig, AnyDeviceGenerator, "explorer.generators.expert:train_expert", earlier=OnePassGenerator
+))  # fmt: skip
 METHODS.register("pnag", Method(PnagConfig, ControllerGenerator, "explorer.generators.pnag:train_pnag"))
 METHODS.register("sgnas", Method(
     SgnasConfig, PriorGenerator, "explorer.generators.sgnas:train_sgnas", "explorer.generators.signals:SupernetSignal"

@@ -32,7 +32,7 @@ def open_generator(
     data = model if isinstance(model, bytes) else Path(model).read_bytes()
     try:
         about = json.loads(metadata_of(data)["generator"])
-        kind = METHODS[about["method"]].runtime
+        kind = METHODS[about["method"]].runtime_of(about)
     except Exception as error:
         where = "" if isinstance(model, bytes) else f"{str(model)!r} "
         raise InputError(f"{where}is not a Pareto Explorer generator: {first_line(error)}".strip()) from error

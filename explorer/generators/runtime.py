@@ -56,13 +56,13 @@ class BudgetGenerator(ABC):
         try:
             self._session = open_graph(model)
             about = json.loads(self._session.get_modelmeta().custom_metadata_map["generator"])
-            self.method, self.margin, self.parameters = about["method"], float(about["margin"]), about["parameters"]
+            self.method, self.parameters = about["method"], about["parameters"]
+            self.margins = np.array(about.get("margins", [about["margin"]]), float)
+            self.margin = float(self.margins[0])
             self.about: dict[str, Any] = about
             self.noise = int(about.get("noise", int.from_bytes(hashlib.sha256(model).digest()[:4])))
             self._most = max(LEAST, int(about["evaluations"]) // SHARE) if "evaluations" in about else None
-            self.code = BudgetCode(
-                tuple(about["devices"]), tuple(about["low"]), tuple(about["high"]), int(about["anchors"])
-            )
+            self.code = self._conditioning(about)
             genes = self._setup(about)
         except InputError:
             raise
@@ -81,6 +81,10 @@ class BudgetGenerator(ABC):
             self.draw(np.full((1, len(self.code.devices)), np.nan), 1)
         except Exception as error:
             raise InputError(f"not a Pareto Explorer generator: {first_line(error)}") from error
+
+    def _conditioning(self, about: dict[str, Any]) -> BudgetCode:
+        """Return the devices that the generator is conditioned on, and their ranges; by default those of the file."""
+        return BudgetCode(tuple(about["devices"]), tuple(about["low"]), tuple(about["high"]), int(about["anchors"]))
 
     @abstractmethod
     def _setup(self, about: dict[str, Any]) -> int:
@@ -136,9 +140,14 @@ class BudgetGenerator(ABC):
         """
         rng, codes = np.random.default_rng(self.noise), [np.zeros((0, len(self.space.decisions)), np.int8)]
         for start in range(0, len(limits), BLOCK):
-            row, drawn = self._roll(limits[start : start + BLOCK] * (1 - self.margin), draws, rng)
+            row, drawn = self._roll(self.asked(limits[start : start + BLOCK]), draws, rng)
             codes.append(self.space.canonical(drawn[np.argsort(row, kind="stable")]))
         return np.concatenate(codes)
+
+    def asked(self, limits: np.ndarray) -> np.ndarray:
+        """Return (n, m) limits less the margin, which may grow with the number of bounded devices."""
+        bounded = (~np.isnan(limits)).sum(1)
+        return limits * (1 - self.margins[np.clip(bounded, 1, len(self.margins)) - 1])[:, None]
 
     @cached_property
     def pool(self) -> Pool:

@@ -27,15 +27,18 @@ class ExpertConfig(MethodSettings):
     """Settings of the `expert` method: how experts are improved and imitated.
 
     Attributes:
-        anchors: anchors of the budget code, per device.
+        anchors: anchors of a limit's position on its device's scale.
         pool: number of random networks among which the first experts are found.
         budgets: number of fixed budgets, each with its own expert.
+        family: number of random devices to train on beside the given ones; 0 trains for the given ones alone.
+        others: share of the budgets that bound devices of this family instead of the given ones.
         rounds: number of rounds of improving and imitating the experts.
         mutation: mutation probability per decision.
-        neighbours: number of similar budgets that each budget shares candidates with.
+        neighbours: number of near budgets that each budget shares candidates with.
         steps: gradient steps per round; three times as many in the last fifth of the rounds.
         batch: budgets per gradient step.
         width, depth: size of the MLP: units per hidden layer, and number of hidden layers.
+        entry: units of the hidden layer that encodes one device and its limit.
         lr: highest learning rate of the one-cycle schedule.
         slack: an expert is also the training target for limits up to this share above its own.
         feasible: target share of raw networks within their budget; the margin is chosen to reach it.
@@ -43,17 +46,20 @@ class ExpertConfig(MethodSettings):
 
     anchors: int = Field(16, ge=2, le=1000)
     pool: int = Field(4000, ge=16, le=1_000_000)
-    budgets: int = Field(4096, ge=16, le=1_000_000)
-    rounds: int = Field(300, ge=1, le=1_000_000)
+    budgets: int = Field(8192, ge=16, le=1_000_000)
+    family: int = Field(256, ge=0, le=100_000)
+    others: float = Field(0.5, ge=0, le=1)
+    rounds: int = Field(200, ge=1, le=1_000_000)
     mutation: float = Field(0.05, gt=0, lt=1)
     neighbours: int = Field(6, ge=1, le=1000)
     steps: int = Field(6, ge=1, le=100_000_000)
     batch: int = Field(512, ge=8, le=100_000)
     width: int = Field(384, ge=8, le=10_000)
     depth: int = Field(3, ge=1, le=100)
+    entry: int = Field(256, ge=8, le=10_000)
     lr: float = Field(2e-3, gt=0, le=1000)
     slack: float = Field(0.015, ge=0, le=1000)
-    feasible: float = Field(0.95, gt=0, lt=1)
+    feasible: float = Field(0.97, gt=0, lt=1)
 
     @classmethod
     def of(cls, evaluations: int) -> ExpertConfig:
@@ -62,7 +68,7 @@ class ExpertConfig(MethodSettings):
         Fewer evaluations mean fewer budgets and rounds, but about as many gradient steps.
         """
         pool = int(np.clip(evaluations // 5, 16, 4000))
-        budgets = int(np.clip(evaluations // 50, 16, 4096))
+        budgets = int(np.clip(evaluations // 50, 16, 8192))
         rounds = max(1, (evaluations - pool - ENDS) // budgets)
         return cls(pool=pool, budgets=budgets, rounds=rounds, steps=max(6, 2000 // rounds))
 

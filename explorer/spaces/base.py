@@ -192,6 +192,17 @@ def image_size(space: SearchSpace) -> int:
     return int(max(getattr(space, "resolutions", (32,))))
 
 
+def distinct_layers(space: SearchSpace, codes: np.ndarray) -> set[Layer]:
+    """Collect the layers that (n, d) architectures consist of; by parts where the space has them, which is fast."""
+    if not isinstance(space, Compilable):
+        return {layer for row in codes for layer in space.layers(row)}
+    found: set[Layer] = set()
+    for part in space.parts():
+        for choices in np.unique(codes[:, list(part.genes)], axis=0).tolist():
+            found.update(part.layers(tuple(choices)))
+    return found
+
+
 def resolution_gene(space: SearchSpace) -> int | None:
     """Return the position of the decision that chooses the image size, or None where there is none."""
     return next((i for i, record in enumerate(records_of(space)) if record.kind == "resolution"), None)

@@ -1,9 +1,12 @@
-"""Adding a device to a study: all costs on it are computed and the generators retrained; the rest is unchanged."""
+"""Adding a device to a study: all costs on it are computed, and its generators answer for it at once.
+
+A generator that reads descriptions of devices (`expert`) is asked about the new one as it is; the draws of the others
+are filtered by its costs. Retraining is a choice, which takes minutes and says what it gained.
+"""
 
 from __future__ import annotations
 
 import shutil
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import numpy as np
 from explorer.core.config import parse, read_toml
 from explorer.core.errors import InputError, require_torch
 from explorer.core.files import empty_folder, hand_over, scratch
-from explorer.core.front import Front
+from explorer.core.front import hypervolume
 from explorer.core.protocols import Device, Progress, silent
 from explorer.devices import LayerDevice, adopted, arranged, checked_device_name, device_json, is_target, needs_file
 from explorer.devices.population import cheapest
@@ -25,30 +28,29 @@ from explorer.study.recipe import Recipe
 from explorer.study.study import Study
 from explorer.study.write import write_searched, write_study
 
-SEARCHED = 60_000  # evaluations of the search for the new device's front
+SEARCHED, BRIEFLY = 60_000, 20_000  # evaluations of the search for the new device's front, retrained or at once
 
 
-def with_device(study: Study, device: Device, retrain: bool = True, progress: Progress = silent) -> Study:
-    """Return a study in memory with one more device; its generators are retrained, which takes minutes.
+def with_device(study: Study, device: Device, retrain: bool = False, progress: Progress = silent) -> Study:
+    """Return a study in memory with one more device, ready at once.
 
     Args:
         study: the study to extend; it is not changed.
         device: any object that implements `core.protocols.Device`, with a name that the study does not have.
-        retrain: False keeps the generators as they are, which is instant; limits on the new device are then met by
-            selection alone.
+        retrain: train the generators again with the new device among theirs, which takes minutes; `gains` tells what
+            that is worth.
         progress: reports steps.
 
     Raises:
-        InputError: the name is taken, the device has no costs for this space (or equal ones for all networks, which
-            `retrain` refuses), or a generator that learns through the supernet is to be retrained and the study's
-            images are not available.
+        InputError: the name is taken, the device has no costs for this space or equal ones for all networks, or a
+            generator that learns through the supernet is to be retrained and the study's images are not available.
         MissingExtra: torch is needed for retraining and is not installed.
     """
     devices = _with(study, device)
+    check_costs(study.space, [devices[device.name]])
     if not retrain or study.origin.enumerated:  # an enumerated space has no trained generator
         return Study(study.folder, study.manifest, devices, study.space)
-    check_costs(study.space, list(devices.values()))
-    require_torch("training a generator (retrain=False keeps the present one)")
+    require_torch("training a generator (without retraining, the present one answers for the device)")
     assert isinstance(study.predictor, Predictor)
     recipe = recipe_of(study)
     found = searched_fronts(recipe, study.space, study.predictor, list(devices.values()), progress)
@@ -60,6 +62,27 @@ def with_device(study: Study, device: Device, retrain: bool = True, progress: Pr
             study.manifest.seed, progress, known, judge_of(study, recipe, name),
         )  # fmt: skip
     return Study(study.folder, study.manifest, devices, study.space, trained)
+
+
+def gains(study: Study, device: Device, retrained: Study) -> dict[str, float]:
+    """Compare a retrained study with the same one as it is at once.
+
+    Args:
+        study: the study without the device.
+        device: the device that was added.
+        retrained: the study that was retrained for it.
+
+    Returns:
+        Generator -> by which share the hypervolume of its networks for 100 budgets on the device grew.
+    """
+    before = with_device(study, device)
+    found = {}
+    for name in study.generators:
+        first, second = (s.generated_front(device.name, name) for s in (before, retrained))
+        corner = tuple(np.maximum(first.reference, second.reference))
+        volumes = [hypervolume(front.accuracy, front.costs, corner) for front in (first, second)]
+        found[name] = volumes[1] / volumes[0] - 1
+    return found
 
 
 def _with(study: Study, device: Device) -> dict[str, LayerDevice]:
@@ -91,14 +114,17 @@ def judge_of(study: Study, recipe: Recipe, method: str) -> object:
     return judge(recipe, method, study.space, study.images, fresh.supernet)
 
 
-def add_device(study: Study, device: LayerDevice, out: str | Path, progress: Progress = silent) -> Study:
-    """Write a study with one more device to a new folder: all costs are computed and the generators retrained.
+def add_device(
+    study: Study, device: LayerDevice, out: str | Path, progress: Progress = silent, retrain: bool = False
+) -> Study:
+    """Write a study with one more device to a new folder; all costs on the device are computed.
 
     Args:
         study: the study to extend; it is not changed.
         device: a device that can be written to a file (a block table or a layer model).
         out: an empty or new folder.
         progress: reports steps.
+        retrain: train the generators again, see `with_device`.
 
     Raises:
         InputError: `out` is not empty, the study is a family of pruned networks, the name is taken, or the device has
@@ -115,7 +141,7 @@ def add_device(study: Study, device: LayerDevice, out: str | Path, progress: Pro
     devices = list(_with(study, device).values())
     with scratch("explorer-device-") as folder:
         work = folder / "study"
-        Widening(study, device, work, devices, progress).run()
+        Widening(study, device, work, devices, progress, retrain).run()
         hand_over(work, out)
     return open_study(out)
 
@@ -124,40 +150,39 @@ class Widening(Making):
     """The construction of a study with one more device, in stages."""
 
     def __init__(
-        self, study: Study, device: LayerDevice, out: Path, devices: list[LayerDevice], progress: Progress
-    ) -> None:
+        self, study: Study, device: LayerDevice, out: Path, devices: list[LayerDevice], progress: Progress,
+        retrain: bool,
+    ) -> None:  # fmt: skip
         super().__init__(out, study.space, devices, progress)
         assert isinstance(study.predictor, Predictor)
-        self.study, self.device, self.predictor = study, device, study.predictor
-        self.recipe = recipe_of(study)
+        self.study, self.device, self.predictor, self.retrain = study, device, study.predictor, retrain
 
     def stages(self) -> list[Stage]:
         """List the stages; everything that does not depend on devices is copied."""
-        return [self.check_devices, self.copy, self.write_devices, self.generators, self.write_front, self.write]
+        trained = [self.generators] if self.retrain else []
+        return [self.check_devices, self.copy, self.write_devices, *trained, self.write_front, self.write]
 
     def copy(self) -> None:
         """Stage: copy the files that do not change."""
+        made = ("front-", "README", *(["generator-"] if self.retrain else []))
         for name in self.study.manifest.files:
-            if not name.startswith(("generator-", "front-", "README")):
+            if not name.startswith(made):
                 (self.out / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.study.folder / name, self.out / name)
 
-    @cached_property
-    def found(self) -> list[Front]:
-        """The searched fronts, from which the generators learn."""
-        return searched_fronts(self.recipe, self.space, self.predictor, self.devices, self.progress)
-
     def generators(self) -> None:
         """Stage: train every generator of the study with the recipe's settings and the same judge."""
-        names = self.study.generators
-        judge = lambda name: judge_of(self.study, self.recipe, name)  # noqa: E731
-        self.train_generators(self.recipe, names, self.predictor, self.found, judge)
+        recipe = recipe_of(self.study)
+        found = searched_fronts(recipe, self.space, self.predictor, self.devices, self.progress)
+        judge = lambda name: judge_of(self.study, recipe, name)  # noqa: E731
+        self.train_generators(recipe, self.study.generators, self.predictor, found, judge)
 
     def write_front(self) -> None:
         """Stage: search and write the front of the new device, if it is a target."""
         if is_target(self.device):
             wider = Study(self.study.folder, self.study.manifest, {d.name: d for d in self.devices}, self.space)
-            front = wider.search(devices=[self.device.name], evaluations=SEARCHED)
+            evaluations = SEARCHED if self.retrain else BRIEFLY
+            front = wider.search(devices=[self.device.name], evaluations=evaluations)
             write_searched(self.out, front, self.study.scored)
 
     def write(self) -> None:

@@ -37,7 +37,7 @@ def study_card(
         f"| {d.name} | {d.unit} | {d.provenance} | {EXTRAPOLATED if d.name in beyond else _error(d)} |" for d in devices
     )
     made = "\n".join(
-        f"| {g.method} | {g.parameters:,} | {g.margin:.1%} | {g.about['raw_feasible']:.1%} | {mean:.3%} |"
+        f"| {g.method} | {g.parameters:,} | {margins_of(g)} | {g.about['raw_feasible']:.1%} | {mean:.3%} |"
         for g, mean in generators
     )
     warning = f"\n**{predictor.warning}**\n" if predictor.warning else ""
@@ -73,6 +73,12 @@ network is checked against the true cost. The first one is the default: held-out
 - Modelled latencies order networks plausibly; they are not measurements.
 {limits}- Accuracies hold for these images and for inherited weights without further training.
 """
+
+
+def margins_of(generator: BudgetGenerator) -> str:
+    """Write a generator's margin, or its range where it grows with the number of bounded devices."""
+    low, high = float(generator.margins.min()), float(generator.margins.max())
+    return f"{low:.1%}" if low == high else f"{low:.1%} to {high:.1%}"
 
 
 EXTRAPOLATED = "unknown: extrapolated, see the limits"
@@ -128,8 +134,9 @@ def _error(device: LayerDevice) -> str:
 
 def _measured(manifest: Manifest, scored: Scored) -> str:
     data, sampled = manifest.data, int(np.sum(scored.source == "sample"))
+    balanced = any(r.balanced is not None for r in manifest.reported)  # the first edition did not measure it
     reported = "\n".join(
-        f"| {r.role} | `{r.key}` | {r.val:.2%} | {r.test:.2%} | {'' if r.balanced is None else f'{r.balanced:.2%}'} |"
+        f"| {r.role} | `{r.key}` | {r.val:.2%} | {r.test:.2%} |" + f" {r.balanced or 0:.2%} |" * balanced
         for r in manifest.reported
     )
     return f"""## Images
@@ -141,8 +148,8 @@ Every choice was made on validation images; test images were used for the table 
 
 ## Accuracy, measured with inherited weights
 
-| network | key | validation | test | test, balanced |
-|---|---|---|---|---|
+| network | key | validation | test |{" test, balanced |" * balanced}
+|---|---|---|---|{"---|" * balanced}
 {reported}
 
 {_classes(manifest)}{sampled} sampled networks and {len(scored.accuracy) - sampled} from searched fronts were measured on validation

@@ -155,8 +155,8 @@ class Study(Facts):
         )  # fmt: skip
         return replace(found, source=self.origin.generated)
 
-    def with_device(self, device: Device, retrain: bool = True, progress: Progress = silent) -> Study:
-        """Return this study with one more device; see `explorer.study.add_device.with_device`."""
+    def with_device(self, device: Device, retrain: bool = False, progress: Progress = silent) -> Study:
+        """Return this study with one more device, at once; see `explorer.study.add_device.with_device`."""
         from explorer.study.add_device import with_device
 
         return with_device(self, device, retrain, progress)

@@ -13,8 +13,10 @@ from explorer.core.errors import InputError
 from explorer.devices import load_device, read_block_table
 from explorer.devices.population import cheapest, costs_of, dearest, nearest, overshoot, prices
 from explorer.generators import METHODS, BudgetCode, is_cheap, open_generator, train_generator
-from explorer.generators.expert import ExpertConfig, Experts
+from explorer.generators.experts import Budgets, Experts
+from explorer.generators.family import Family
 from explorer.generators.pnag import Controller, DominanceEvaluator, PnagConfig, dominance, tokens_of
+from explorer.generators.settings import ExpertConfig
 from explorer.generators.sgnas import SgnasConfig
 from explorer.spaces import SPACES
 from explorer.spaces.operators import mutate, one_hot
@@ -218,16 +220,18 @@ def test_experts_are_within_their_budgets_and_get_better():
     space = SPACES["mobile-32"]
     devices = [load_device(name) for name in DEVICES]
     rng = np.random.default_rng(0)
-    costs = costs_of(space, devices, space.sample(500, rng))
-    code = BudgetCode(DEVICES, tuple(costs.min(0)), tuple(costs.max(0)), 8)
-    limits = code.sample(200, costs, rng)
-    experts = Experts(space, Synthetic(space), devices, limits, code(limits), 6)
+    sizes = space.sample(500, rng)
+    family = Family(space, devices, 20, sizes, rng)
+    costs = family.costs(sizes)
+    few = np.arange(costs.shape[1])
+    budgets = Budgets.sample(200, few, 3, costs.min(0), costs.max(0), costs, rng)
+    experts = Experts(space, Synthetic(space), family.costs, 3, budgets, sizes[:100], 6)
     experts.consider(space.sample(500, rng))
     before = experts.accuracy.copy()
     for _ in range(10):
         experts.improve(mutate(space, experts.codes, 0.1, rng))
     known = experts.accuracy >= 0
-    assert (overshoot(costs_of(space, devices, experts.codes), limits)[known] <= 1).all()
+    assert budgets.met(family.costs(experts.codes))[known].all()
     assert np.allclose(experts.accuracy[known], Synthetic(space).evaluate(experts.codes[known]))
     assert (experts.accuracy >= before).all()
     assert (experts.accuracy > before).mean() > 0.5

@@ -12,6 +12,7 @@ from explorer.core.errors import InputError
 from explorer.devices import CountDevice
 from explorer.evaluators import append_scores, read_scores
 from explorer.study import open_study, study_names
+from explorer.study.add_device import gains
 from explorer.testing import check_evaluator, check_generator, check_space
 from tests.conftest import ROOT
 
@@ -104,8 +105,9 @@ def test_a_number_says_how_it_was_obtained(digits_study):
 def test_one_more_device(digits_study):
     device = CountDevice("macs_m")
     device.name = "joules"
-    wider = digits_study.with_device(device, retrain=False)
-    assert wider.generator().code.devices == digits_study.generator().code.devices
+    wider = digits_study.with_device(device)
+    assert "joules" in wider.generator("expert").code.devices  # asked about it by its description
+    assert wider.generator("pnag").code.devices == digits_study.generator("pnag").code.devices
     low, high = wider.budget_range("joules")
     candidate = wider.generate({"joules": (low + high) / 2})
     assert candidate.feasible
@@ -115,14 +117,16 @@ def test_one_more_device(digits_study):
 
 
 def test_one_more_device_is_learned(quick_study):
-    """Without retraining, selection alone enforces a new device; retrained, the raw network follows its budget."""
     device = CountDevice("macs_m")
     device.name = "joules"
-    wider = quick_study.with_device(device)
+    wider = quick_study.with_device(device, retrain=True)
     assert wider.targets == quick_study.targets
-    assert "joules" in wider.generator().code.devices
+    assert all("joules" in wider.generator(name).code.devices for name in wider.generators)
     assert wider.generate({"joules": wider.budget_range("joules")[1]}).feasible
     assert quick_study.generators == wider.generators
+    gained = gains(quick_study, device, wider)
+    assert list(gained) == quick_study.generators
+    assert all(-0.5 < share < 0.5 for share in gained.values())
 
 
 def test_search_on_a_study(digits_study):
