@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -143,11 +145,16 @@ def fit(
     source: Annotated[str, typer.Option(help="Where the measurements come from, for the provenance.")] = "",
     licence: Annotated[str, typer.Option(help="Licence of the measurements, for the provenance.")] = "",
     note: Annotated[str, typer.Option(help="A note for readers, for the provenance.")] = "",
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="A known device that a fit to few networks must not start from; repeatable."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Fit a latency model to measurements and write it as a device.
 
     The measurements are a CSV of whole networks (with --space) or a block table.
+    10 networks are enough; with fewer than 200, the fit starts from known devices.
     The model is a sum over layers, so it also covers shapes that were not measured.
     """
     import numpy as np
@@ -160,6 +167,7 @@ def fit(
         read_blocks,
         read_measurements,
     )
+    from explorer.devices.few import ENOUGH, fit_few, known_models
     from explorer.spaces import SPACES
 
     checked_device_name(name)
@@ -168,7 +176,17 @@ def fit(
         source=source or Path(path).name, licence=licence, note=note,
     )  # fmt: skip
     if space is not None:
-        device = fit_space(name, SPACES[space], *read_measurements(path, SPACES[space], column, unit), about)
+        codes, latency = read_measurements(path, SPACES[space], column, unit)
+        if len(latency) < ENOUGH:
+            found = fit_few(name, SPACES[space], codes, latency, about, known_models(without or []))
+            start = ", ".join(f"{share:.0%} {known}" for known, share in found.start.items()) or "none of them"
+            said = (
+                f"\n{len(latency)} networks are fewer than {ENOUGH}, so the fit started from known devices: {start}.\n"
+                f"Measure next: {', '.join(found.next)}"
+            )
+            _written(found.device, out, as_json, said, {"start": found.start, "next": found.next})
+            return
+        device = fit_space(name, SPACES[space], codes, latency, about)
     else:
         if column is not None:
             raise InputError(f"column {column!r}: --column is for CSV files of whole networks, with --space")
@@ -267,7 +285,9 @@ def image_variants(space: Space) -> list[Space]:
     ]  # fmt: skip
 
 
-def _written(device: Any, out: Path, as_json: bool) -> None:
+def _written(
+    device: Any, out: Path, as_json: bool, more: str = "", values: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     from explorer.core.files import write_json
     from explorer.devices import device_json
 
@@ -277,6 +297,6 @@ def _written(device: Any, out: Path, as_json: bool) -> None:
     said = f"{error['mape']:.1%} mean error, tau {error['kendall_tau']:.3f}" if known else "prediction error unknown"
     value = {
         "device": device.name, "file": str(out), "provenance": device.provenance.model_dump(), "error": error,
-        "blocks": len(getattr(device, "blocks", ())), "features": len(getattr(device, "weights", ())),
+        "blocks": len(getattr(device, "blocks", ())), "features": len(getattr(device, "weights", ())), **values,
     }  # fmt: skip
-    answer(value, as_json, f"device {device.name!r} in {out}: {device.provenance} ({said})")
+    answer(value, as_json, f"device {device.name!r} in {out}: {device.provenance} ({said}){more}")

@@ -51,7 +51,7 @@ def fit_layer_model(
     x = design(networks)
     _check_different(x)
     weights = solve(x, latency)
-    domain = _domain(networks, latency)
+    domain = domain_of(networks, latency)
     # seven digits, more than measurements have, keep files readable and change no price by more than a millionth
     kept = {f: float(f"{w:.7g}") for f, w in zip(FEATURES, weights) if w > 0}
     # a block table has only one classifier and one stem, so these cannot be held out
@@ -118,7 +118,8 @@ def fit_space(
     return fit_layer_model(name, [space.layers(row) for row in codes], latency_ms, provenance, seed)
 
 
-def _domain(networks: Sequence[Sequence[Layer]], latency: np.ndarray) -> dict[str, tuple[float, float]]:
+def domain_of(networks: Sequence[Sequence[Layer]], latency: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Return the ranges that measurements cover: block sizes, channels and, of whole networks, latencies."""
     layers = {layer for network in networks for layer in network if isinstance(layer, MBConv)}
     domain: dict[str, tuple[float, float]] = {}
     if layers:

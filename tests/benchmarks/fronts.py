@@ -1,14 +1,15 @@
 """Searches and generators of a study against the best front known.
 
-    python -m tests.benchmarks.fronts imagenet-mobilenetv3
+    python -m tests.benchmarks.fronts imagenet-mobilenetv3 [--searches docs/fronts.json]
 
-Prints one JSON document: hypervolumes of every algorithm on one target (five seeds), of every generator's networks from one
+The searches can be taken from an earlier document, where only generators have changed. Prints one JSON document: hypervolumes of every algorithm on one target (five seeds), of every generator's networks from one
 pass over 100 budgets, and the gap of joint budgets over all targets to a long search at the same budgets.
 """
 
+import argparse
 import json
-import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -95,11 +96,11 @@ def joint(study) -> dict:
     return result
 
 
-def main(name: str) -> None:
+def main(name: str, searches: Path | None) -> None:
     """Print the figures."""
     study = open_study(name)
     target = study.targets[0]
-    found = algorithms(study, target)
+    found = json.loads(searches.read_text())["search"] if searches else algorithms(study, target)
     runs = pd.DataFrame(found["runs"])
     nsga2 = float(runs[runs["algorithm"] == "nsga2"]["hypervolume"].median())
     print(json.dumps({
@@ -109,4 +110,8 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "imagenet-mobilenetv3")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", nargs="?", default="imagenet-mobilenetv3")
+    parser.add_argument("--searches", type=Path)
+    given = parser.parse_args()
+    main(given.study, given.searches)
