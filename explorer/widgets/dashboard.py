@@ -6,18 +6,20 @@ import os
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 import ipywidgets as w
 
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import is_file
+from explorer.devices import LayerDevice
 from explorer.devices.quantities import words_of
 from explorer.study import Study, open_study, study_names
 from explorer.widgets.budget_panel import BudgetPanel
 from explorer.widgets.connection import Connection
 from explorer.widgets.front_view import FrontView
-from explorer.widgets.guarded import guarded
+from explorer.widgets.guarded import alert, guarded
+from explorer.widgets.own_device import OwnDevice
 from explorer.widgets.own_images import OwnImages, data_root
 from explorer.widgets.panels import PANELS
 from explorer.widgets.state import DashboardState
@@ -44,10 +46,12 @@ class Dashboard(w.VBox):
         self.studies.observe(guarded(self._say)(lambda change: self._chosen(change["new"])), "value")
         self.own = StudiesPanel(self._say, self._studies_changed)
         self.images = OwnImages(self._say, self.show_study) if data_root() else None
+        self.device = OwnDevice(lambda: self.state.study, self.add_device)
         self.body = w.VBox([])
         self._quiet = False
         self.connection = Connection()
-        more = [self.own.accordion(), *([self.images.accordion()] if self.images else []), self.connection]
+        images = [self.images.accordion()] if self.images else []
+        more = [self.device.accordion(), *images, self.own.accordion(), self.connection]
         super().__init__([w.HTML(STYLE), w.HBox([self.studies]), self.message, self.body, *more])
         self.add_class("pareto-explorer")
         self.show_study(study, query)
@@ -76,6 +80,16 @@ class Dashboard(w.VBox):
         self._refresh()
         if trouble:
             self._say(trouble)
+
+    def add_device(self, device: LayerDevice) -> None:
+        """Show the same study with one more slider, at the knee of the new device, which the chart shows.
+
+        Raises:
+            InputError: the study has a device of this name, or the device has no costs for its networks.
+        """
+        wider = self.state.study.with_device(device)
+        at = urlencode({"chart": device.name, f"budget-{device.name}": wider.knee(device.name)})
+        self.show_study(wider, f"{at}&generator={self.state.generator}")
 
     def refresh_studies(self) -> None:
         """List all studies and select the open one; it is added if the list lacks it."""
@@ -126,8 +140,7 @@ class Dashboard(w.VBox):
         self.link.value = f'<a class="state-link" href="?{escape(self.state.query)}">Link to this view</a>'
 
     def _say(self, text: str, details: str = "") -> None:
-        more = f"<details><summary>Details to copy</summary><pre>{escape(details)}</pre></details>" if details else ""
-        self.message.value = f'<div role="alert">{escape(text)}</div>{more}'
+        self.message.value = alert(text, details)
 
 
 def _warning(text: str) -> str:

@@ -5,6 +5,7 @@ import platform
 import traceback
 from collections.abc import Callable
 from functools import wraps
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from explorer.core.errors import InputError
 
 Say = Callable[..., None]  # shows a message on the page, and details to copy
 log = logging.getLogger("explorer.page")
+
+
+def alert(text: str, details: str = "") -> str:
+    """Write a message, and details to copy, as HTML that screen readers announce."""
+    more = f"<details><summary>Details to copy</summary><pre>{escape(details)}</pre></details>" if details else ""
+    return f'<div role="alert">{escape(text)}</div>{more}'
 
 
 def details(error: Exception) -> str:
