@@ -13,6 +13,7 @@ from explorer.cli.terminal import Json, Seed, answer, progress
 from explorer.core.errors import InputError
 
 if TYPE_CHECKING:
+    from explorer.devices.few import FewFit
     from explorer.spaces import Space
 
 app = typer.Typer(
@@ -64,6 +65,9 @@ def kit(
     space: SpaceNames,
     out: Annotated[Path, typer.Option("--out", help="An empty or new folder.")],
     networks: Networks = 40,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Time whole networks only: quick, and the device starts from known ones.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a measuring kit: a folder that times the blocks of a search space on another machine.
@@ -73,7 +77,7 @@ def kit(
     """
     from explorer.devices.kit import write_kit
 
-    graphs = write_kit(space, _spaces(space), out, networks)
+    graphs = write_kit(space, _spaces(space), out, networks, whole=whole)
     text = f"{graphs} graphs in {out}; copy the folder to the device and start run.py there; see its README.md"
     answer({"kit": str(out), "graphs": graphs, "spaces": space}, as_json, text)
 
@@ -98,7 +102,7 @@ def import_(
     """
     from explorer.core.files import read_json
     from explorer.devices import checked_device_name, device_from, read_block_table
-    from explorer.devices.kit import table_of_kit
+    from explorer.devices.kit import few_of_kit, table_of_kit
 
     if name is not None:
         checked_device_name(name)
@@ -112,7 +116,12 @@ def import_(
         kit = isinstance(values, dict) and values.get("kind") == "timings"
         device: Any
         if kit:
-            device = table_of_kit(values, checked_device_name(_named(name, values.get("device"), path)), path)
+            named = checked_device_name(_named(name, values.get("device"), path))
+            if few := few_of_kit(values, named, path):
+                networks = sum(graph.get("kind") == "network" for graph in values["graphs"])
+                _written(few.device, out, as_json, _started(few, networks), {"start": few.start})
+                return
+            device = table_of_kit(values, named, path)
         else:
             renamed = {"name": name} if name else {}
             device = device_from(values | renamed if isinstance(values, dict) else values, path)
@@ -167,7 +176,7 @@ def fit(
         read_blocks,
         read_measurements,
     )
-    from explorer.devices.few import ENOUGH, fit_few, known_models
+    from explorer.devices.few import ENOUGH, fit_few, known_models, worth_measuring
     from explorer.spaces import SPACES
 
     checked_device_name(name)
@@ -178,13 +187,11 @@ def fit(
     if space is not None:
         codes, latency = read_measurements(path, SPACES[space], column, unit)
         if len(latency) < ENOUGH:
-            found = fit_few(name, SPACES[space], codes, latency, about, known_models(without or []))
-            start = ", ".join(f"{share:.0%} {known}" for known, share in found.start.items()) or "none of them"
-            said = (
-                f"\n{len(latency)} networks are fewer than {ENOUGH}, so the fit started from known devices: {start}.\n"
-                f"Measure next: {', '.join(found.next)}"
-            )
-            _written(found.device, out, as_json, said, {"start": found.start, "next": found.next})
+            known, networks = known_models(without or []), [SPACES[space].layers(row) for row in codes]
+            found = fit_few(name, networks, latency, about, known)
+            proposed = worth_measuring(SPACES[space], networks, known)
+            said = f"{_started(found, len(latency))}\nMeasure next: {', '.join(proposed)}"
+            _written(found.device, out, as_json, said, {"start": found.start, "next": proposed})
             return
         device = fit_space(name, SPACES[space], codes, latency, about)
     else:
@@ -283,6 +290,12 @@ def image_variants(space: Space) -> list[Space]:
         space.for_images(channels, classes, size)
         for classes in (10, 2, 100, 1000) for channels in colours for size in sizes
     ]  # fmt: skip
+
+
+def _started(found: FewFit, networks: int) -> str:
+    """A line on what a fit to few networks started from."""
+    start = ", ".join(f"{share:.0%} {known}" for known, share in found.start.items()) or "none of them"
+    return f"\n{networks} networks are few, so the fit started from known devices: {start}."
 
 
 def _written(

@@ -14,6 +14,7 @@ import numpy as np
 
 from explorer.core.architecture import key_of
 from explorer.core.errors import InputError, require
+from explorer.core.layer import Layer
 from explorer.core.protocols import SearchSpace
 from explorer.core.work import FEATURES
 from explorer.devices.base import LARGEST, Provenance
@@ -37,12 +38,10 @@ class FewFit:
     Attributes:
         device: the device, its held-out error in its provenance.
         start: known device -> its share of a typical latency, only those that have one.
-        next: keys of networks whose measurement would tell most, the most telling first.
     """
 
     device: LayerModel
     start: dict[str, float]
-    next: tuple[str, ...]
 
 
 def known_models(without: Sequence[str] = ()) -> list[LayerModel]:
@@ -52,63 +51,94 @@ def known_models(without: Sequence[str] = ()) -> list[LayerModel]:
 
 
 def fit_few(
-    name: str, space: SearchSpace, codes: np.ndarray, latency_ms: np.ndarray, provenance: Provenance,
-    known: Sequence[LayerModel], seed: int = 0, propose: int = 5,
+    name: str, networks: Sequence[Sequence[Layer]], latency_ms: np.ndarray, provenance: Provenance,
+    known: Sequence[LayerModel], seed: int = 0,
 ) -> FewFit:  # fmt: skip
     """Fit a device to few whole networks.
 
     Args:
         name: name of the device.
-        space: the space of the networks.
-        codes: (n, d) int8 measured networks.
+        networks: n lists of layers.
         latency_ms: (n,) milliseconds.
         provenance: where the measurements come from; the held-out error is added to it.
         known: devices to start from, at least one.
-        seed: seed of the cross-validation folds and of the networks among which the next ones are chosen.
-        propose: number of networks to propose for measuring next.
+        seed: seed of the cross-validation folds.
 
     Raises:
         InputError: fewer than 10 different networks, no known device, or a latency that is not above 0.
         MissingExtra: scipy is not installed.
     """
-    latency, codes = np.asarray(latency_ms, float), space.canonical(np.asarray(codes, np.int8))
-    if len(unique(codes)) < FEWEST:
-        raise InputError(
-            f"a device needs measurements of at least {FEWEST} different networks, not {len(unique(codes))}"
-        )
+    latency, x = np.asarray(latency_ms, float), design(networks)
+    different = len(np.unique(x, axis=0))
+    if different < FEWEST:
+        raise InputError(f"a device needs measurements of at least {FEWEST} different networks, not {different}")
     if not known:
         raise InputError("no known device to start from")
     bad = ~((latency >= 1e-9) & (latency <= LARGEST))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(f"measurement {row + 1} is {latency[row]} ms; expected a number above 0")
-    networks = [space.layers(row) for row in codes]
-    x, weights = design(networks), np.array([_weights(model) for model in known])
-    fold = _folds(codes, seed)
+    weights, fold = np.array([_weights(model) for model in known]), _folds(x, seed)
     held_out = {strength: _held_out(x, latency, weights, fold, strength) for strength in STRENGTHS}
     strength = _chosen({s: np.log(predicted / latency) ** 2 for s, predicted in held_out.items()})
     solved, shares = _solve(x, latency, weights, strength)
     kept = {f: float(f"{w:.7g}") for f, w in zip(FEATURES, solved) if w > 0}
-    names = {model.name: round(float(s), 3) for model, s in zip(known, shares) if s >= 0.005}
-    note = f"fitted to {len(latency)} networks, starting from {', '.join(names) or 'no known device'}"
+    start = {model.name: round(float(s), 3) for model, s in zip(known, shares) if s >= 0.005}
+    note = f"fitted to {len(latency)} networks, starting from {', '.join(start) or 'no known device'}"
     about = provenance.model_copy(update={
         "error": error_of(held_out[strength], latency), "note": f"{provenance.note}; {note}".strip("; "),
     })  # fmt: skip
-    device = LayerModel(name, about, kept, domain_of(networks, latency))
-    return FewFit(device, names, _next(space, x, latency, weights, seed, propose))
+    return FewFit(LayerModel(name, about, kept, domain_of(networks, latency)), start)
+
+
+def worth_measuring(
+    space: SearchSpace, networks: Sequence[Sequence[Layer]], known: Sequence[LayerModel], n: int = 5, seed: int = 0
+) -> list[str]:
+    """Propose networks on whose latency a fit is least certain, one after the other (greedy D-optimal design).
+
+    Args:
+        space: the space to choose from.
+        networks: lists of layers that were measured.
+        known: devices that the fit starts from.
+        n: number of proposals.
+        seed: seed of the random networks among which they are chosen.
+
+    Returns:
+        Keys, the most telling first.
+    """
+    codes = unique(space.sample(CANDIDATES, np.random.default_rng(seed)))
+    x, weights = design(networks), np.array([_weights(model) for model in known])
+
+    def relative(rows: np.ndarray) -> np.ndarray:
+        columns, *_ = _columns(rows, np.ones(len(rows)), weights, x)
+        return np.asarray(columns / columns[:, : len(weights)].mean(1, keepdims=True))
+
+    measured, among = relative(x), relative(design([space.layers(row) for row in codes]))
+    spread = np.linalg.inv(measured.T @ measured + np.eye(measured.shape[1]))
+    chosen: list[str] = []
+    for _ in range(min(n, len(codes))):
+        at = int(np.einsum("ij,jk,ik->i", among, spread, among).argmax())
+        chosen.append(key_of(space, codes[at]))
+        step = spread @ among[at]
+        spread = spread - np.outer(step, step) / (1 + among[at] @ step)
+    return chosen
 
 
 def _weights(model: LayerModel) -> np.ndarray:
     return model.scale * np.array([model.weights.get(feature, 0.0) for feature in FEATURES])
 
 
-def _columns(x: np.ndarray, latency: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the unknowns' columns (n, K + F), each with the mean of the latencies, and their scales (K,) and (F,)."""
-    ours = x @ weights.T
-    amount = x.mean(0)
-    per_model = latency.mean() / np.maximum(ours.mean(0), 1e-12)
-    per_feature = np.where(amount > 0, latency.mean() / np.where(amount > 0, amount, 1.0), 0.0)
-    return np.hstack([ours * per_model, x * per_feature]), per_model, per_feature
+def _columns(
+    rows: np.ndarray, latency: np.ndarray, weights: np.ndarray, typical: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the unknowns' columns (n, K + F) for features (n, F), and their scales (K,) and (F,).
+
+    Over the `typical` features, every column has the mean of the latencies.
+    """
+    amount, level = typical.mean(0), latency.mean()
+    per_model = level / np.maximum(typical @ weights.T, 1e-12).mean(0)
+    per_feature = np.where(amount > 0, level / np.where(amount > 0, amount, 1.0), 0.0)
+    return np.hstack([rows @ weights.T * per_model, rows * per_feature]), per_model, per_feature
 
 
 def _solve(x: np.ndarray, latency: np.ndarray, weights: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +146,7 @@ def _solve(x: np.ndarray, latency: np.ndarray, weights: np.ndarray, strength: fl
     require("scipy", "fitting a device")
     from scipy.optimize import nnls
 
-    columns, per_model, per_feature = _columns(x, latency, weights)
+    columns, per_model, per_feature = _columns(x, latency, weights, x)
     k = len(weights)
     if not np.isfinite(strength):
         solved = np.concatenate(
@@ -129,9 +159,9 @@ def _solve(x: np.ndarray, latency: np.ndarray, weights: np.ndarray, strength: fl
     return (solved[:k] * per_model) @ weights + solved[k:] * per_feature, solved[:k]
 
 
-def _folds(codes: np.ndarray, seed: int) -> np.ndarray:
+def _folds(x: np.ndarray, seed: int) -> np.ndarray:
     """Assign rows to folds, equal networks to one: (n,) int."""
-    _, group = np.unique(codes, axis=0, return_inverse=True)
+    _, group = np.unique(x, axis=0, return_inverse=True)
     count = int(group.max()) + 1
     return np.asarray((np.random.default_rng(seed).permutation(count) % min(FOLDS, count))[group.ravel()])
 
@@ -152,26 +182,3 @@ def _chosen(errors: dict[float, np.ndarray]) -> float:
     gap = {s: errors[s] - errors[best] for s in errors}
     within = [s for s in errors if gap[s].mean() <= gap[s].std() / np.sqrt(len(gap[s]))]
     return max(within)
-
-
-def _next(
-    space: SearchSpace, x: np.ndarray, latency: np.ndarray, weights: np.ndarray, seed: int, n: int
-) -> tuple[str, ...]:
-    """Propose networks on whose latency the fit is least certain, one after the other (greedy D-optimal design)."""
-    codes = unique(space.sample(CANDIDATES, np.random.default_rng(seed)))
-    _, per_model, per_feature = _columns(x, latency, weights)
-
-    def seen(rows: np.ndarray) -> np.ndarray:
-        both = np.hstack([(rows @ weights.T) * per_model, rows * per_feature])
-        return np.asarray(both / (both[:, : len(weights)].mean(1, keepdims=True) + 1e-12))
-
-    known, among = seen(x), seen(design([space.layers(row) for row in codes]))
-    spread = np.linalg.inv(known.T @ known + np.eye(known.shape[1]))
-    chosen: list[str] = []
-    for _ in range(min(n, len(codes))):
-        variance = np.einsum("ij,jk,ik->i", among, spread, among)
-        at = int(variance.argmax())
-        chosen.append(key_of(space, codes[at]))
-        step = spread @ among[at]
-        spread = spread - np.outer(step, step) / (1 + among[at] @ step)
-    return tuple(chosen)

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from explorer.core.config import Settings, parse
 from explorer.core.errors import InputError
 from explorer.core.files import empty_folder, hand_over, scratch, write_json
+from explorer.core.layer import Layer
 from explorer.devices import kit_run
 from explorer.devices.base import LARGEST, Provenance
+from explorer.devices.few import FEWEST, FewFit, fit_few, known_models
 from explorer.devices.graph import network_graph
-from explorer.devices.plan import make_plan, table_from
+from explorer.devices.plan import make_plan, table_from, whole_plan
 from explorer.devices.table import BlockTable
 from explorer.spaces.base import Space
 
@@ -60,7 +63,10 @@ class Timings(Settings):
     runtime: str = ""
 
 
-def write_kit(names: Sequence[str], spaces: Sequence[Space], out: str | Path, networks: int = 40, seed: int = 0) -> int:
+def write_kit(
+    names: Sequence[str], spaces: Sequence[Space], out: str | Path, networks: int = 40, seed: int = 0,
+    whole: bool = False,
+) -> int:  # fmt: skip
     """Write a kit and return its number of graphs (at most 300).
 
     Args:
@@ -69,12 +75,15 @@ def write_kit(names: Sequence[str], spaces: Sequence[Space], out: str | Path, ne
         out: an empty or new folder.
         networks: number of whole networks; half are used to fit scale and offset, half to estimate the error.
         seed: seed for drawing the networks.
+        whole: time whole networks only; their number is at least 10, see `few.fit_few`.
 
     Raises:
-        InputError: `out` is not empty or cannot be written.
+        InputError: `out` is not empty or cannot be written, or there are too few whole networks.
     """
     out = empty_folder(out)
-    plan = make_plan(spaces, networks, MOST, seed)
+    if whole and not FEWEST <= networks < MOST:
+        raise InputError(f"networks = {networks}; a kit of whole networks has {FEWEST} to {MOST - 1}")
+    plan = whole_plan(spaces, networks, seed) if whole else make_plan(spaces, networks, MOST, seed)
     kinds = ["call", *["block"] * len(plan.blocks), *["network"] * len(plan.networks)]
     graphs = []
     with scratch("explorer-kit-") as work:
@@ -89,6 +98,24 @@ def write_kit(names: Sequence[str], spaces: Sequence[Space], out: str | Path, ne
         (work / "README.md").write_text(README)
         hand_over(work, out)
     return len(graphs)
+
+
+def few_of_kit(values: object, name: str, source: str) -> FewFit | None:
+    """Fit a device to the timings of a kit that has whole networks only; None for any other kit.
+
+    Raises:
+        InputError: the JSON is not the timings of a kit, or it has fewer than 10 different networks.
+    """
+    timings = parse(Timings, values, source)
+    if any(graph.kind == "block" for graph in timings.graphs):
+        return None
+    timed = [graph for graph in timings.graphs if graph.kind == "network"]
+    networks = [[Layer.of_signature(signature) for signature in graph.layers] for graph in timed]
+    about = Provenance(
+        kind="modelled", hardware=timings.hardware, runtime=timings.runtime, threads=timings.threads, batch=1,
+        source=f"{len(timed)} whole networks, by a kit of {', '.join(timings.spaces)}",
+    )  # fmt: skip
+    return fit_few(name, networks, np.array([graph.ms for graph in timed]), about, known_models())
 
 
 def table_of_kit(values: object, name: str, source: str) -> BlockTable:

@@ -70,6 +70,13 @@ def make_plan(spaces: Sequence[Space], networks: int = 100, most: int | None = N
     return Plan(tuple(blocks), tuple(whole), any(a is not b for a, b in zip(spaces, narrowed)))
 
 
+def whole_plan(spaces: Sequence[Space], networks: int, seed: int = 0) -> Plan:
+    """Plan to time whole networks only, drawn evenly from the spaces."""
+    rng = np.random.default_rng(seed)
+    drawn = [spaces[i % len(spaces)] for i in range(networks)]
+    return Plan((), tuple(tuple(space.layers(space.sample(1, rng)[0])) for space in drawn))
+
+
 def _thinned(space: Space, step: int) -> Space:
     """Return the space with `step` fewer image sizes: both ends are kept, the others evenly spread."""
     gene = resolution_gene(space)
