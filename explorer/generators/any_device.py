@@ -19,6 +19,7 @@ class AnyDeviceGenerator(OnePassGenerator):
 
     def _conditioning(self, about: dict[str, Any]) -> BudgetCode:
         """Describe the devices at hand; only those with a description condition the generator."""
+        super()._conditioning(about)  # refuses a file whose own devices and ranges are bent
         found = Reference(self.space).of(self.devices)
         self._low, self._high, self._features = found.low, found.high, found.features
         own = np.flatnonzero(found.usable)

@@ -57,8 +57,8 @@ class BudgetGenerator(ABC):
             self._session = open_graph(model)
             about = json.loads(self._session.get_modelmeta().custom_metadata_map["generator"])
             self.method, self.parameters = about["method"], about["parameters"]
-            self.margins = np.array(about.get("margins", [about["margin"]]), float)
-            self.margin = float(self.margins[0])
+            self.margin = float(about["margin"])
+            self.margins = np.array([self.margin, *about.get("margins", [])[1:]], float)
             self.about: dict[str, Any] = about
             self.noise = int(about.get("noise", int.from_bytes(hashlib.sha256(model).digest()[:4])))
             self._most = max(LEAST, int(about["evaluations"]) // SHARE) if "evaluations" in about else None

@@ -205,6 +205,6 @@ def test_a_new_device_is_learned_from_what_the_recipe_learned_from(tmp_path):
     study = explorer.train(tmp_path / "unified.toml", tmp_path / "study")
     assert study.generator("sgnas").about["judge"] == "supernet"
     device = explorer.load_device("board=gpu")
-    wider = study.with_device(device)
+    wider = study.with_device(device, retrain=True)
     assert wider.generator("sgnas").about["judge"] == "supernet"
     assert wider.generator("sgnas").about["devices"] == ["mobile", "board", "macs_m"]

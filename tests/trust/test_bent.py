@@ -117,9 +117,9 @@ def test_loops_are_no_part_of_a_graph():
         open_graph(_graph([helper.make_node("Loop", ["bits", ""], ["accuracy"], body=body)]))
 
 
-def _generator(folder, **values):
-    """The study with other metadata in its generator."""
-    path = folder / "generator-expert.onnx"
+def _generator(folder, name, **values):
+    """The study with other metadata in a generator."""
+    path = folder / f"generator-{name}.onnx"
     model = onnx.load(path)
     entry = next(p for p in model.metadata_props if p.key == "generator")
     entry.value = json.dumps(json.loads(entry.value) | values)
@@ -129,14 +129,15 @@ def _generator(folder, **values):
     )
 
 
+@pytest.mark.parametrize("name", ["expert", "pnag"])
 @pytest.mark.parametrize("values", [
     {"anchors": 10**8}, {"anchors": 17}, {"anchors": 1}, {"low": [0.1]}, {"low": ["a", "b", "c"]}, {"devices": [[1]]}, {"devices": []},
-    {"high": [0, 0, 0]}, {"margin": "x"}, {"method": "nobody"},
+    {"high": [0, 0, 0]}, {"margin": "x"}, {"method": "nobody"}, {"noise": -1}, {"noise": "x"}, {"evaluations": "many"},
 ])  # fmt: skip
-def test_generators(values, copied):
-    study = open_study(_generator(copied, **values))
+def test_generators(name, values, copied):
+    study = open_study(_generator(copied, name, **values))
     with pytest.raises(InputError, match="generator"):
-        study.generator("expert")
+        study.generator(name)
 
 
 def test_codes_of_budgets():
