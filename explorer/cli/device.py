@@ -118,8 +118,7 @@ def import_(
         if kit:
             named = checked_device_name(_named(name, values.get("device"), path))
             if few := few_of_kit(values, named, path):
-                networks = sum(graph.get("kind") == "network" for graph in values["graphs"])
-                _written(few.device, out, as_json, _started(few, networks), {"start": few.start})
+                _written(few.device, out, as_json, _started(few), {"start": few.start})
                 return
             device = table_of_kit(values, named, path)
         else:
@@ -190,13 +189,17 @@ def fit(
             known, networks = known_models(without or []), [SPACES[space].layers(row) for row in codes]
             found = fit_few(name, networks, latency, about, known)
             proposed = worth_measuring(SPACES[space], networks, known)
-            said = f"{_started(found, len(latency))}\nMeasure next: {', '.join(proposed)}"
+            said = f"{_started(found)}\nMeasure next: {', '.join(proposed)}"
             _written(found.device, out, as_json, said, {"start": found.start, "next": proposed})
             return
+        if without:
+            raise InputError(f"--without {without[0]}: a fit to {len(latency)} networks starts from no known device")
         device = fit_space(name, SPACES[space], codes, latency, about)
     else:
         if column is not None:
             raise InputError(f"column {column!r}: --column is for CSV files of whole networks, with --space")
+        if without:
+            raise InputError(f"--without {without[0]}: only for CSV files of whole networks, with --space")
         blocks = read_blocks(path, unit)
         device = fit_layer_model(name, [b.layers[:1] for b in blocks], np.array([b.latency_ms for b in blocks]), about)
     _written(device, out, as_json)
@@ -257,7 +260,7 @@ def add(
     """
     from explorer.devices import load_device
     from explorer.study import open_study
-    from explorer.study.add_device import add_device, gains
+    from explorer.study.add_device import add_device, answered, gains
 
     before, added = open_study(study), load_device(device)
     made = add_device(before, added, out, progress, retrain)
@@ -267,6 +270,8 @@ def add(
         value["gains"] = gained = gains(before, added, made)
         changes = ", ".join(f"{name} {share:+.2%}" for name, share in gained.items())
         text += f"\nRetraining changed the hypervolume of 100 budgets on {added.name!r}: {changes}."
+    else:
+        text += f"\n{answered(made, added.name)}"
     answer(value, as_json, text)
 
 
@@ -292,10 +297,10 @@ def image_variants(space: Space) -> list[Space]:
     ]  # fmt: skip
 
 
-def _started(found: FewFit, networks: int) -> str:
+def _started(found: FewFit) -> str:
     """A line on what a fit to few networks started from."""
     start = ", ".join(f"{share:.0%} {known}" for known, share in found.start.items()) or "none of them"
-    return f"\n{networks} networks are few, so the fit started from known devices: {start}."
+    return f"\n{found.networks} networks are few, so the fit started from known devices: {start}."
 
 
 def _written(

@@ -62,7 +62,7 @@ def generators(as_json: Json = False) -> None:
             g = study.generator(generator)
             rows.append({"generator": generator, "space": study.space.name, "parameters": g.parameters,
                          "study": study.folder.name,
-                         "devices": list(g.code.devices) if hasattr(g, "code") else list(study.devices)})  # fmt: skip
+                         "devices": list(g.conditioned)})  # fmt: skip
     answer(rows, as_json, table(rows))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from explorer.core.architecture import key_of
-from explorer.core.errors import InputError, require
+from explorer.core.errors import InputError, require, unknown
 from explorer.core.layer import Layer
 from explorer.core.protocols import SearchSpace
 from explorer.core.work import FEATURES
@@ -38,14 +38,23 @@ class FewFit:
     Attributes:
         device: the device, its held-out error in its provenance.
         start: known device -> its share of a typical latency, only those that have one.
+        networks: number of measurements.
     """
 
     device: LayerModel
     start: dict[str, float]
+    networks: int
 
 
 def known_models(without: Sequence[str] = ()) -> list[LayerModel]:
-    """Load the shipped latency models to start from, except those named."""
+    """Load the shipped latency models to start from, except those named.
+
+    Raises:
+        InputError: there is no shipped device of such a name.
+    """
+    for name in without:
+        if name not in shipped_devices():
+            raise unknown("known device", name, shipped_devices())
     found = [load_device(name) for name in shipped_devices() if name not in without]
     return [d for d in found if isinstance(d, LayerModel) and d.quantity == LATENCY and d.unit == "ms"]
 
@@ -88,7 +97,7 @@ def fit_few(
     about = provenance.model_copy(update={
         "error": error_of(held_out[strength], latency), "note": f"{provenance.note}; {note}".strip("; "),
     })  # fmt: skip
-    return FewFit(LayerModel(name, about, kept, domain_of(networks, latency)), start)
+    return FewFit(LayerModel(name, about, kept, domain_of(networks, latency)), start, len(latency))
 
 
 def worth_measuring(
@@ -111,7 +120,7 @@ def worth_measuring(
 
     def relative(rows: np.ndarray) -> np.ndarray:
         columns, *_ = _columns(rows, np.ones(len(rows)), weights, x)
-        return np.asarray(columns / columns[:, : len(weights)].mean(1, keepdims=True))
+        return np.asarray(columns / np.maximum(columns[:, : len(weights)].mean(1, keepdims=True), 1e-12))
 
     measured, among = relative(x), relative(design([space.layers(row) for row in codes]))
     spread = np.linalg.inv(measured.T @ measured + np.eye(measured.shape[1]))

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from explorer.generators.budgets import BudgetCode
-from explorer.generators.descriptions import Reference, positions
+from explorer.generators.budgets import BudgetCode, positions
+from explorer.generators.descriptions import Reference
 from explorer.generators.one_pass import OnePassGenerator
 
 

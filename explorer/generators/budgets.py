@@ -56,23 +56,12 @@ class BudgetCode:
         """
         limits = np.asarray(limits, float)
         n, m = limits.shape
-        per = self.width // m
-        code = np.zeros((n, m, per), np.float32)
-        low, high = np.log(self.low), np.log(self.high)
         free = np.isnan(limits)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            position = (np.log(np.where(free, 1.0, limits)) - low) / np.maximum(high - low, 1e-9)
-        position = np.clip(np.nan_to_num(position, nan=0.0), 0, 1) * (self.anchors - 1)
         if m == 1:
-            position = np.where(free, self.anchors - 1, position)
-        below = np.minimum(position.astype(int), self.anchors - 2)
-        share = position - below
-        rows, columns = np.indices((n, m))
-        code[rows, columns, below] = 1 - share
-        code[rows, columns, below + 1] = share
+            limits, free = np.where(free, self.high, limits), np.zeros_like(free)
+        code = positions(limits, np.array(self.low), np.array(self.high), self.anchors)
         if m > 1:
-            code[free] = 0
-            code[..., -1] = free
+            code = np.concatenate([code, free[..., None].astype(np.float32)], 2)
         return code.reshape(n, self.width)
 
     def sample(self, n: int, costs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -101,3 +90,28 @@ class BudgetCode:
             keep[np.arange(len(rows)), rng.integers(0, m, len(rows))] = True
             limits[rows] = np.where(keep, base, np.nan)
         return limits
+
+
+def positions(limits: np.ndarray, low: np.ndarray, high: np.ndarray, anchors: int) -> np.ndarray:
+    """Encode limits as mixtures of the two nearest of `anchors` points on each device's log scale.
+
+    Args:
+        limits: (...) in the devices' units, NaN where unconstrained.
+        low, high: (...) ends of the scales.
+        anchors: number of points, the ends among them.
+
+    Returns:
+        (..., anchors) float32, all 0 where unconstrained.
+    """
+    free = np.isnan(limits)
+    bottom, top = np.log(low), np.log(high)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = (np.log(np.where(free, 1.0, limits)) - bottom) / np.maximum(top - bottom, 1e-9)
+    at = np.clip(np.nan_to_num(at, nan=0.0), 0, 1) * (anchors - 1)
+    below = np.minimum(at.astype(int), anchors - 2)
+    code = np.zeros((*limits.shape, anchors), np.float32)
+    where = np.indices(limits.shape)
+    code[(*where, below)] = 1 - (at - below)
+    code[(*where, below + 1)] = at - below
+    code[free] = 0
+    return code

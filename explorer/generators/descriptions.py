@@ -55,7 +55,7 @@ class Reference:
 
     @property
     def width(self) -> int:
-        """Number of features of a device."""
+        """Number of features of a device: one per reference network; the smallest one's is the span of the scale."""
         return len(self.codes)
 
     def of(self, devices: Sequence[Device]) -> Descriptions:
@@ -76,26 +76,3 @@ class Reference:
             start = int(end)
         features = np.concatenate([*parts, np.log(top / bottom)[None]]).T
         return Descriptions(low, high, np.where(usable[:, None], features, 0).astype(np.float32), usable)
-
-
-def positions(limits: np.ndarray, low: np.ndarray, high: np.ndarray, anchors: int) -> np.ndarray:
-    """Encode limits as mixtures of the two nearest of `anchors` points on each device's log scale.
-
-    Args:
-        limits: (...) in the devices' units, NaN where unconstrained.
-        low, high: (...) ends of the scales.
-
-    Returns:
-        (..., anchors) float32, all 0 where unconstrained.
-    """
-    free = np.isnan(limits)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = (np.log(np.where(free, 1.0, limits)) - np.log(low)) / np.log(high / low)
-    at = np.clip(np.nan_to_num(at), 0, 1) * (anchors - 1)
-    below = np.minimum(at.astype(int), anchors - 2)
-    code = np.zeros((*limits.shape, anchors), np.float32)
-    where = np.indices(limits.shape)
-    code[(*where, below)] = 1 - (at - below)
-    code[(*where, below + 1)] = at - below
-    code[free] = 0
-    return code

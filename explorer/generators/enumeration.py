@@ -35,6 +35,11 @@ class Enumeration:
         self.space, self.evaluator, self.devices = space, evaluator, list(devices)
         self.codes = space.enumerate()
 
+    @property
+    def conditioned(self) -> tuple[str, ...]:
+        """Names of all devices: every network is compared."""
+        return tuple(device.name for device in self.devices)
+
     @cached_property
     def pool(self) -> Pool:
         """All networks that no other one beats."""

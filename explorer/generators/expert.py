@@ -25,8 +25,8 @@ from explorer.devices.population import cheapest, dearest, priced, prices
 from explorer.evaluators.fitting import linear_layers
 from explorer.evaluators.scoring import spread_sample
 from explorer.fast.threads import OwnThreads, one_thread
-from explorer.generators.budgets import BudgetCode
-from explorer.generators.descriptions import Reference, positions
+from explorer.generators.budgets import BudgetCode, positions
+from explorer.generators.descriptions import Reference
 from explorer.generators.expert_graph import expert_graph
 from explorer.generators.experts import PROBES, Budgets, Experts
 from explorer.generators.family import Family

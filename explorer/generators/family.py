@@ -105,7 +105,7 @@ def work_of(space: Compilable) -> Tables | None:
                 sum((features(layer) for layer in part.layers(choices)), np.zeros(len(FEATURES)))
                 for choices in np.ndindex(*shape)
             ]
-        except (InputError, NotImplementedError):
+        except InputError:
             return None
         tables.append((part.genes, shape, np.array(rows)))
     return tables

@@ -86,6 +86,11 @@ class BudgetGenerator(ABC):
         """Return the devices that the generator is conditioned on, and their ranges; by default those of the file."""
         return BudgetCode(tuple(about["devices"]), tuple(about["low"]), tuple(about["high"]), int(about["anchors"]))
 
+    @property
+    def conditioned(self) -> tuple[str, ...]:
+        """Names of the devices that the generator reads limits of; limits of others are met by selection alone."""
+        return self.code.devices
+
     @abstractmethod
     def _setup(self, about: dict[str, Any]) -> int:
         """Read what this class needs from the metadata, and return the number of decisions."""

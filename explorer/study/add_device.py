@@ -64,6 +64,15 @@ def with_device(study: Study, device: Device, retrain: bool = False, progress: P
     return Study(study.folder, study.manifest, devices, study.space, trained)
 
 
+def answered(study: Study, device: str) -> str:
+    """Say how each generator of a study answers for a device that was added without retraining."""
+    told = [name for name in study.generators if device in study.generator(name).conditioned]
+    rest = [name for name in study.generators if name not in told]
+    said = [f"{' and '.join(told)} are made for {device} by its prices"] if told else []
+    said += [f"{' and '.join(rest)} are made for other devices and chosen by the costs on {device}"] if rest else []
+    return f"Networks of {'; those of '.join(said)}."
+
+
 def gains(study: Study, device: Device, retrained: Study) -> dict[str, float]:
     """Compare a retrained study with the same one as it is at once.
 

@@ -61,7 +61,7 @@ networks drawn as the sample was; networks that a search found by the predictor 
 
 ## Generators
 
-Conditioned on {", ".join(generators[0][0].code.devices)}. The raw network is generated for the budget less the margin; every returned
+Conditioned on {", ".join(generators[0][0].conditioned)}. The raw network is generated for the budget less the margin; every returned
 network is checked against the true cost. The first one is the default: held-out budgets bound one target, or all at once.
 
 | generator | parameters | margin | raw networks within training budgets | mean predicted accuracy on held-out budgets |

@@ -15,6 +15,7 @@ from explorer.devices import LayerDevice, is_target, load_device
 from explorer.devices.files import shipped_devices
 from explorer.devices.population import prices
 from explorer.study import Study
+from explorer.study.add_device import answered
 from explorer.widgets.guarded import alert, guarded
 
 LARGEST = 20 << 20  # bytes of a device file
@@ -41,7 +42,7 @@ class OwnDevice(w.VBox):
         self.upload.observe(guarded(say)(lambda change: self._uploaded(change["new"])), "value")
         super().__init__([
             w.HTML(
-                "<small>The generator answers for a device that it never saw. <code>explorer device measure</code>, "
+                "<small>A slider at once, without training. <code>explorer device measure</code>, "
                 "<code>kit</code> or <code>fit</code> write a device file; a latency table will do, too.</small>"
             ),
             w.HBox([self.known, self.add], layout={"flex_flow": "row wrap"}), self.upload, self.about,
@@ -50,7 +51,7 @@ class OwnDevice(w.VBox):
     def accordion(self) -> w.Accordion:
         """The panel in a collapsed accordion; devices are read when it is opened."""
         closed = w.Accordion([self], titles=("Another device",), selected_index=None)
-        closed.observe(lambda change: self.refresh(), "selected_index")
+        closed.observe(lambda change: self.refresh() if change["new"] == 0 else None, "selected_index")
         return closed
 
     def refresh(self) -> None:
@@ -91,6 +92,7 @@ class OwnDevice(w.VBox):
         self.add_device(device)
         self.refresh()
         self.about.value = (
-            f'<div role="status">{escape(device.name)} has a slider while this page is open. To keep it: '
+            f'<div role="status">{escape(device.name)} has a slider while this page is open. '
+            f"{escape(answered(self.study(), device.name))} To keep it: "
             f"<code>explorer device add STUDY {escape(device.name)} --out FOLDER</code></div>"
         )

@@ -95,7 +95,7 @@ def test_thirty_networks_are_worth_nine_hundred(column, reference):
     codes, latency = read_measurements(path, space, f"latency_ms_{column}")
     order = np.random.default_rng(3).permutation(len(codes))
     train, rest = order[:900], order[900:1900]
-    known = known_models([HELP[column]])
+    known = known_models([HELP[column]] if HELP[column] else [])
     fitted = [fit_space("many", space, codes[train], latency[train], NOWHERE)]
     for rows in train[:150].reshape(5, 30):
         fitted.append(fit_few("few", layers(space, codes[rows]), latency[rows], NOWHERE, known).device)
@@ -120,6 +120,11 @@ def test_the_command_says_what_it_started_from(tmp_path, rng):
     assert "mobile" not in value["start"]
     assert len(value["next"]) == 5
     assert device_json(load_device(str(out)))["name"] == "pi"
+
+
+def test_a_device_that_is_not_known_cannot_be_left_out():
+    with pytest.raises(InputError, match="unknown known device 'mobil'; choose from: cpu, "):
+        known_models(["mobil"])
 
 
 def test_a_kit_of_whole_networks_only(tmp_path):

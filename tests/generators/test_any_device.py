@@ -14,7 +14,8 @@ from explorer.core.front import hypervolume
 from explorer.devices import load_device
 from explorer.devices.population import costs_of
 from explorer.generators import open_generator, train_generator
-from explorer.generators.descriptions import Reference, positions
+from explorer.generators.budgets import positions
+from explorer.generators.descriptions import Reference
 from explorer.generators.expert import Network
 from explorer.generators.experts import Budgets
 from explorer.generators.family import Family

@@ -12,7 +12,7 @@ from explorer.core.errors import InputError
 from explorer.devices import CountDevice
 from explorer.evaluators import append_scores, read_scores
 from explorer.study import open_study, study_names
-from explorer.study.add_device import gains
+from explorer.study.add_device import answered, gains
 from explorer.testing import check_evaluator, check_generator, check_space
 from tests.conftest import ROOT
 
@@ -108,6 +108,11 @@ def test_one_more_device(digits_study):
     wider = digits_study.with_device(device)
     assert "joules" in wider.generator("expert").code.devices  # asked about it by its description
     assert wider.generator("pnag").code.devices == digits_study.generator("pnag").code.devices
+    said = (
+        "Networks of expert are made for joules by its prices; those of pnag are made for other devices and chosen by the costs "
+        "on joules."
+    )
+    assert answered(wider, "joules") == said
     low, high = wider.budget_range("joules")
     candidate = wider.generate({"joules": (low + high) / 2})
     assert candidate.feasible
