@@ -118,7 +118,7 @@ def import_(
         if kit:
             named = checked_device_name(_named(name, values.get("device"), path))
             if few := few_of_kit(values, named, path):
-                _written(few.device, out, as_json, _started(few), {"start": few.start})
+                _written(few.device, out, as_json, _started(few), {"start": few.start, "far": few.far})
                 return
             device = table_of_kit(values, named, path)
         else:
@@ -190,7 +190,7 @@ def fit(
             found = fit_few(name, networks, latency, about, known)
             proposed = worth_measuring(SPACES[space], networks, known)
             said = f"{_started(found)}\nMeasure next: {', '.join(proposed)}"
-            _written(found.device, out, as_json, said, {"start": found.start, "next": proposed})
+            _written(found.device, out, as_json, said, {"start": found.start, "next": proposed, "far": found.far})
             return
         if without:
             raise InputError(f"--without {without[0]}: a fit to {len(latency)} networks starts from no known device")
@@ -300,7 +300,10 @@ def image_variants(space: Space) -> list[Space]:
 def _started(found: FewFit) -> str:
     """A line on what a fit to few networks started from."""
     start = ", ".join(f"{share:.0%} {known}" for known, share in found.start.items()) or "none of them"
-    return f"\n{found.networks} networks are few, so the fit started from known devices: {start}."
+    far = ", ".join(map(str, found.far))
+    return f"\n{found.networks} networks are few, so the fit started from known devices: {start}." + (
+        f"\nFar from what the other measurements predict, check them: number {far}." if far else ""
+    )
 
 
 def _written(

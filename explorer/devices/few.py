@@ -39,11 +39,13 @@ class FewFit:
         device: the device, its held-out error in its provenance.
         start: known device -> its share of a typical latency, only those that have one.
         networks: number of measurements.
+        far: numbers, from 1, of measurements that are more than twice or less than half of what the others predict.
     """
 
     device: LayerModel
     start: dict[str, float]
     networks: int
+    far: tuple[int, ...]
 
 
 def known_models(without: Sequence[str] = ()) -> list[LayerModel]:
@@ -78,6 +80,8 @@ def fit_few(
         MissingExtra: scipy is not installed.
     """
     latency, x = np.asarray(latency_ms, float), design(networks)
+    if latency.shape != (len(networks),):
+        raise InputError(f"{len(networks)} networks and latencies of shape {latency.shape}; expected one per network")
     different = len(np.unique(x, axis=0))
     if different < FEWEST:
         raise InputError(f"a device needs measurements of at least {FEWEST} different networks, not {different}")
@@ -97,7 +101,9 @@ def fit_few(
     about = provenance.model_copy(update={
         "error": error_of(held_out[strength], latency), "note": f"{provenance.note}; {note}".strip("; "),
     })  # fmt: skip
-    return FewFit(LayerModel(name, about, kept, domain_of(networks, latency)), start, len(latency))
+    off = np.abs(np.log(held_out[strength] / latency)) > np.log(2)
+    far = tuple(int(row) + 1 for row in np.flatnonzero(off))
+    return FewFit(LayerModel(name, about, kept, domain_of(networks, latency)), start, len(latency), far)
 
 
 def worth_measuring(

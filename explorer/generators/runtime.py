@@ -24,7 +24,7 @@ from explorer.core.protocols import Device, Evaluator, SearchSpace
 from explorer.devices.population import cheapest, costs_of, priced, prices
 from explorer.evaluators.scoring import spread_sample
 from explorer.generators.budgets import BudgetCode
-from explorer.generators.selection import Pool, Selection, distinct_rows
+from explorer.generators.selection import Pool, Selection, as_limits, distinct_rows
 
 BLOCK = 512  # limits per block of draws
 LIMITS, DRAWS = 4096, 3  # of the pool: fixed limits, and random draws for each beside the most probable network
@@ -126,8 +126,9 @@ class BudgetGenerator(ABC):
         Returns:
             (n, d) int8, canonical.
         """
-        limits = np.atleast_2d(np.asarray(limits, float))
-        return self.draw(limits[:, self._columns]) if samples == 1 else self.select(limits).codes
+        if samples == 1:
+            return self.draw(as_limits(limits, self.devices)[:, self._columns])
+        return self.select(limits).codes
 
     def select(self, limits: np.ndarray) -> Selection:
         """Like `generate` with selection, but also return costs, accuracy and feasibility."""

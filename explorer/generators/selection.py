@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from explorer.core.errors import InputError
 from explorer.core.front import nondominated
 from explorer.core.protocols import Device, Evaluator, SearchSpace
 from explorer.devices.population import costs_of, meets, nearest, overshoot
@@ -98,8 +99,11 @@ class Pool:
 
         Args:
             limits: (n, m), one column per device, NaN where unconstrained.
+
+        Raises:
+            InputError: there is not one column per device.
         """
-        limits = np.atleast_2d(np.asarray(limits, float))
+        limits = as_limits(limits, self.devices)
         row = self.first(limits)
         fallback = row < 0
         if not fallback.any():
@@ -119,6 +123,21 @@ class Pool:
         if self.complete:
             return np.asarray(self.codes[overshoot(self.costs, limits).argmin()])
         return nearest(self.space, self.devices, limits)
+
+
+def as_limits(limits: np.ndarray, devices: Sequence[Device]) -> np.ndarray:
+    """Check limits and return them as (n, m) float.
+
+    Raises:
+        InputError: there is not one column per device.
+    """
+    table = np.atleast_2d(np.asarray(limits, float))
+    if table.ndim != 2 or table.shape[1] != len(devices):
+        names = ", ".join(device.name for device in devices)
+        raise InputError(
+            f"limits have shape {table.shape}; expected (n, {len(devices)}), one column for each of {names}"
+        )
+    return table
 
 
 def distinct_rows(codes: np.ndarray) -> np.ndarray:

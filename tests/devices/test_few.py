@@ -69,6 +69,16 @@ def test_bad_measurements(rng):
         fit_few("mine", layers(space, space.sample(20, rng)), values, NOWHERE, known_models())
 
 
+def test_a_measurement_that_does_not_belong_is_named(rng):
+    space = SPACES["mobile-32"]
+    codes = space.sample(20, rng)
+    latency = load_device("mobile").cost(space, codes)
+    latency[3] *= 100
+    assert fit_few("mine", layers(space, codes), latency, NOWHERE, known_models()).far == (4,)
+    with pytest.raises(InputError, match="20 networks and latencies of shape"):
+        fit_few("mine", layers(space, codes), latency[:15], NOWHERE, known_models())
+
+
 def test_noise_has_no_small_error(rng):
     space = SPACES["mobile-32"]
     found = fit_few(

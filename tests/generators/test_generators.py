@@ -177,6 +177,14 @@ def test_it_is_saved_and_opened(tiny, tmp_path):
         open_generator(SPACES["mobile-32"], generator.model, generator.evaluator, devices)
 
 
+def test_limits_have_a_column_per_device(tiny):
+    generator, _, _ = tiny
+    for limits in (np.array([[0.1]]), np.full((2, 4), 0.1), np.full((1, 1, 3), 0.1)):
+        for samples in (1, 32):
+            with pytest.raises(InputError, match="one column for each of mobile, cpu, gpu"):
+                generator.generate(limits, samples=samples)
+
+
 def test_a_budget_on_a_device_that_it_does_not_know_is_enforced(tiny):
     generator, space, devices = tiny
     wider = open_generator(space, generator.model, generator.evaluator, [*devices, load_device("params_m")])
