@@ -268,7 +268,7 @@ class Counting(Synthetic):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_evaluations_are_about_those_asked_for(method):
-    space = SPACES["mobile-32"]
+    space = SPACES["mobile-tiny"]
     evaluator = Counting(space)
     train_generator(space, evaluator, [load_device("macs_m")], method, evaluations=600)
     assert 200 <= evaluator.asked <= 900
