@@ -1,9 +1,10 @@
 """A family of devices to train on: the given ones, mixtures of them, and random but plausible ones. numpy only.
 
-A plausible device prices a layer by its work (`core.work`): a constant per operator, multiply-accumulates, activations,
-weights and rows, in random shares, so that it is bound by overhead, by computation or by memory. Every table entry is
-off by some per cent, as in a measured table. Some devices are not additive: the slower of two, their product, or the
-root of the sum of their squares. Costs of a population on the whole family are array arithmetic.
+A plausible device prices a layer by its work (`core.work`): a constant per operator, 1x1 convolutions, depthwise ones
+that grow with their kernel, weights and activations, in random shares of which few are large, so that it is bound by
+overhead, by one kind of computation or by memory. Every table entry is off by some per cent, as in a measured table.
+Some devices are not additive: the slower of two, their product, or the root of the sum of their squares. Costs of a
+population on the whole family are array arithmetic.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from explorer.devices.features import features
 from explorer.devices.population import costs_of
 from explorer.spaces.base import Compilable
 
-OFF = 0.1  # standard deviation of the logarithm of a table entry's error
+OFF = 0.05  # standard deviation of the logarithm of a table entry's error
 OPERATORS = ("stem", "1x1", "dw", "se", "hswish", "residual", "vector", "pool")  # features that count operators
+SHARES = {"operators": 0.4, "pointwise": 0.35, "depthwise": 0.45, "weights": 0.25, "activations": 0.25}
+STEEPEST = 3.0  # highest power of the kernel with which the price of a depthwise output grows
+UNEVEN = 0.25  # standard deviation of the logarithm of a depthwise price around that power
 COMBINED = 0.15, 0.1  # devices that combine two others, and mixtures of the given ones, as shares of the random ones
 
 
@@ -114,19 +118,43 @@ def work_of(space: Compilable) -> Tables | None:
 def plausible(typical: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draw n random prices of work: (F,) typical amounts -> (F, n) prices >= 0, with a typical cost of about 1.
 
-    A device spends random shares of a typical network's cost on operators, multiply-accumulates, weights, rows and
-    activations; within each of these, the features have random weights.
+    A device spends random shares of a typical network's cost on each kind of work; a small parameter in `SHARES` makes
+    that share small on most devices and large on some. Within a kind, the features have equal or random weights.
     """
-    kind = np.array([
-        0 if f in OPERATORS else 1 if "macs" in f or "dw out" in f else 2 if "weights" in f or "channels" in f
-        else 3 if "rows" in f else 4 for f in FEATURES
-    ])  # fmt: skip
-    shares = rng.dirichlet([0.5, 0.8, 0.5, 0.25, 0.25], n).T
+    kinds = np.array([_kind(feature) for feature in FEATURES])
     prices = np.zeros((len(FEATURES), n))
-    for k, share in enumerate(shares):
-        own = np.flatnonzero((kind == k) & (typical > 0))
-        if len(own):
-            weight = np.where(rng.random(n) < 0.5, 1.0, rng.gamma(0.5, size=(len(own), n))) + 1e-9
-            weight *= np.where(rng.random(n) < 0.5, typical[own, None], 1.0)
-            prices[own] = share * weight / weight.sum(0) / typical[own, None]
+    for kind, share in zip(SHARES, rng.dirichlet(list(SHARES.values()), n).T):
+        own = np.flatnonzero((kinds == kind) & (typical > 0))
+        if not len(own):
+            continue
+        if kind == "depthwise":
+            spent = _depthwise([FEATURES[i] for i in own], typical[own, None], n, rng)
+        else:
+            spent = np.where(rng.random(n) < 0.5, 1.0, rng.gamma(0.5, size=(len(own), n))) + 1e-9
+            spent *= np.where(rng.random(n) < 0.5, typical[own, None], 1.0)  # equal prices, or equal costs
+        prices[own] = share * spent / spent.sum(0) / typical[own, None]
     return prices
+
+
+def _kind(feature: str) -> str:
+    """Say what kind of work a feature counts."""
+    if feature in OPERATORS:
+        return "operators"
+    if feature.startswith(("dw out", "dw rows")):
+        return "depthwise"
+    if "macs" in feature:
+        return "pointwise"
+    return "weights" if "weights" in feature or "channels" in feature else "activations"
+
+
+def _depthwise(features: Sequence[str], typical: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw what n devices spend on depthwise convolutions: (f, 1) typical amounts -> (f, n), arbitrary unit.
+
+    The price of an output, and that of a row of outputs, is about a power of the kernel's size, of the same exponent.
+    """
+    kernel = np.array([[int(feature.split(" k")[1][0])] for feature in features]) / 3
+    spent = typical * kernel ** rng.uniform(0, STEEPEST, n) * np.exp(UNEVEN * rng.normal(size=(len(features), n)))
+    rows = np.array([feature.startswith("dw rows") for feature in features])
+    for own, share in ((rows, part := rng.beta(0.3, 0.5, n)), (~rows, 1 - part)):
+        spent[own] *= share / np.maximum(spent[own].sum(0), 1e-300)
+    return np.asarray(spent)

@@ -161,12 +161,15 @@ class BudgetGenerator(ABC):
 
         Made when it is first used, in less than a second where the evaluator is a predictor.
         """
-        drawn = distinct_rows(self.draw(self._fixed_limits(), DRAWS))[: self._most]
+        drawn = [distinct_rows(self.draw(limits, draws))[: self._most] for limits, draws in self._fixed_limits()]
         ends = np.array([cheapest(self.space, device) for device in self.devices])
-        return Pool(self.space, self.devices, self.evaluator, np.concatenate([drawn, ends]))
+        return Pool(self.space, self.devices, self.evaluator, np.concatenate([*drawn, ends]))
 
-    def _fixed_limits(self) -> np.ndarray:
-        """Return the limits of the pool, (LIMITS, m): on one device and on several, over the whole range."""
+    def _fixed_limits(self) -> list[tuple[np.ndarray, int]]:
+        """Return limits of the pool, (LIMITS, m), and draws for each: on one device and on several, all over the range.
+
+        A subclass may add further ones.
+        """
         rng, own = np.random.default_rng(self.noise), [self.devices[i] for i in self._columns]
         base = spread_sample(self.space, BASE, lambda codes: prices(self.space, own[0], codes), rng)
-        return self.code.sample(LIMITS, costs_of(self.space, own, priced(self.space, own, base)), rng)
+        return [(self.code.sample(LIMITS, costs_of(self.space, own, priced(self.space, own, base)), rng), DRAWS)]

@@ -48,7 +48,7 @@ class ExpertConfig(MethodSettings):
     pool: int = Field(4000, ge=16, le=1_000_000)
     budgets: int = Field(8192, ge=16, le=1_000_000)
     family: int = Field(256, ge=0, le=100_000)
-    others: float = Field(0.5, ge=0, le=1)
+    others: float = Field(0.6, ge=0, le=1)
     rounds: int = Field(200, ge=1, le=1_000_000)
     mutation: float = Field(0.05, gt=0, lt=1)
     neighbours: int = Field(6, ge=1, le=1000)

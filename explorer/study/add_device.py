@@ -19,7 +19,7 @@ from explorer.core.protocols import Device, Progress, silent
 from explorer.devices import LayerDevice, adopted, arranged, checked_device_name, device_json, is_target, needs_file
 from explorer.devices.population import cheapest
 from explorer.evaluators import Predictor
-from explorer.generators import METHODS, BudgetGenerator, check_costs
+from explorer.generators import METHODS, BudgetGenerator, check_costs, open_generator
 from explorer.study.judges import judge, judged_methods
 from explorer.study.making import Making, Stage, searched_fronts
 from explorer.study.manifest import About
@@ -49,7 +49,7 @@ def with_device(study: Study, device: Device, retrain: bool = False, progress: P
     devices = _with(study, device)
     check_costs(study.space, [devices[device.name]])
     if not retrain or study.origin.enumerated:  # an enumerated space has no trained generator
-        return Study(study.folder, study.manifest, devices, study.space)
+        return Study(study.folder, study.manifest, devices, study.space, _for(devices, study))
     require_torch("training a generator (without retraining, the present one answers for the device)")
     assert isinstance(study.predictor, Predictor)
     recipe = recipe_of(study)
@@ -62,6 +62,14 @@ def with_device(study: Study, device: Device, retrain: bool = False, progress: P
             study.manifest.seed, progress, known, judge_of(study, recipe, name),
         )  # fmt: skip
     return Study(study.folder, study.manifest, devices, study.space, trained)
+
+
+def _for(devices: dict[str, LayerDevice], study: Study) -> dict[str, BudgetGenerator]:
+    """Return the generators that a study has in memory, such as retrained ones, for more devices."""
+    return {
+        name: open_generator(study.space, made.model, study.predictor, list(devices.values()), made.weights)
+        for name, made in study.opened.items()
+    }
 
 
 def answered(study: Study, device: str) -> str:

@@ -50,6 +50,11 @@ class Study(Facts):
             self._generators[name] = open_generator(self.space, path, self.predictor, list(self.devices.values()))
         return self._generators[name]
 
+    @property
+    def opened(self) -> Mapping[str, BudgetGenerator]:
+        """The generators that are in memory: opened from the study's folder, or trained and not written."""
+        return self._generators
+
     def generate(self, budget: Mapping[str, float], generator: str | None = None) -> Candidate:
         """Generate the network for a budget: always the same one, and never a worse one for a larger budget.
 

@@ -11,7 +11,8 @@ Arms, all on the same training photographs, measured on the validation part (no 
     usual     the first edition: every photograph squashed to 32 x 32, `mobile-32` from nothing
 
 The epochs that fit into the minutes are timed once per arm, on an idle machine, and kept beside the table: every seed
-has as many. A row per arm and seed is appended as it is done; a row that is there is not run again.
+has as many. So an arm may run on one core, beside others; its minutes are those that the processor worked, on all
+cores together. A row per arm and seed is appended as it is done; a row that is there is not run again.
 """
 
 import argparse
@@ -84,10 +85,10 @@ class Arm:
         return 60 * minutes / (seconds / steps * epoch)
 
     def run(self, epochs):
-        """Return minutes and the accuracies of the largest, the knee and the smallest network, None where not had."""
-        start = time.perf_counter()
+        """Return processor minutes, and the accuracies of the largest, the knee and the smallest network or None."""
+        start = time.process_time()
         made = self.train(epochs)
-        spent = (time.perf_counter() - start) / 60
+        spent = (time.process_time() - start) / 60
         if self.name == "alone":
             return spent, accuracy(fused(recalibrate(made, self.images, 512)), self.images.val), None, None
         rows = [largest(self.known), smallest(self.known)]

@@ -129,6 +129,9 @@ def test_one_more_device_is_learned(quick_study):
     assert all("joules" in wider.generator(name).code.devices for name in wider.generators)
     assert wider.generate({"joules": wider.budget_range("joules")[1]}).feasible
     assert quick_study.generators == wider.generators
+    device = CountDevice("macs_m")
+    device.name = "watts"
+    assert "joules" in wider.with_device(device).generator("pnag").code.devices  # what was learned is kept
     gained = gains(quick_study, device, wider)
     assert list(gained) == quick_study.generators
     assert all(-0.5 < share < 0.5 for share in gained.values())
