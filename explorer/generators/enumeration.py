@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -28,12 +29,14 @@ class Enumeration:
     """
 
     method, margin, parameters = NAME, 0.0, 0
+    about: dict[str, Any]
 
     def __init__(self, space: SearchSpace, evaluator: Evaluator, devices: Sequence[Device]) -> None:
         if not isinstance(space, Enumerable):
             raise InputError(f"space {space.name!r} cannot be enumerated: it needs a trained generator")
         self.space, self.evaluator, self.devices = space, evaluator, list(devices)
         self.codes = space.enumerate()
+        self.about = {"evaluations": len(self.codes)}
 
     @property
     def conditioned(self) -> tuple[str, ...]:

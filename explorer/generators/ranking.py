@@ -60,7 +60,8 @@ def side_by_side(
         corner: (error, cost) reference point of the hypervolume.
 
     Returns:
-        One row per generator: generator, parameters, raw_met (share of raw networks within their budget), met (the same
+        One row per generator: generator, parameters, evaluations (of its training; NaN where its file does not say),
+        raw_met (share of raw networks within their budget), met (the same
         after selection), raw_error (mean relative distance of the raw network's cost to the budget less the margin),
         tau (Kendall's tau of these two), accuracy (mean, predicted), hypervolume, and ms per network.
     """
@@ -78,7 +79,8 @@ def side_by_side(
         asked = budgets * (1 - generator.margin)
         front = nondominated(kept.accuracy, kept.costs[:, [column]])
         rows.append({
-            "generator": generator.method, "parameters": generator.parameters, "raw_met": (raw <= budgets).mean(),
+            "generator": generator.method, "parameters": generator.parameters,
+            "evaluations": float(generator.about.get("evaluations", np.nan)), "raw_met": (raw <= budgets).mean(),
             "met": kept.feasible.mean(), "raw_error": np.abs(raw / asked - 1).mean(), "tau": kendall_tau(raw, asked),
             "accuracy": kept.accuracy.mean(),
             "hypervolume": hypervolume(kept.accuracy[front], kept.costs[front][:, [column]], corner),

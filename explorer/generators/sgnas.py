@@ -62,6 +62,7 @@ class _Trainer:
         self.prior_maps = self.map.one_hot(self.priors)
         self.single = signal is not None  # a supernet judges one network at a time
         self.signal = signal or FittedSignal(space, evaluator, seed, config.judged)
+        self.evaluations = len(self.known.codes) + (0 if signal else config.judged)
         self.expected = [ExpectedCost(space, device) for device in devices]
         self.network = ArchitectureGenerator(self.code.width)
         self.optimizer = torch.optim.Adam(self.network.parameters(), config.lr, betas=(0.5, 0.999))
@@ -171,7 +172,7 @@ def train_sgnas(
     about = {
         "margin": margin, "raw_feasible": share, "seed": seed, "options": trainer.counts.tolist(),
         "priors": trainer.priors.tolist(), "judge": "supernet" if signal else "fitted",
-        "loss": float(np.mean(losses[-100:])),
+        "loss": float(np.mean(losses[-100:])), "evaluations": trainer.evaluations,
     }  # fmt: skip
     graph = generator_graph(trainer.network, trainer.map, trainer.code.width)
     return finished(space, evaluator, devices, "sgnas", trainer.network, graph, trainer.code, about)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer.core.config import parse, read_toml
 from explorer.core.errors import InputError, require_torch
 from explorer.core.files import empty_folder, hand_over, scratch
 from explorer.core.front import hypervolume
@@ -52,7 +51,7 @@ def with_device(study: Study, device: Device, retrain: bool = False, progress: P
         return Study(study.folder, study.manifest, devices, study.space, _for(devices, study))
     require_torch("training a generator (without retraining, the present one answers for the device)")
     assert isinstance(study.predictor, Predictor)
-    recipe = recipe_of(study)
+    recipe = study.recipe
     found = searched_fronts(recipe, study.space, study.predictor, list(devices.values()), progress)
     known = np.concatenate([front.codes for front in found])
     trained: dict[str, BudgetGenerator] = {}
@@ -109,17 +108,6 @@ def _with(study: Study, device: Device) -> dict[str, LayerDevice]:
     checked_device_name(device.name)
     cheapest(study.space, device)  # raises if it has no costs for this space
     return arranged(study.devices | {device.name: adopted(device)})
-
-
-def recipe_of(study: Study) -> Recipe:
-    """Load the recipe that a study was trained with, using the study's seed.
-
-    Raises:
-        InputError: the recipe file is missing, or this version cannot read it.
-    """
-    path = study.folder / "recipe.toml"
-    recipe = parse(Recipe, read_toml(path), str(path))
-    return recipe.model_copy(update={"seed": study.manifest.seed})
 
 
 def judge_of(study: Study, recipe: Recipe, method: str) -> object:
@@ -189,7 +177,7 @@ class Widening(Making):
 
     def generators(self) -> None:
         """Stage: train every generator of the study with the recipe's settings and the same judge."""
-        recipe = recipe_of(self.study)
+        recipe = self.study.recipe
         found = searched_fronts(recipe, self.space, self.predictor, self.devices, self.progress)
         judge = lambda name: judge_of(self.study, recipe, name)  # noqa: E731
         self.train_generators(recipe, self.study.generators, self.predictor, found, judge)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.core.architecture import Architecture, as_codes, key_of
+from explorer.core.config import parse, read_toml
 from explorer.core.errors import InputError, unknown
 from explorer.core.front import Candidate, Front, nondominated
 from explorer.devices import LayerDevice, targets_of
@@ -23,9 +24,10 @@ from explorer.devices.population import cheapest, prices
 from explorer.evaluators import Predictor, Scored, Table, read_scores
 from explorer.generators import BudgetGenerator
 from explorer.spaces import Space, read_architecture
-from explorer.study.manifest import EVALUATIONS, PREDICTOR, Manifest
+from explorer.study.manifest import EVALUATIONS, PREDICTOR, RECIPE, Manifest
 from explorer.study.measured import Measured
 from explorer.study.origin import Origin
+from explorer.study.recipe import Recipe
 from explorer.study.searched import knee_of, read_searched
 
 if TYPE_CHECKING:
@@ -72,6 +74,16 @@ class Facts:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, space={self.space.name!r}, devices={list(self.devices)})"
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe that the study was trained with, with the study's seed.
+
+        Raises:
+            InputError: the file is missing, or this version cannot read it.
+        """
+        path = self.folder / RECIPE
+        return parse(Recipe, read_toml(path), str(path)).model_copy(update={"seed": self.manifest.seed})
 
     # recorded and predicted ---------------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from explorer.core.errors import InputError
 from explorer.core.files import write_text
+from explorer.study.manifest import RECIPE
 
 NAME = ".lock"
-RECIPE = "recipe.toml"
 
 
 def reserve_folder(folder: Path, recipe: str, resume: bool) -> None:

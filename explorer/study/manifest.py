@@ -16,6 +16,7 @@ PHOTOGRAPHS = "photographs.zip"
 SUPERNET = "supernet.safetensors"  # the trained weights, if the study has any
 EVALUATIONS = "evaluations.csv"
 PREDICTOR = "predictor.onnx"
+RECIPE = "recipe.toml"
 NETWORKS = "table.json"  # the networks of an enumerated space
 
 

@@ -13,7 +13,7 @@ from explorer.core.files import data_folder, expanded, home, is_file, read_json,
 from explorer.devices import DEVICES, LayerDevice, device_from
 from explorer.generators import ENUMERATION
 from explorer.spaces import SPACES, Space, TableSpace
-from explorer.study.manifest import EVALUATIONS, FORMAT, NETWORKS, PREDICTOR, STUDY, Manifest
+from explorer.study.manifest import EVALUATIONS, FORMAT, NETWORKS, PREDICTOR, RECIPE, STUDY, Manifest
 from explorer.study.study import Study
 
 FILE_NAME = r"(devices/)?[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -103,8 +103,8 @@ def find_study(study: str | Path) -> Path:
     path = expanded(study)
     if is_file(path / STUDY):
         return path
-    if is_file(path / "recipe.toml"):
-        command = shlex.join(["explorer", "train", str(path / "recipe.toml"), "--out", str(path), "--resume"])
+    if is_file(path / RECIPE):
+        command = shlex.join(["explorer", "train", str(path / RECIPE), "--out", str(path), "--resume"])
         raise InputError(f"study {str(study)!r} is not finished; continue it with: {command}")
     name = str(study)
     if os.sep not in name and name not in ("", ".", ".."):

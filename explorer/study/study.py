@@ -106,11 +106,21 @@ class Study(Facts):
         )  # fmt: skip
 
     def compare_generators(self, device: str, budgets: int = 100) -> pd.DataFrame:
-        """Compare all generators on the same budgets, log-spaced over one device's range; see `side_by_side`."""
+        """Compare all generators on the same budgets, log-spaced over one device's range; see `side_by_side`.
+
+        The evaluations of a training include those of the searched fronts that it imitated.
+        """
         low, high = self.budget_range(device)
         chosen: list[Any] = [self.generator(name) for name in self.generators]
         corner = self.manifest.reference.get(device) or self.generated_front(device, budgets=budgets).reference
-        return side_by_side(chosen, device, np.geomspace(1.02 * low, high, budgets), corner)
+        table = side_by_side(chosen, device, np.geomspace(1.02 * low, high, budgets), corner)
+        table["evaluations"] += [self._imitated(generator) for generator in chosen]
+        return table
+
+    def _imitated(self, generator: BudgetGenerator | Enumeration) -> int:
+        """Count the evaluations of the searches whose fronts a generator imitated: one per target, and one over all."""
+        targets = [name for name in generator.about.get("devices", ()) if name in self.targets]
+        return self.recipe.search.evaluations * (len(targets) + (len(targets) > 1)) if targets else 0
 
     def _generate(self, limits: np.ndarray, generator: str | None) -> list[Candidate]:
         chosen = self.generator(generator)

@@ -7,7 +7,7 @@ docs/*.json, data/) are written by the commands that the pages name; this script
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,9 @@ import pandas as pd
 
 from explorer.core.files import read_json
 from explorer.study import open_study
+from tests.benchmarks.generators_shown import costs, few, strangers, unseen
+from tests.benchmarks.shown import DOCS, ROOT, bench, csv, share, spread, table
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n)(.*?)(<!-- /results -->)", re.DOTALL)
 PUBLISHED = ("nsga2", "sms-emoa", "spea2")
 
@@ -30,32 +30,6 @@ def pages() -> list[Path]:
 def rendered(text: str) -> str:
     """A page with every block written again."""
     return BLOCK.sub(lambda m: f"{m[1]}{BLOCKS[m[2]]().strip()}\n{m[4]}", text)
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def csv(name: str) -> pd.DataFrame:
-    """One of docs/."""
-    return pd.read_csv(DOCS / name)
-
-
-def bench(part: str) -> dict[str, dict[str, float]]:
-    """One part of the committed run of `explorer bench`."""
-    return read_json(DOCS / "bench.json")["parts"][part]
-
-
-def spread(values: Sequence[float], form: str = "{:.2%}") -> str:
-    """Mean (least to most)."""
-    return f"{form.format(np.mean(values))} ({form.format(min(values))} to {form.format(max(values))})"
-
-
-def share(value: float) -> str:
-    """Of a hypervolume."""
-    return f"{value:.4f}"
 
 
 # --- studies ------------------------------------------------------------------------------------------------------------
@@ -415,7 +389,7 @@ def readme() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
-        studies, budgets, fine_tuned, imagenet, rewards, generators, fronts, tiny, peers, sgnas, unified, memory,
+        studies, budgets, fine_tuned, imagenet, rewards, generators, costs, unseen, few, strangers, fronts, tiny, peers, sgnas, unified, memory,
         standalone, rules, ladder, transfer, random_search, pruning, pruning_costs, five, speed, page, scaling, readme,
     )
 }  # fmt: skip

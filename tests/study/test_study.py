@@ -129,12 +129,21 @@ def test_one_more_device_is_learned(quick_study):
     assert all("joules" in wider.generator(name).code.devices for name in wider.generators)
     assert wider.generate({"joules": wider.budget_range("joules")[1]}).feasible
     assert quick_study.generators == wider.generators
-    device = CountDevice("macs_m")
-    device.name = "watts"
-    assert "joules" in wider.with_device(device).generator("pnag").code.devices  # what was learned is kept
+    other = CountDevice("macs_m")
+    other.name = "watts"
+    assert "joules" in wider.with_device(other).generator("pnag").code.devices  # what was learned is kept
     gained = gains(quick_study, device, wider)
     assert list(gained) == quick_study.generators
     assert all(-0.5 < share < 0.5 for share in gained.values())
+
+
+def test_what_a_training_cost_is_compared(digits_study):
+    """Evaluations of a training are its own and those of the fronts that it imitated: of three targets and of them together."""
+    table = digits_study.compare_generators("mobile", 20).set_index("generator")
+    for name in digits_study.generators:
+        own = digits_study.generator(name).about["evaluations"]
+        assert table["evaluations"][name] == own + 4 * digits_study.recipe.search.evaluations
+    assert (table["met"] == 1).all()
 
 
 def test_search_on_a_study(digits_study):
