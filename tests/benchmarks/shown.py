@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.core.files import read_json
+from explorer.study import open_study
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -36,3 +37,10 @@ def spread(values: Sequence[float], form: str = "{:.2%}") -> str:
 def share(value: float) -> str:
     """Of a hypervolume."""
     return f"{value:.4f}"
+
+
+def training(study: str) -> dict[str, str]:
+    """Generator -> what its training asked of the evaluator, with the searched fronts that it imitated."""
+    opened = open_study(study)
+    rows = opened.compare_generators(opened.targets[0], 2).itertuples()
+    return {r.generator: "not recorded" if np.isnan(r.evaluations) else f"{r.evaluations:,.0f}" for r in rows}

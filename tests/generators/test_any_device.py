@@ -92,6 +92,25 @@ def test_a_family_has_the_given_devices_first_and_plausible_ones(name, rng):
     assert np.median(order) > 0.3  # but larger networks cost more
 
 
+def effects(space, cost):
+    """How many times as much a network costs, (effects, devices), if all its kernels are large, its expansions, its depths, or both."""
+    largest = np.array([len(options) for options in space.decisions.values()]) - 1
+    kinds = np.array([name[0] for name in space.decisions])
+    base = np.where(kinds == "r", largest, 0)
+    rows = [base, *(np.where(np.isin(kinds, list(kind)), largest, base) for kind in ("k", "e", "d", "dk", "de"))]
+    found = np.log(cost(space.canonical(np.array(rows, np.int8))))
+    return found[1:] - found[:1]
+
+
+@pytest.mark.parametrize("kind", ["i7-8700k", "mobile", "gpu", "titan-rtx-1", "v100-1", "v100-64"])
+def test_real_devices_are_like_some_of_the_family(kind, rng):
+    """Bound by overhead, by large kernels or by arithmetic: a random device is near in all effects at once."""
+    space, real = SPACES["mobilenetv3-w1.0"], load_device(kind)
+    family = Family(space, [load_device("macs_m")], 256, space.sample(1000, rng), rng)
+    theirs, own = effects(space, family.costs), effects(space, lambda codes: costs_of(space, [real], codes))
+    assert np.abs(theirs - own).max(0).min() < 0.15
+
+
 def test_budgets_are_met_as_they_say(rng):
     costs = rng.random((50, 6)) + 0.5
     budgets = Budgets.sample(200, np.arange(6), 3, np.full(6, 0.5), np.full(6, 1.5), costs, rng)
@@ -158,6 +177,17 @@ def test_a_device_that_it_never_saw_is_answered_for_by_its_description():
     kept = at_once.select(limits)
     assert kept.feasible.all()
     assert volume(kept.codes) > 0.98 * best
+
+
+def test_a_new_device_gets_draws_of_its_own():
+    generator, space, devices = trained("expert")
+    new = Priced("new", lambda space, codes: load_device("v100-1").cost(space, codes))
+    wider = open_generator(space, generator.model, generator.evaluator, [*devices, new])
+    (_, usual), (alone, more) = wider._fixed_limits()
+    assert more > usual
+    assert np.isnan(alone[:, :3]).all()
+    assert (alone[0, 3], alone[-1, 3]) == pytest.approx((wider.code.low[3], wider.code.high[3]))
+    assert len(generator._fixed_limits()) == 1
 
 
 def test_a_file_of_the_first_edition_opens_and_keeps_its_promise():
