@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from explorer.core.errors import InputError
-from explorer.core.front import make_front
+from explorer.core.front import hypervolume, make_front
 from explorer.devices import load_device
+from explorer.devices.population import dearest
 from explorer.searches import ALGORITHMS, search
 from explorer.searches.archive import TRIED, hashes
 from explorer.spaces import SPACES
@@ -69,6 +70,31 @@ def test_memetic_beats_random():
 
     volume = {a: hypervolume(f.accuracy, f.costs, reference) for a, f in runs.items()}
     assert volume["memetic"] > 1.01 * volume["random"]
+
+
+@pytest.mark.parametrize("evaluations", [200, 500, 5000])
+def test_no_search_is_below_chance_and_all_use_what_they_may(evaluations):
+    """Few evaluations, too: where there is one run per budget, each has to evolve."""
+    space, mobile = SPACES["mobilenetv3-w1.0"], load_device("mobile")
+    runs = {a: search(space, Synthetic(space), [mobile], a, evaluations) for a in ALGORITHMS}
+    corner = np.max([front.reference for front in runs.values()], 0)
+    volume = {name: hypervolume(front.accuracy, front.costs, corner) for name, front in runs.items()}
+    assert min(volume, key=volume.get) == "random"
+    for name, front in runs.items():
+        assert front.evaluations >= 0.97 * evaluations, name
+
+
+def test_one_run_per_budget_reaches_the_dear_end():
+    """Budgets end at the dearest network, not at the dearest of some random ones, which lie in the middle."""
+    space, mobile = SPACES["mobilenetv3-w1.0"], load_device("mobile")
+    top = float(mobile.cost(space, dearest(space, mobile)[None])[0])
+
+    class Dearer:
+        def evaluate(self, codes):
+            return mobile.cost(space, codes) / (2 * top)
+
+    found = search(space, Dearer(), [mobile], "constrained", 2000)
+    assert found.costs.max() > 0.9 * top
 
 
 def test_bad_requests():
