@@ -294,7 +294,8 @@ class _Trainer:
                 schedules[1].step()
             left = c.evaluations - len(self.population.codes)
             if i % 5 == 0 and left > 0:  # the evaluator must be accurate where the policy samples now
-                self.population.add(codes[: min(left, max(1, 5 * c.evaluations // (2 * c.iterations)))])
+                some = min(left, max(1, 5 * c.evaluations // (2 * c.iterations)))
+                self.population.add(codes[self.rng.permutation(len(codes))[:some]])  # of requests of all kinds
         return {"evaluator_tau": float(np.mean(tau[-200:])), "evaluations": len(self.population.codes)}
 
     def raw(self, limits: np.ndarray) -> np.ndarray:

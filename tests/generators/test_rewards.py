@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from explorer.core.protocols import silent
 from explorer.devices import load_device
 from explorer.generators import train_generator
-from explorer.generators.pnag import PnagConfig
+from explorer.generators.pnag import PnagConfig, _Trainer
 from explorer.generators.rewards import scalar_reward
 from explorer.spaces import SPACES
 
@@ -55,3 +56,16 @@ def test_a_policy_that_is_paid_for_the_budget_alone_follows_it():
     limits = low * (high / low) ** np.array([[0.2], [0.9]])
     costs = device.cost(space, generator.generate(limits, samples=1))
     assert costs[0] < 0.9 * costs[1]
+
+
+def test_the_evaluator_sees_proposals_for_requests_of_all_kinds():
+    """The first half of a step's requests bounds one device, the other half several; both have to be evaluated."""
+    space, devices = SPACES["mobile-tiny"], [load_device("mobile"), load_device("gpu")]
+    config = PnagConfig(iterations=20, requests=24, draws=16, ranker_steps=1, evaluations=400)
+    trainer, added = _Trainer(space, Flat(), devices, config, 0, None), []
+    proposals = space.enumerate()[: 24 * 16]
+    number = {row.tobytes(): i for i, row in enumerate(proposals)}
+    trainer.policy_step = lambda share: proposals
+    trainer.population.add = lambda codes: added.extend(number[row.tobytes()] // 16 for row in codes)
+    trainer.train(silent)
+    assert set(added) == set(range(24))
