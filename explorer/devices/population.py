@@ -10,7 +10,9 @@ import numpy as np
 from explorer.core.errors import InputError
 from explorer.core.protocols import Device, SearchSpace
 from explorer.devices.base import NoPrice
-from explorer.spaces.operators import neighbours
+from explorer.spaces.operators import neighbours, unique
+
+BEAM, STILL = 16, 4  # architectures that are kept, and rounds without a gain, where costs may be no sums
 
 
 def prices(space: SearchSpace, device: Device, codes: np.ndarray) -> np.ndarray:
@@ -69,8 +71,9 @@ def nearest(space: SearchSpace, devices: Sequence[Device], limits: np.ndarray) -
     """Return the architecture (d,) that minimises the largest cost / limit: the cheapest, or the nearest reachable.
 
     The search starts from the best of a fixed random sample and the architecture with all first options, and changes
-    one gene at a time until nothing improves. For every shipped device no better result is known; for a device whose
-    blocks affect each other's cost, there may be one.
+    one gene at a time until nothing improves. For devices whose costs are sums no better result is known. Where a cost
+    may be something else, such as a maximum, one change alone often gains nothing; there the search keeps the best
+    `BEAM` architectures, those that are equally good among them, until nothing improves for `STILL` rounds.
 
     Raises:
         InputError: none of the sampled networks has a cost on every device.
@@ -84,13 +87,19 @@ def nearest(space: SearchSpace, devices: Sequence[Device], limits: np.ndarray) -
         space.canonical(np.zeros((1, len(space.decisions)), np.int8)), space.sample(256, np.random.default_rng(0))
     ])  # fmt: skip
     pool = priced(space, devices, pool)
-    best = pool[ratio(pool).argmin()]
-    while True:
-        around = neighbours(space, best)
+    sums = all(getattr(device, "additive", False) for device, limit in zip(devices, limits) if not np.isnan(limit))
+    beam, patience, rng = (1, 1, None) if sums else (BEAM, STILL, np.random.default_rng(0))
+    kept = pool[np.argsort(ratio(pool), kind="stable")[:beam]]
+    best, still = ratio(kept[:1])[0], 0
+    while still < patience:
+        around = unique(np.concatenate([neighbours(space, row) for row in kept]))
+        if rng is not None:
+            around = around[rng.permutation(len(around))]  # equally good ones take turns
         values = ratio(around)
-        if values.min() >= values[0]:
-            return best
-        best = around[values.argmin()]
+        kept = around[np.argsort(values, kind="stable")[:beam]]
+        still = still + 1 if values.min() >= best else 0
+        best = min(best, values.min())
+    return kept[0]
 
 
 def cheapest(space: SearchSpace, device: Device) -> np.ndarray:
