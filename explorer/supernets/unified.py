@@ -82,12 +82,33 @@ class UnifiedMBConv(nn.Module):
     def soft(self, x: Tensor, p: Tensor) -> Tensor:
         """Run a mixture of all choices, weighted by their probabilities (SGNAS, section 3.3).
 
-        The mixture always has the expansion, also where a block ends up with one sub-block and so without it.
+        A single sub-block has no expansion, as in `forward`: the block without one counts by the probability that all
+        other sub-blocks are skipped.
 
         Args:
             x: (n, cin, h, w).
             p: (sub-blocks, 1 + kernels) probabilities, with that of skipping in the first column.
         """
+        others = torch.stack([torch.cat([p[:j, 0], p[j + 1 :, 0]]).prod() for j in range(len(p))])
+        single = (p[:, 1:] * others[:, None]).sum(0)  # of every kernel: that it runs alone
+        alone = single.sum()
+        y = self._several(x, p)
+        if float(alone.detach()) > NEGLIGIBLE:
+            y = alone * self._single(x, single / alone) + (1 - alone) * y
+        return x + y if self.residual else y
+
+    def _single(self, x: Tensor, p: Tensor) -> Tensor:
+        """Run one sub-block, the first, with a mixture of kernels, weighted by their (kernels,) probabilities."""
+        outputs = [
+            share * self.alone_norms[str(k)](depthwise(x, self.alone[str(k)], self.stride), self.act)
+            for k, share in zip(self.kernels, p)
+            if float(share.detach()) > NEGLIGIBLE
+        ]
+        y = F.conv2d(sum(outputs[1:], outputs[0]), self.project.weight[:, : self.group])
+        return self._project_norm(self.subblocks - 1)(y)
+
+    def _several(self, x: Tensor, p: Tensor) -> Tensor:
+        """Run the expansion and a mixture of kernels in every sub-block."""
         y = self.expand_norm(self.expand(x), self.act)
         mixed: Tensor | None = None
         for column, k in enumerate(self.kernels, 1):
@@ -96,8 +117,7 @@ class UnifiedMBConv(nn.Module):
             z = self.norms[str(k)](depthwise(y, self.weights[str(k)], self.stride), self.act)
             z = z * p[:, column].repeat_interleave(self.group)[None, :, None, None]
             mixed = z if mixed is None else mixed + z
-        y = self._project_norm(round(float(p[:, 0].detach().sum())))(self.project(mixed))
-        return x + y if self.residual else y
+        return self._project_norm(round(float(p[:, 0].detach().sum())))(self.project(mixed))
 
     def cut(self, layer: MBConv) -> dict[str, Tensor]:
         """Return the state dict of the corresponding `plain.MBConv`."""

@@ -146,6 +146,23 @@ def test_the_prior_moves_smoothly_with_the_budget(made):
     assert far[0, 0].argmax() == maps[costs[:, 0].argmin(), 0].argmax()
 
 
+def test_a_network_is_judged_with_the_weights_that_it_will_have(rng):
+    """[3, skip, 7, 5] runs as [7, 5, 3, skip]: on other sub-blocks, which have weights of their own."""
+    space = SPACES["unified-32"].for_images(1, 10, 28)
+    supernet = make_supernet(space, [0.4], [0.3])
+    images, labels = torch.randint(0, 255, (32, 1, 28, 28), dtype=torch.uint8), torch.randint(0, 10, (32,))
+    signal = SupernetSignal(supernet, images, labels, 32, 0)
+    counts = option_counts(space)
+    for raw in rng.integers(0, counts, (4, len(counts))).astype(np.int8):
+        raw[1:4] = 0  # a first block with one sub-block
+        hard = torch.cat([F.one_hot(torch.tensor(int(v)), int(c)).float() for v, c in zip(raw, counts)])
+        with torch.no_grad():
+            logits = supernet.train()(images.float() / 255, space.canonical(raw[None])[0])
+            assert float(signal(hard, 0)) == pytest.approx(
+                float(F.cross_entropy(logits, labels, label_smoothing=0.1)), rel=1e-4
+            )
+
+
 def test_a_supernet_judges_and_stays_as_it_is():
     space = SPACES["unified-32"].for_images(1, 10, 28)
     supernet = make_supernet(space, [0.4], [0.3])
