@@ -70,9 +70,9 @@ class SupernetSignal:
     """Cross-entropy of a soft network on held-out training images; the supernet's weights stay frozen.
 
     Sub-blocks are in the order that the space's canonical form gives them, so that a network is judged with the weights
-    that it will have. Batch norm uses the statistics of the images at hand. Those of the training, which the paper uses,
-    are shared by all networks and rank them worse: Kendall's tau of the loss and the accuracy of 60 networks of
-    `fashion-mnist-unified` is 0.40 instead of 0.84.
+    that it will have. Batch norm uses the statistics of the images at hand. Those of the training, which the paper
+    uses, are shared by all networks and rank them worse: Kendall's tau of the loss and the accuracy of 60 networks of
+    `fashion-mnist-unified` is 0.40 instead of 0.84 (`tests.benchmarks.judges`).
 
     Args:
         supernet: a supernet of the unified family.
