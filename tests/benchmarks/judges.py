@@ -30,11 +30,8 @@ def main(name: str) -> dict:
     used = len(images_for_weights(study.recipe, space, study.images).train)
     rest = study.images.train.take(slice(used, used + IMAGES))
     pixels, found = rest.images.float() / 255, {}
-    for said, training, batch in (
-        ("of 64 images", True, 64),
-        ("of 512 images", True, 512),
-        ("of the training", False, 512),
-    ):
+    modes = (("of the training", False, 512), ("of 64 images", True, 64), ("of 512 images", True, 512))
+    for said, training, batch in modes:  # the first one, because training mode changes the statistics
         net.train(training)
         judged = []
         for code in codes:
