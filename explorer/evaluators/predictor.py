@@ -1,8 +1,8 @@
 """The accuracy predictor: an ensemble of small networks on one-hot codes, with a calibrated error band.
 
-Fitting needs torch; predicting needs only onnxruntime. The band is split-conformal (Vovk; Papadopoulos et al. 2002):
-its half-width q is the (1 - alpha) quantile of the absolute errors on held-out architectures, so it covers the accuracy
-of a new architecture with probability 1 - alpha if that is sampled from the same distribution.
+Fitting needs torch; predicting needs only onnxruntime. The band is cross-conformal (Vovk 2015): its half-width is the
+(1 - alpha) quantile of the absolute errors on architectures that a fit did not see, each of them once, so it covers the
+accuracy of a new architecture with a probability of about 1 - alpha if that is sampled from the same distribution.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class PredictorConfig(Settings):
         members: number of networks in the ensemble.
         width: units of their two hidden layers.
         epochs, lr, batch, weight_decay: of the training of a member.
-        held_out: share of the scored architectures that calibrate the band; they are never trained on.
+        held_out: share of the scored architectures that are never trained on. For the band alone, further ensembles
+            are fitted, each without another such share, until every architecture was held out once.
         coverage: share of accuracies that the band should cover.
     """
 
@@ -157,13 +158,35 @@ class Predictor:
         with one_thread():
             ensemble = fit_ensemble(bits[train], accuracy[train], config, seed)
         predicted = ensemble(bits[test]).mean(1)
-        errors = np.sort(np.abs(predicted - accuracy[test]))
-        rank = min(held - 1, math.ceil((held + 1) * config.coverage) - 1)
+        errors = np.abs(predicted - accuracy[test])
+        every = np.concatenate([errors, *_other_errors(bits, accuracy, train, config, seed)])
         quality = {
-            "half_width": float(errors[rank]), "coverage": config.coverage, "held_out": int(held),
+            "half_width": half_width(every, config.coverage), "coverage": config.coverage, "held_out": int(held),
             "kendall_tau": kendall_tau(predicted, accuracy[test]), "mae": float(errors.mean()),
-            "trained_on": len(train),
+            "trained_on": len(train), "calibrated_on": len(every),
         }  # fmt: skip
         model = mlp_graph([linear_layers(member) for member in ensemble.members], "bits", "accuracy")
         onnx.helper.set_model_props(model, {"quality": json.dumps(quality)})
         return cls(space, model.SerializeToString())
+
+
+def half_width(errors: np.ndarray, coverage: float) -> float:
+    """Return the half-width of a band: the smallest one that covers a new error with this probability."""
+    rank = min(len(errors) - 1, math.ceil((len(errors) + 1) * coverage) - 1)
+    return float(np.sort(errors)[rank])
+
+
+def _other_errors(
+    bits: np.ndarray, accuracy: np.ndarray, train: np.ndarray, config: PredictorConfig, seed: int
+) -> list[np.ndarray]:
+    """Compute the absolute errors on the rows `train`, each predicted by an ensemble that was fitted without it."""
+    from explorer.evaluators.fitting import fit_ensemble
+    from explorer.fast.threads import one_thread
+
+    found = []
+    for fold in np.array_split(train, max(0, round(1 / config.held_out) - 1)) if config.held_out <= 0.5 else []:
+        rest = np.setdiff1d(np.arange(len(bits)), fold)
+        with one_thread():
+            ensemble = fit_ensemble(bits[rest], accuracy[rest], config, seed)
+        found.append(np.abs(ensemble(bits[fold]).mean(1) - accuracy[fold]))
+    return found
