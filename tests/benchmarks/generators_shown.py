@@ -56,8 +56,8 @@ def costs() -> str:
     return (
         f"{first}\n\nSpent, and the number of requests after which that is less than searches spend (by evaluations / by seconds):"
         f"\n\n{second}\n\nOne search for all budgets on one device, until its networks are as good as the first `expert`'s: {said}. "
-        f"One search for one joint budget: {joint['evaluations']:,} evaluations and {joint['seconds']:.3f} s "
-        f"(gap {joint['gap_points']:.3f} points)."
+        f"One search for one joint budget, the most that was tried: {joint['evaluations']:,} evaluations and "
+        f"{joint['seconds']:.2f} s, gap {joint['gap_points']:.3f} points."
     )
 
 

@@ -385,7 +385,7 @@ def readme() -> str:
         ["1,000 evaluations: ours / the best of pymoo alone and three Optuna samplers",
          f"{peer['ours, memetic']:.3f} / {them.max():.3f} ({them.idxmax()}) of the best hypervolume known", "peers"],
         ["one budget / 10,000 budgets in one pass, no torch",
-         f"{1e3 * t['seconds for 1 budgets']:.0f} ms / {t['seconds for 10,000 budgets']:.1f} s", "speed"],
+         f"{1e3 * t['seconds for 1 budgets']:.1g} ms / {t['seconds for 10,000 budgets']:.1f} s", "speed"],
         ["a supernet's training step over its subnets built alone: uniform / sandwich",
          f"{steps['uniform step over static networks']:.2f} / {steps['sandwich step over static networks']:.2f}", "speed"],
         ["images/s of training over plain slicing with channels_last", f"{1 / steps['ours over plain']:.2f} times", "speed"],
