@@ -3,8 +3,9 @@
 import numpy as np
 
 from explorer.core.files import read_json
+from tests.benchmarks import shown
 from tests.benchmarks.costs import SEEDS, VARIANTS
-from tests.benchmarks.shown import DOCS, csv, spread, table
+from tests.benchmarks.shown import csv, spread, table
 
 
 def _thousands(value: float) -> str:
@@ -18,7 +19,7 @@ def _pays(spent: float, each: float) -> str:
 
 def costs() -> str:
     """Quality and costs of every method, and after how many requests it has paid for itself."""
-    found = read_json(DOCS / "costs.json")
+    found = read_json(shown.DOCS / "costs.json")
     front, joint = found["a front"], found["a joint budget"]
     quality, paid = [], []
     for name in VARIANTS:
@@ -94,7 +95,7 @@ def few() -> str:
 
 def strangers() -> str:
     """An evaluator and devices that are known by their protocol alone."""
-    found = read_json(DOCS / "strangers.json")
+    found = read_json(shown.DOCS / "strangers.json")
     rows = [
         [f"one device, {r['evaluations']:,}", f"{r['asked']:,}", f"{r['seconds']:.0f}", f"{r['share']:.2%} of the best hypervolume", ""]
         for r in found["one"]

@@ -15,8 +15,9 @@ import pandas as pd
 
 from explorer.core.files import read_json
 from explorer.study import open_study
+from tests.benchmarks import shown
 from tests.benchmarks.generators_shown import costs, few, strangers, unseen
-from tests.benchmarks.shown import DOCS, ROOT, bench, csv, share, spread, table, training
+from tests.benchmarks.shown import ROOT, bench, csv, share, spread, table, training
 
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n)(.*?)(<!-- /results -->)", re.DOTALL)
 PUBLISHED = ("nsga2", "sms-emoa", "spea2")
@@ -24,7 +25,7 @@ PUBLISHED = ("nsga2", "sms-emoa", "spea2")
 
 def pages() -> list[Path]:
     """Every page that may hold figures."""
-    return [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+    return [ROOT / "README.md", *sorted(shown.DOCS.glob("*.md"))]
 
 
 def rendered(text: str) -> str:
@@ -46,7 +47,7 @@ def studies() -> str:
 
 def budgets() -> str:
     """1,000 random reachable budgets."""
-    b = read_json(DOCS / "budgets.json")
+    b = read_json(shown.DOCS / "budgets.json")
     return table(["", ""], [
         ["met", f"{b['met']:.0%}"],
         ["met by the raw one-shot network",
@@ -69,7 +70,7 @@ def fine_tuned() -> str:
 
 def imagenet() -> str:
     """The predictor and the generator of the ImageNet study."""
-    found = read_json(DOCS / "imagenet.json")
+    found = read_json(shown.DOCS / "imagenet.json")
     p, g = found["predictor"], found["generator"]
     by = g["gap_points_by_target"]
     return table(["", ""], [
@@ -100,7 +101,7 @@ def rewards() -> str:
 
 def generators() -> str:
     """The ImageNet study's generators."""
-    found = read_json(DOCS / "fronts.json")
+    found = read_json(shown.DOCS / "fronts.json")
     rows, spent = [], training(found["study"])
     for name, g in found["generators"].items():
         j = found["joint"][name]
@@ -116,7 +117,7 @@ def generators() -> str:
 
 def fronts() -> str:
     """Searches of the ImageNet study, five seeds."""
-    found = read_json(DOCS / "fronts.json")["search"]
+    found = read_json(shown.DOCS / "fronts.json")["search"]
     runs = pd.DataFrame(found["runs"]).groupby("algorithm")
     mean, deviation = runs.mean(numeric_only=True), runs["share"].std()
     order = mean.sort_values("share", ascending=False).index
@@ -131,7 +132,7 @@ def fronts() -> str:
 
 def tiny() -> str:
     """The enumerable space."""
-    found = {k: v for k, v in read_json(DOCS / "tiny.json").items() if k != "architectures"}
+    found = {k: v for k, v in read_json(shown.DOCS / "tiny.json").items() if k != "architectures"}
     names = dict.fromkeys(name for shares in found.values() for name in shares)
     spent = {f"generator {name}": value for name, value in training("digits").items()}
     return table(
@@ -157,7 +158,7 @@ IMITATED = 4 * 60_000  # of the recipe of `fashion-mnist-unified`: three targets
 
 def sgnas() -> str:
     """Generators of the unified study."""
-    found = read_json(DOCS / "sgnas.json")
+    found = read_json(shown.DOCS / "sgnas.json")
     rows, time = [], found.pop("time")
     for name, f in found.items():
         rows.append([name, ", ".join(f"{v:.1%}" for v in f["raw_error"].values()), ", ".join(f"{v:.3f}" for v in f["tau"].values()),
@@ -247,7 +248,7 @@ def transfer() -> str:
     """Scores against accuracies published for other images."""
     from tests.benchmarks.transfer import report
 
-    found = report(DOCS / "transfer.csv")
+    found = report(shown.DOCS / "transfer.csv")
     rungs = dict.fromkeys(rung for rows in found.values() for rung in rows)
     return table(
         ["score", *found],
@@ -259,7 +260,7 @@ def random_search() -> str:
     """Searched cells against random ones of the same MACs."""
     from tests.benchmarks.random_search import differences
 
-    return differences(DOCS / "random_search.csv") + "."
+    return differences(shown.DOCS / "random_search.csv") + "."
 
 
 # --- MGAS ---------------------------------------------------------------------------------------------------------------
@@ -286,7 +287,7 @@ def pruning() -> str:
 
 def pruning_costs() -> str:
     """Memory of a search, and what the pruned networks take to run."""
-    m, times = read_json(DOCS / "pruning-memory.json"), read_json(DOCS / "pruning-latency.json")
+    m, times = read_json(shown.DOCS / "pruning-memory.json"), read_json(shown.DOCS / "pruning-latency.json")
     first, *_, last = times
     faster = ", ".join(f"{name} {t['speed-up']:.2f}" for name, t in times.items() if name != first)
     return (
@@ -317,7 +318,7 @@ def five() -> str:
 
 def speed() -> str:
     """Training, from the committed run."""
-    found = read_json(DOCS / "bench.json")
+    found = read_json(shown.DOCS / "bench.json")
     m = found["machine"]
     lines = []
     for part, tables in found["parts"].items():
@@ -350,7 +351,7 @@ def scaling() -> str:
     """See `tests.benchmarks.scaling`."""
     from tests.benchmarks.scaling import table as of
 
-    return of(DOCS / "scaling.json")
+    return of(shown.DOCS / "scaling.json")
 
 
 def readme() -> str:
@@ -359,9 +360,13 @@ def readme() -> str:
     best, smallest = reported["best on validation"], reported["smallest"]
     clothes = {r.role: r for r in open_study("clothing").manifest.reported}
     quality = open_study("fashion-mnist").predictor.quality
-    about = read_json(DOCS / "imagenet.json")["predictor"]
-    b, front, t = read_json(DOCS / "budgets.json"), read_json(DOCS / "fronts.json"), bench("generator")["times"]
-    truth = {k: v for k, v in read_json(DOCS / "tiny.json").items() if k != "architectures"}
+    about = read_json(shown.DOCS / "imagenet.json")["predictor"]
+    b, front, t = (
+        read_json(shown.DOCS / "budgets.json"),
+        read_json(shown.DOCS / "fronts.json"),
+        bench("generator")["times"],
+    )
+    truth = {k: v for k, v in read_json(shown.DOCS / "tiny.json").items() if k != "architectures"}
     least = {g: min(v[f"generator {g}"] for v in truth.values()) for g in ("pnag", "expert")}
     peer = csv("peers.csv").groupby("what")["share"].mean()
     them = peer[[n for n in peer.index if n.startswith("Optuna") or n == "pymoo alone"]]
