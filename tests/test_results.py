@@ -23,12 +23,12 @@ def test_every_block_stands_on_a_page():
     ("budgets.json", '"met": 1.0', '"met": 0.9', "readme"), ("few.csv", ",0.8979,", ",0.7979,", "few"),
 ])  # fmt: skip
 def test_a_changed_table_shows(name, before, after, block, tmp_path, monkeypatch):
-    shown = f"<!-- results: {block} -->\n{results.BLOCKS[block]().strip()}\n<!-- /results -->"
-    assert any(shown in path.read_text() for path in results.pages())
+    text = f"<!-- results: {block} -->\n{results.BLOCKS[block]().strip()}\n<!-- /results -->"
+    assert any(text in path.read_text() for path in results.pages())
     docs = tmp_path / "docs"
     shutil.copytree(shown.DOCS, docs)
     table = (docs / name).read_text()
     assert before in table
     (docs / name).write_text(table.replace(before, after, 1))
     monkeypatch.setattr(shown, "DOCS", docs)
-    assert results.rendered(shown) != shown
+    assert results.rendered(text) != text
