@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.benchmarks import results
+from tests.benchmarks import results, shown
 
 
 @pytest.mark.parametrize("path", results.pages(), ids=lambda path: path.name)
