@@ -173,13 +173,20 @@ def _fashion_mnist(seed: int) -> Images:
 
 
 def _cifar10(seed: int) -> Images:
-    from torchvision.datasets import CIFAR10
+    from explorer.data.cifar import CLASSES, VARIABLE, cifar_photographs
 
-    train, test = _download("CIFAR-10", lambda train: CIFAR10(_cache(), train=train, download=True),
-                            f"or put its extracted cifar-10-batches-py into {_cache()}")  # fmt: skip
-    x, test_x = (np.ascontiguousarray(p.data.transpose(0, 3, 1, 2)) for p in (train, test))
-    return shuffled("cifar10", list(train.classes), x, np.array(train.targets), seed, val=5000,
-                  test=(test_x, np.array(test.targets)))  # fmt: skip
+    where = os.environ.get(VARIABLE)
+    if where:
+        parts = cifar_photographs(expanded(where))
+        (x, y), test = parts["train"], parts["test"]
+    else:
+        from torchvision.datasets import CIFAR10
+
+        both = _download("CIFAR-10", lambda train: CIFAR10(_cache(), train=train, download=True),
+                         f"or set {VARIABLE} to a folder or an archive of train/CLASS and test/CLASS, "
+                         f"or put its extracted cifar-10-batches-py into {_cache()}")  # fmt: skip
+        (x, y), test = ((np.ascontiguousarray(p.data.transpose(0, 3, 1, 2)), np.array(p.targets)) for p in both)
+    return shuffled("cifar10", list(CLASSES), x, y, seed, val=5000, test=test)
 
 
 DATASETS: dict[str, Callable[[int], Images]] = {

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from explorer.cli.main import run
 from explorer.core.errors import InputError
+from explorer.data.cifar import CLASSES
 from explorer.data.datasets import load_dataset
 from explorer.supernets.augment import augment, to_float
 
@@ -41,8 +43,44 @@ def test_absent_images_name_both_ways(name, monkeypatch, tmp_path):
         raise OSError("no network")
 
     monkeypatch.setattr(f"torchvision.datasets.{'FashionMNIST' if name == 'fashion-mnist' else 'CIFAR10'}", offline)
-    with pytest.raises(InputError, match=r"connect to the internet, or (install Debian's package|put its extracted)"):
+    monkeypatch.delenv("EXPLORER_CIFAR10", raising=False)
+    with pytest.raises(
+        InputError, match=r"connect to the internet, or (install Debian's package|set EXPLORER_CIFAR10)"
+    ) as e:
         load_dataset(name)
+    assert "\n" not in str(e.value)
+
+
+def test_cifar10_from_photographs(reference, monkeypatch, tmp_path):
+    archive = reference("cifar10") / "cifar10.zip"
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path))
+    monkeypatch.setenv("EXPLORER_CIFAR10", str(archive))
+    images = load_dataset("cifar10", 3)
+    assert [len(s) for s in (images.train, images.val, images.test)] == [45000, 5000, 5000]
+    assert torch.bincount(images.test.labels).tolist() == [500] * 10
+    with zipfile.ZipFile(archive) as opened:
+        names = sorted(n for n in opened.namelist() if n.startswith("test/frog/") and n.endswith(".jpg"))
+        with opened.open(names[0]) as file:
+            pixels = np.asarray(Image.open(file).convert("RGB")).transpose(2, 0, 1)
+    frogs = images.test.images[images.test.labels == images.classes.index("frog")].numpy()
+    assert (frogs == pixels).all((1, 2, 3)).sum() == 1  # as it is: neither scaled nor cut
+    again = load_dataset("cifar10", 3)
+    assert torch.equal(again.val.images, images.val.images)
+
+
+def test_what_is_not_cifar10_is_said(monkeypatch, tmp_path):
+    def asked(path):
+        monkeypatch.setenv("EXPLORER_CIFAR10", str(path))
+        with pytest.raises(InputError, match="^EXPLORER_CIFAR10=") as error:
+            load_dataset("cifar10")
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    assert "does not exist" in asked(tmp_path / "absent")
+    assert "expected train/CLASS and test/CLASS" in asked(_folder(tmp_path / "two"))
+    for part in ("train", "test"):
+        _folder(tmp_path / "large" / part, CLASSES, 2, size=(40, 40))
+    assert "32 x 32" in asked(tmp_path / "large")
 
 
 def _folder(path, classes=("cat", "dog"), count=12, mode="RGB", size=(20, 14)):
