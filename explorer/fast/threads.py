@@ -23,8 +23,14 @@ SMALL = 1 << 15  # pixels of a batch below which it gains less than a tenth
 
 
 def set_threads(work: int) -> None:
-    """Set the number of threads for the next loops in this thread: torch's, for few operations one."""
-    numba.set_num_threads(min(CORES, torch.get_num_threads()) if work >= LARGE else 1)
+    """Set the number of threads for the next loops in this thread: torch's, for few operations one.
+
+    The first call starts numba's threads, which with OpenMP changes torch's number of threads, so that is set back.
+    """
+    torchs = torch.get_num_threads()
+    numba.set_num_threads(min(CORES, torchs) if work >= LARGE else 1)
+    if torch.get_num_threads() != torchs:
+        torch.set_num_threads(torchs)
 
 
 @contextmanager

@@ -218,6 +218,8 @@ class PruneSearch:
             turn = self.turns[i]
             if turn.first and turn.stage > 0 and self.config.regrow:
                 self._regrow(turn.stage)
+            if turn.first:
+                self._begin(turn, i)
             if self.reachable(turn):
                 self._round(turn, i)
             if turn.kept is not None:
@@ -245,14 +247,16 @@ class PruneSearch:
 
         return layers
 
+    def _begin(self, turn: Turn, number: int) -> None:
+        """Set thresholds back and warm up at the start of a stage, also where its first size is reached already."""
+        unit: Any
+        for unit in self.model.units.values():
+            unit.reset()
+        if self.config.warmup and not (self.trained and turn.stage == 0):
+            self._train(self.ends[turn.stage], self.config.warmup, number, 0.0)
+
     def _round(self, turn: Turn, number: int) -> None:
         c, end = self.config, self.ends[turn.stage]
-        if turn.first:
-            unit: Any
-            for unit in self.model.units.values():
-                unit.reset()
-            if c.warmup and not (self.trained and turn.stage == 0):
-                self._train(end, c.warmup, number, 0.0)
         loss = self._train(end, c.steps, number, self.state.weight)
         margins = self.model.margins(self.model.upto(end))
         size = turn.share * self._whole(turn.stage)

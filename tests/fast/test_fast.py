@@ -167,3 +167,21 @@ def test_the_environment_switches_and_answers_stay():
         "['normact'",
     ]
     assert len({run.partition("] ")[2] for run in runs}) == 1
+
+
+FIRST_LOOP = """
+import torch
+from explorer.fast.depthwise import depthwise
+x = torch.randn(4, 8, 16, 16).contiguous(memory_format=torch.channels_last).requires_grad_()
+depthwise(x, torch.randn(8, 1, 5, 5).requires_grad_(), 1).sum().backward()
+print(torch.get_num_threads())
+"""
+
+
+def test_the_first_compiled_loop_leaves_torchs_threads_alone():
+    """Numba starts its threads with it, and OpenMP then counted two for torch, too: other sums, and a busy core."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}
+    run = subprocess.run(
+        [sys.executable, "-c", FIRST_LOOP], env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["1"]

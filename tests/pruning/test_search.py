@@ -96,6 +96,21 @@ def test_an_early_stage_leaves_later_cells_alone_and_some_grow_again(digits):
         assert float(search.model.unit(name).strength.detach()) == 0
 
 
+def test_every_stage_begins_with_fresh_thresholds_and_a_warm_up(digits):
+    """Also where its first size is reached already: what has grown again gets a fair start."""
+    search, begun = _search(digits, SMALL.model_copy(update={"sizes": (0.98, 0.3), "regrow": 0.0})), []
+    train = search._train
+
+    def watched(end, steps, number, weight):
+        if not weight:
+            begun.append((end, all(float(unit.t_operation) == 0 for unit in search.model.units.values())))
+        return train(end, steps, number, weight)
+
+    search._train = watched
+    _run(search)
+    assert begun == [(end, True) for end in search.ends]
+
+
 def test_one_stage_searches_all_at_once(digits):
     search = _search(digits, SMALL.model_copy(update={"stages": 1}), stages=1)
     assert {turn.stage for turn in search.turns} == {0}
