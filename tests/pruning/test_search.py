@@ -103,7 +103,7 @@ def test_every_stage_begins_with_fresh_thresholds_and_a_warm_up(digits):
 
     def watched(end, steps, number, weight):
         if not weight:
-            begun.append((end, all(float(unit.t_operation) == 0 for unit in search.model.units.values())))
+            begun.append((end, all(float(unit.t_operation.detach()) == 0 for unit in search.model.units.values())))
         return train(end, steps, number, weight)
 
     search._train = watched
