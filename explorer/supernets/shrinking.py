@@ -2,9 +2,9 @@
 
 The order is once-for-all's: the largest network alone; all kernel sizes; then depths and then expansion ratios, with
 one more option in every phase. Phases differ in the options that can be sampled, the subnets per step, the learning
-rate and the length. Before a phase that adds a smaller expansion ratio, the middle channels of every block are sorted
-by importance, since narrow subnets use the first ones. Everything is a function of the step, so training can resume
-within any phase.
+rate and the length. The resolution is drawn anew for every step, in all phases; its subnets and the teacher share it.
+Before a phase that adds a smaller expansion ratio, the middle channels of every block are sorted by importance, since
+narrow subnets use the first ones. Everything is a function of the step, so training can resume within any phase.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from explorer.core.operators import MBConv
 from explorer.core.protocols import SearchSpace
-from explorer.spaces.base import records_of
+from explorer.spaces.base import records_of, resolution_gene
 from explorer.spaces.operators import option_counts
 from explorer.supernets.elastic import ElasticMBConv
 from explorer.supernets.supernet import Supernet
@@ -55,7 +55,7 @@ def phases_of(space: SearchSpace) -> list[Phase]:
 
     Once-for-all's epochs (180, 125, 25, 125, 25, 125) and learning rates (2.6, .96, .08, .24, .08, .24, for batches of
     2048 images) are kept as ratios; a decision with more or fewer options has more or fewer of the short phases. All
-    resolutions can be sampled in every phase after the first.
+    resolutions can be sampled in every phase.
     """
     kinds, counts = [record.kind for record in records_of(space)], option_counts(space)
     narrower = {kind: max([int(c) - 1 for c, k in zip(counts, kinds) if k == kind], default=0) for kind in SHRUNK}
@@ -93,6 +93,8 @@ class Shrinking(nn.Module):
         super().__init__()
         self.supernet, self.teacher = supernet, teacher.requires_grad_(False)
         self.phases = phases_of(supernet.space)
+        gene = resolution_gene(supernet.space)
+        self.sizes = [] if gene is None else [gene]
 
     def begin(self, phase: Phase) -> None:
         """Prepare a phase, once before its first step: copy the weights to the teacher, or sort channels, if due."""
@@ -103,10 +105,17 @@ class Shrinking(nn.Module):
             sort_channels(self.supernet, supported_widths(self.supernet, before.low))
 
     def codes(self, phase: Phase, rng: np.random.Generator) -> np.ndarray:
-        """Sample subnets (subnets, d) int8, uniformly over the options of the phase."""
+        """Sample subnets (subnets, d) int8, uniformly over the options of the phase, all of one resolution."""
         counts = option_counts(self.supernet.space)
         drawn = rng.integers(phase.low, counts, (phase.subnets, len(counts)))
+        drawn[:, self.sizes] = drawn[:1, self.sizes]
         return self.supernet.space.canonical(drawn.astype(np.int8))
+
+    def largest(self, like: np.ndarray) -> np.ndarray:
+        """Return the largest network at the resolution of another one, (d,) int8."""
+        row = (option_counts(self.supernet.space) - 1).astype(np.int8)
+        row[self.sizes] = like[self.sizes]
+        return row
 
     def losses(
         self,
@@ -122,13 +131,13 @@ class Shrinking(nn.Module):
         probabilities is added, at weight 1. The teacher is in training mode, so its norms use the batch's statistics,
         as in once-for-all.
         """
+        rows = self.codes(phase, rng)
         if phase is self.phases[0]:
-            row = (option_counts(self.supernet.space) - 1).astype(np.int8)
-            yield with_labels(self.supernet(x, row), y)
+            yield with_labels(self.supernet(x, self.largest(rows[0])), y)
             return
         with torch.no_grad():
-            target = self.teacher(x, (option_counts(self.supernet.space) - 1).astype(np.int8)).softmax(1)
-        for row in self.codes(phase, rng):
+            target = self.teacher(x, self.largest(rows[0])).softmax(1)
+        for row in rows:
             logits = self.supernet(x, row)
             yield with_labels(logits, y) + F.cross_entropy(logits, target)
 

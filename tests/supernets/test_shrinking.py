@@ -62,6 +62,38 @@ def test_sorting_changes_no_trained_subnet_and_puts_the_largest_norms_first(name
     assert (norms[:-1] >= norms[1:]).all()
 
 
+def test_every_phase_and_the_teacher_see_all_image_sizes(rng):
+    """The first phase and the teacher stayed at the largest size, so that small images had neither."""
+    space, seen = SPACES["mobilenetv3-w1.0"].restrict({"r": [160, 192, 224]}), {}
+    gene, largest_row = list(space.decisions).index("r"), largest(space)
+
+    class Seen(nn.Module):
+        def __init__(self, who):
+            super().__init__()
+            self.space, self.who = space, who
+
+        def forward(self, x, row):
+            seen.setdefault(self.who, []).append(np.array(row))
+            return torch.zeros(2, 10, requires_grad=True)
+
+    both = Shrinking(Seen("subnet"), Seen("teacher"))
+    for phase in (both.phases[0], both.phases[-1]):
+        seen.clear()
+        for _ in range(40):
+            list(
+                both.losses(
+                    torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64), phase, rng, lambda a, b: a.sum()
+                )
+            )
+        subnets = np.array(seen["subnet"]).reshape(40, phase.subnets, -1)
+        assert set(subnets[:, :, gene].ravel()) == {0, 1, 2}
+        assert (subnets[:, :, gene] == subnets[:, :1, gene]).all()
+    teacher = np.array(seen["teacher"])
+    assert (teacher[:, gene] == subnets[:, 0, gene]).all()
+    others = np.arange(len(largest_row)) != gene
+    assert (teacher[:, others] == largest_row[others]).all()
+
+
 def test_progressive_training_resumes_exactly_inside_and_between_phases(tmp_path):
     images = load_dataset("digits").subset(400)
     config = TrainConfig(epochs=6, batch=64, lr=0.1, rule="progressive", checkpoint_steps=1)
