@@ -53,6 +53,8 @@ class Archive:
         codes, accuracy, costs: the front: (n, d) int8, (n,) and (n, m).
         count: number of distinct networks evaluated so far.
         worst: (1 + m,) largest error and costs evaluated so far.
+        population: (k, d) what an algorithm kept for its next generation when it last told; the published results are
+            of final populations, whereas a front is of all networks evaluated.
 
     Raises:
         InputError: the file is damaged or belongs to another search.
@@ -72,6 +74,7 @@ class Archive:
         self._found = np.zeros((0, 1 + m))  # accuracy and costs of every evaluated network, see `_seen`
         self._history: list[tuple[np.ndarray, np.ndarray]] = []
         self.worst = np.zeros(1 + m)
+        self.population = np.zeros((0, d), np.int8)
         self._seen: dict[int, int] = {}  # hash of a network -> its row in `_found`
         self._about = json.dumps(dict(about or {}), sort_keys=True)
         self._partial = False  # whether a network without a cost was met

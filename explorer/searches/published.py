@@ -107,3 +107,4 @@ def published(name: str, archive: Archive, rng: np.random.Generator, progress: P
             found["G"] = costs[:, bounded] / limits[bounded] - 1
         Assign().eval(StaticProblem(problem, **found), asked)
         algorithm.tell(infills=asked)
+        archive.population = algorithm.pop.get("X").astype(np.int8)
