@@ -32,6 +32,7 @@ from explorer.core.parallel import map_in_workers
 from explorer.core.protocols import Progress, SearchSpace, silent
 from explorer.data.datasets import Images, Split
 from explorer.evaluators.linear_head import fit_head
+from explorer.fast.threads import one_thread
 from explorer.spaces.base import configured
 from explorer.supernets.augment import to_float
 from explorer.supernets.building import build
@@ -210,10 +211,11 @@ def _once(
     images = Images("", tuple(str(i) for i in range(classes)), train, val, val, tuple(mean), tuple(std))
     schedule = TrainConfig(epochs=config.epochs, batch=config.batch, lr=config.lr, label_smoothing=0.0)
     losses: list[float] = []
-    train_network(network, images, schedule, seed, losses=losses)
-    with torch.no_grad():
-        network.train()
-        chosen = torch.cat([network(to_float(x)).argmax(1) for x in val.images.split(BATCH)])
+    with one_thread():  # gradients depend on the number of threads, and a score must not
+        train_network(network, images, schedule, seed, losses=losses)
+        with torch.no_grad():
+            network.train()
+            chosen = torch.cat([network(to_float(x)).argmax(1) for x in val.images.split(BATCH)])
     return float((chosen != val.labels).double().mean()), float(np.mean(losses))
 
 

@@ -40,6 +40,24 @@ def test_processes_change_nothing(digits):
     assert (one == two).all()
 
 
+def test_a_training_does_not_depend_on_the_number_of_threads(digits):
+    """On images that are large enough for two threads."""
+    wide = Split(digits.train.images[:160].repeat_interleave(4, 2).repeat_interleave(4, 3), digits.train.labels[:160])
+    images = replace(digits, train=wide, val=wide, test=wide)
+    space, before, found = SPACES["mobile-32"], torch.get_num_threads(), []
+    codes = space.sample(1, np.random.default_rng(0))
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            judge = RandomWeights(
+                space, images, train="all", score="loss", epochs=2, seeds=1, train_images=160, val_images=160
+            )
+            found.append(float(judge.evaluate(codes)[0]))
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]
+
+
 def test_known_scores_are_not_computed_again(digits, tmp_path):
     codes = SPACE.sample(2, np.random.default_rng(0))
     first = RandomWeights(SPACE, digits, cache=tmp_path, **SMALL).scores(codes)
