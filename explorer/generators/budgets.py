@@ -91,6 +91,12 @@ class BudgetCode:
             limits[rows] = np.where(keep, base, np.nan)
         return limits
 
+    def at_anchors(self, limits: np.ndarray) -> np.ndarray:
+        """Raise limits (n, m) to the next anchor of their device; those above the last one are lowered to it."""
+        low, high = np.log(self.low), np.log(self.high)
+        at = np.clip((np.log(limits) - low) / (high - low), 0, 1) * (self.anchors - 1)
+        return np.asarray(np.exp(low + np.ceil(at - 1e-9) / (self.anchors - 1) * (high - low)))
+
 
 def positions(limits: np.ndarray, low: np.ndarray, high: np.ndarray, anchors: int) -> np.ndarray:
     """Encode limits as mixtures of the two nearest of `anchors` points on each device's log scale.

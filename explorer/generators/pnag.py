@@ -197,7 +197,7 @@ class _Trainer:
             Kendall's tau on this batch.
         """
         p = self.population
-        limits = self.code.sample(groups, p.costs, self.rng)
+        limits = self.limits(groups)
         rows = self.rng.integers(0, len(p.codes), (groups, size))
         label = torch.from_numpy(dominance(p.accuracy[rows], p.costs[rows], limits)).float()
         code = np.repeat(self.code(limits), size, 0)
@@ -209,6 +209,11 @@ class _Trainer:
         nn.utils.clip_grad_norm_(self.ranker.parameters(), 1.0)
         self.rank_optimizer.step()
         return float((torch.sign(difference.detach()) * label).sum() / label.abs().sum().clamp(min=1))
+
+    def limits(self, n: int) -> np.ndarray:
+        """Sample (n, m) limits to train on."""
+        limits = self.code.sample(n, self.population.costs, self.rng)
+        return limits if self.config.between else self.code.at_anchors(limits)
 
     def codes(self, chosen: np.ndarray) -> np.ndarray:
         """Reorder choices from token order to gene order: (n, tokens) -> (n, d) int8."""
@@ -242,7 +247,7 @@ class _Trainer:
         near the edge of a budget are not learned. The mean over a request is zero, so the baseline is built in.
         """
         c = self.config
-        limits = self.code.sample(c.requests, self.population.costs, self.rng)
+        limits = self.limits(c.requests)
         code = np.repeat(self.code(limits), c.draws, 0)
         codes, logp, entropy = self.emit(code, self.noise(len(code)))
         advantage = torch.from_numpy(self.advantage(code, codes, limits)).float()

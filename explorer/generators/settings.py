@@ -86,6 +86,8 @@ class PnagConfig(MethodSettings):
         entropy: initial weight of the entropy bonus; it falls linearly to a hundredth of that.
         imitation: weight of imitating the best architecture known for a request, in addition to the policy gradient;
             0 is the published method.
+        between: whether budgets between two anchors are trained on, too; False trains on those at the anchors alone,
+            as published.
         reward: reward of a draw: "dominance" over the other draws of its request (the published method) or, for
             comparison, the scalar rewards of MnasNet and TuNAS, which evaluate every draw.
         feasible: target share of raw networks within their budget; the margin is chosen to reach it.
@@ -101,6 +103,7 @@ class PnagConfig(MethodSettings):
     lr: float = Field(1e-2, gt=0, le=1000)
     entropy: float = Field(0.5, ge=0, le=1e6)
     imitation: float = Field(1.0, ge=0, le=1e6)
+    between: bool = True
     reward: Reward = "dominance"
     feasible: float = Field(0.97, gt=0, lt=1, description="share of raw networks inside their budget to aim at")
 

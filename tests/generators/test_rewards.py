@@ -69,3 +69,18 @@ def test_the_evaluator_sees_proposals_for_requests_of_all_kinds():
     trainer.population.add = lambda codes: added.extend(number[row.tobytes()] // 16 for row in codes)
     trainer.train(silent)
     assert set(added) == set(range(24))
+
+
+def test_the_published_method_trains_on_the_budgets_at_the_anchors_alone(rng):
+    space, devices = SPACES["mobile-tiny"], [load_device("mobile"), load_device("gpu")]
+    for between in (True, False):
+        config = PnagConfig(iterations=1, ranker_steps=1, evaluations=200, between=between)
+        trainer = _Trainer(space, Flat(), devices, config, 0, None)
+        code = trainer.code(trainer.limits(100))
+        mixed = ((code > 1e-5) & (code < 1 - 1e-5)).any(1).mean()  # a budget between two anchors is a mixture of both
+        assert mixed > 0.9 if between else mixed == 0
+    limits = np.array([[trainer.code.low[0] * 1.0001, np.nan], [trainer.code.high[0] * 2, trainer.code.low[1]]])
+    raised = trainer.code.at_anchors(limits)
+    assert (raised >= limits)[0, 0]
+    assert np.isnan(raised[0, 1])
+    assert raised[1] == pytest.approx([trainer.code.high[0], trainer.code.low[1]])
