@@ -92,10 +92,10 @@ class BudgetCode:
         return limits
 
     def at_anchors(self, limits: np.ndarray) -> np.ndarray:
-        """Raise limits (n, m) to the next anchor of their device; those above the last one are lowered to it."""
+        """Move limits (n, m) to the nearest anchor of their device."""
         low, high = np.log(self.low), np.log(self.high)
         at = np.clip((np.log(limits) - low) / (high - low), 0, 1) * (self.anchors - 1)
-        return np.asarray(np.exp(low + np.ceil(at - 1e-9) / (self.anchors - 1) * (high - low)))
+        return np.asarray(np.exp(low + np.round(at) / (self.anchors - 1) * (high - low)))
 
 
 def positions(limits: np.ndarray, low: np.ndarray, high: np.ndarray, anchors: int) -> np.ndarray:

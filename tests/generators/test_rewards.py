@@ -79,8 +79,10 @@ def test_the_published_method_trains_on_the_budgets_at_the_anchors_alone(rng):
         code = trainer.code(trainer.limits(100))
         mixed = ((code > 1e-5) & (code < 1 - 1e-5)).any(1).mean()  # a budget between two anchors is a mixture of both
         assert mixed > 0.9 if between else mixed == 0
+    drawn = trainer.code(trainer.limits(2000))
+    assert (drawn.sum(0) > 0).all()  # every anchor is trained, the first and the last, too
     limits = np.array([[trainer.code.low[0] * 1.0001, np.nan], [trainer.code.high[0] * 2, trainer.code.low[1]]])
-    raised = trainer.code.at_anchors(limits)
-    assert (raised >= limits)[0, 0]
-    assert np.isnan(raised[0, 1])
-    assert raised[1] == pytest.approx([trainer.code.high[0], trainer.code.low[1]])
+    moved = trainer.code.at_anchors(limits)
+    assert moved[0, 0] == pytest.approx(trainer.code.low[0])
+    assert np.isnan(moved[0, 1])
+    assert moved[1] == pytest.approx([trainer.code.high[0], trainer.code.low[1]])
