@@ -15,6 +15,7 @@ from explorer.data.prepared import prepare
 
 VARIABLE = "EXPLORER_CIFAR10"
 SIZE, CROP = 32, 28  # a crop of 28 pixels is cut from photographs whose shorter side is scaled to 8/7 of it: not at all
+LEAST = 10_000  # training photographs
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -48,6 +49,11 @@ def cifar_photographs(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     pixels = np.asarray(read.pixels).reshape(-1, SIZE, SIZE, 3)[read.starts // (SIZE * SIZE * 3)]
     labels = np.array([CLASSES.index(file.label) for file in files])
     split = np.array([file.split for file in files])
+    if (split == "train").sum() < LEAST:
+        raise InputError(
+            f"{VARIABLE}={path}: {(split == 'train').sum():,} training photographs; at least {LEAST:,} are needed, of "
+            "which 5,000 are for validation"
+        )
     return {
         part: (np.ascontiguousarray(pixels[split == part].transpose(0, 3, 1, 2)), labels[split == part])
         for part in ("train", "test")

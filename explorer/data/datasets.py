@@ -119,8 +119,8 @@ def load_dataset(
     """Load a data set by name.
 
     Args:
-        name: "digits", "fashion-mnist", "cifar10", or "folder:PATH" (a folder, an archive, or a list of files; see
-            `explorer.data.layouts`).
+        name: "digits", "fashion-mnist", "cifar10" (photographs in `$EXPLORER_CIFAR10`, else torchvision's files), or
+            "folder:PATH" (a folder, an archive, or a list of files; see `explorer.data.layouts`).
         seed: seed of the split; equal seeds give equal splits. Parts that a folder gives are kept.
         size: for "folder:" only, height and width in pixels of the images; 32 by default. The shorter side of a
             photograph is scaled to 8/7 of it, and the middle is cut out.

@@ -184,7 +184,8 @@ def _other_errors(
     from explorer.fast.threads import one_thread
 
     found = []
-    for fold in np.array_split(train, max(0, round(1 / config.held_out) - 1)) if config.held_out <= 0.5 else []:
+    folds = round(1 / config.held_out) - 1  # none where more than two thirds are held out
+    for fold in np.array_split(train, folds) if folds else []:
         rest = np.setdiff1d(np.arange(len(bits)), fold)
         with one_thread():
             ensemble = fit_ensemble(bits[rest], accuracy[rest], config, seed)

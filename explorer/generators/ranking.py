@@ -61,9 +61,9 @@ def side_by_side(
 
     Returns:
         One row per generator: generator, parameters, evaluations (of its training; NaN where its file does not say),
-        raw_met (share of raw networks within their budget), met (the same
-        after selection), raw_error (mean relative distance of the raw network's cost to the budget less the margin),
-        tau (Kendall's tau of these two), accuracy (mean, predicted), hypervolume, and ms per network.
+        raw_met (share of raw networks within their budget), met (the same after selection), raw_error (mean relative
+        distance of the raw network's cost to the budget less the margin), tau (Kendall's tau of these two), accuracy
+        (mean, predicted), hypervolume, and ms per network.
     """
     rows = []
     for generator in generators:

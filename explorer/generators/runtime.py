@@ -29,7 +29,7 @@ from explorer.generators.selection import Pool, Selection, as_limits, distinct_r
 BLOCK = 512  # limits per block of draws
 LIMITS, DRAWS = 4096, 3  # of the pool: fixed limits, and random draws for each beside the most probable network
 BASE = 1000  # networks of all sizes, at whose costs the fixed joint limits lie
-SHARE, LEAST = 5, 256  # networks of the pool: at most a fifth as many as the training evaluated, or 256
+SHARE, LEAST = 5, 256  # networks of each part of the pool: at most a fifth as many as the training evaluated, or 256
 
 
 class BudgetGenerator(ABC):

@@ -81,6 +81,9 @@ def test_what_is_not_cifar10_is_said(monkeypatch, tmp_path):
     for part in ("train", "test"):
         _folder(tmp_path / "large" / part, CLASSES, 2, size=(40, 40))
     assert "32 x 32" in asked(tmp_path / "large")
+    for part in ("train", "test"):
+        _folder(tmp_path / "few" / part, CLASSES, 3, size=(32, 32))
+    assert "30 training photographs; at least 10,000 are needed" in asked(tmp_path / "few")
 
 
 def _folder(path, classes=("cat", "dog"), count=12, mode="RGB", size=(20, 14)):
