@@ -18,6 +18,7 @@ from explorer.plots.front import (
     fronts_figure,
     marked,
 )
+from explorer.widgets.fitted import Fitted
 from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.state import DashboardState
 
@@ -59,7 +60,7 @@ class FrontView(w.VBox):
             [self.device, self.log_scale, self.searched, self.generated, self.every, self.release],
             layout={"flex_flow": "row wrap"},
         )
-        super().__init__([controls, self.figure, self.small], layout={"width": "100%"})
+        super().__init__([controls, Fitted(), self.figure, self.small], layout={"width": "100%"})
         self.refresh()
 
     def _widget(self, figure: go.Figure) -> go.FigureWidget:

@@ -14,6 +14,10 @@ pytestmark = pytest.mark.browser
 KEY = ".architecture-text code"
 
 
+FILLS = """() => [...document.querySelectorAll(".js-plotly-plot")].every(
+  plot => Math.abs(plot._fullLayout.width - plot.clientWidth) < 3)"""
+
+
 def key_of_page(page):
     return page.locator(KEY).first.inner_text()
 
@@ -179,6 +183,7 @@ def test_every_control_does_what_it_says(tmp_path):
         settle(
             page, lambda: points(page, "evaluated")[1] == len(open_study("imagenet-mobilenetv3").evaluations), "points"
         )
+        settle(page, lambda: page.evaluate(FILLS), "a chart as wide as its column, though drawn before it had one")
         page.get_by_text("My studies").click()
         page.get_by_label("new name").fill("renamed")
         page.get_by_role("button", name="Rename").click()
