@@ -186,7 +186,7 @@ N = r"\d{1,6}"  # a number in a signature has at most 6 digits
 ALWAYS = {"mid": "m{}", "kernel": "k{}", "stride": "s{}", "act": "{}"}
 SOMETIMES = {
     "bn": "nobn", "groups": "g{}", "dilation": "d{}", "joins": "x{}", "se": "se{}", "residual": "skip",
-    "before": "after-{}", "bias": "bias",
+    "before": "after-{}", "bias": "bias", "affine": "unscaled",
 }  # fmt: skip
 
 OPERATORS: Registry[type[Layer]] = Registry("operator", "explorer.operators", home="explorer.core.operators")

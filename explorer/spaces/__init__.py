@@ -5,9 +5,10 @@ from dataclasses import replace
 from explorer.core.registry import Registry
 from explorer.spaces.base import Compilable, Decision, Enumerable, ForImages, FromString, OnceForAll, Space, records_of
 from explorer.spaces.cell import CellSpace
-from explorer.spaces.darts import DartsSpace
+from explorer.spaces.darts import DartsSpace, NsganetSpace
 from explorer.spaces.lite import lite
 from explorer.spaces.mobile import MobileSpace, mobilenetv3
+from explorer.spaces.nasbench301 import NasBench301Space
 from explorer.spaces.notation import read_architecture
 from explorer.spaces.table import TableSpace
 from explorer.spaces.unified import UnifiedSpace, unified
@@ -61,8 +62,11 @@ register(unified("unified-cifar", 32, 1, 10))
 register(unified("unified-imagenet", 224, 2, 1000))
 register(CellSpace("nasbench201"))
 register(DartsSpace("darts"))
+register(NasBench301Space("nasbench301"))
+register(NsganetSpace("nsganet-micro"))
 
 __all__ = [
     "SPACES", "CellSpace", "Compilable", "DartsSpace", "Decision", "Enumerable", "ForImages", "FromString",
-    "MobileSpace", "OnceForAll", "Space", "TableSpace", "UnifiedSpace", "read_architecture", "records_of", "register",
+    "MobileSpace", "NasBench301Space", "NsganetSpace", "OnceForAll", "Space", "TableSpace", "UnifiedSpace",
+    "read_architecture", "records_of", "register",
 ]  # fmt: skip

@@ -52,10 +52,17 @@ class NormAct(nn.BatchNorm2d):
         owned: True if the gradient of the output is a new tensor that nothing else uses (it is if a convolution reads
             the output, but not if a sum does); a fast implementation may then overwrite that tensor.
         eps: added to the variances.
+        affine: whether scale and shift are trained; else they stay 1 and 0.
     """
 
-    def __init__(self, channels: int, act: str = "none", owned: bool = False, eps: float = 1e-5) -> None:
+    def __init__(
+        self, channels: int, act: str = "none", owned: bool = False, eps: float = 1e-5, affine: bool = True
+    ) -> None:
         super().__init__(channels, eps)
+        for name in () if affine else ("weight", "bias"):
+            value = getattr(self, name).detach()
+            delattr(self, name)
+            self.register_buffer(name, value)
         self.act, self.owned = act, owned
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +90,7 @@ class Conv(nn.Sequential):
 
     def __init__(self, layer: Any) -> None:
         before = [ACTIVATIONS[layer.before]()] if layer.before != "none" else []
-        after = NormAct(layer.cout, layer.act, eps=layer.eps) if layer.bn else ACTIVATIONS[layer.act]()
+        after = NormAct(layer.cout, layer.act, False, layer.eps, layer.affine) if layer.bn else ACTIVATIONS[layer.act]()
         super().__init__(*before, convolution(layer), after)
 
 
@@ -172,13 +179,27 @@ class Factorized(nn.Module):
         first = layer.cout // 2
         self.even = nn.Conv2d(layer.cin, first, 1, 2, bias=False)
         self.odd = nn.Conv2d(layer.cin, layer.cout - first, 1, 2, bias=False)
-        self.norm = NormAct(layer.cout, layer.act)
+        self.norm = NormAct(layer.cout, layer.act, affine=layer.affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, cin, h, w) -> (n, cout, h / 2, w / 2), rounded up: an odd size is padded with zeros."""
         x = self.before(x)
         odd = x.shape[-1] % 2
         return self.norm(torch.cat([self.even(x), self.odd(F.pad(x[:, :, 1:, 1:], (0, odd, 0, odd)))], 1))
+
+
+@runs("strips")
+class Strips(nn.Sequential):
+    """A 1 x k and a k x 1 convolution, each striding along its own taps, then batch norm (Lu et al. 2019, NSGA-Net)."""
+
+    def __init__(self, layer: Any) -> None:
+        k, s, pad, cout = layer.kernel, layer.stride, layer.kernel // 2, layer.cout
+        super().__init__(
+            ACTIVATIONS[layer.before](),
+            nn.Conv2d(layer.cin, cout, (1, k), (1, s), (0, pad), bias=False),
+            nn.Conv2d(cout, cout, (k, 1), (s, 1), (pad, 0), bias=False),
+            NormAct(cout, layer.act),
+        )
 
 
 class Add(nn.Module):
@@ -229,7 +250,7 @@ class Zero(nn.Module):
 
 runs("pool")(lambda layer: Pool())
 runs("linear")(lambda layer: Classifier(layer.cin, layer.cout))
-runs("norm")(lambda layer: NormAct(layer.cout, layer.act))
+runs("norm")(lambda layer: NormAct(layer.cout, layer.act, affine=layer.affine))
 runs("avgpool")(lambda x: nn.AvgPool2d(x.kernel, x.stride, (x.kernel - 1) // 2, count_include_pad=False))
 runs("maxpool")(lambda x: nn.MaxPool2d(x.kernel, x.stride, (x.kernel - 1) // 2))
 runs("add")(lambda layer: Add())

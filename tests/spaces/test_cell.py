@@ -17,6 +17,13 @@ from explorer.spaces.cell import EDGES, NONE, OPERATIONS, SKIP
 from explorer.supernets import build
 
 SPACE = SPACES["nasbench201"]
+NEW = {  # one of each kind that the other spaces do not have
+    type(layer): layer
+    for name in ("nasbench301", "nsganet-micro")
+    for row in SPACES[name].sample(9, np.random.default_rng(0))
+    for layer in SPACES[name].layers(row)
+    if not getattr(layer, "affine", True) or layer.op == "strips"
+}
 
 
 @pytest.fixture
@@ -101,9 +108,9 @@ def test_every_cell_is_enumerated_once():
     assert (SPACE.canonical(cells) == cells).all()
 
 
-@pytest.mark.parametrize("name", ["nasbench201", "darts"])
+@pytest.mark.parametrize("name", ["nasbench201", "darts", "nasbench301", "nsganet-micro"])
 def test_counted_is_what_is_built_and_graphs_run(name, rng):
-    space = SPACES[name].scaled(width=4, depth={"nasbench201": 1, "darts": 3}[name]).for_images(1, 7, 28)
+    space = SPACES[name].scaled(width=4, depth=1 if name == "nasbench201" else 3).for_images(1, 7, 28)
     codes = np.concatenate([space.sample(4, rng), np.zeros((1, len(space.decisions)), np.int8)])
     for row in space.canonical(codes):
         layers = space.layers(row)
@@ -115,8 +122,9 @@ def test_counted_is_what_is_built_and_graphs_run(name, rng):
         assert run.shape == (2, 7)
 
 
-def test_multiply_accumulates_are_counted_by_hooks_too(rng):
-    space = SPACES["darts"].scaled(width=4, depth=3)
+@pytest.mark.parametrize("name", ["darts", "nasbench301", "nsganet-micro"])
+def test_multiply_accumulates_are_counted_by_hooks_too(name, rng):
+    space = SPACES[name].scaled(width=4, depth=3)
     layers = space.layers(space.sample(1, rng)[0])
     total = [0]
 
@@ -135,16 +143,17 @@ def test_multiply_accumulates_are_counted_by_hooks_too(rng):
     assert total[0] == sum(x.macs() for x in layers)
 
 
-def test_costs_of_parts_are_costs_of_layers(rng):
-    space = SPACES["darts"]
+@pytest.mark.parametrize("name", ["darts", "nasbench301"])
+def test_costs_of_parts_are_costs_of_layers(name, rng):
+    space = SPACES[name]
     codes = space.sample(5, rng)
-    for name in ("macs_m", "params_m", "mobile"):
-        device = load_device(name)
+    for cost in ("macs_m", "params_m", "mobile"):
+        device = load_device(cost)
         by_hand = [device.offset + device.scale * sum(map(device.price, space.layers(row))) for row in codes]
         assert np.allclose(device.cost(space, codes), by_hand)
 
 
-@pytest.mark.parametrize("layer", [*sorted(all_layers(SPACES["darts"]), key=lambda x: x.signature)[::2], *SPACE.layers([3, 0, 4, 2, 1, 3])],
+@pytest.mark.parametrize("layer", [*sorted(all_layers(SPACES["darts"]), key=lambda x: x.signature)[::2], *SPACE.layers([3, 0, 4, 2, 1, 3]), *NEW.values()],
                          ids=lambda layer: layer.signature)  # fmt: skip
 def test_a_layer_alone_can_be_timed_and_reads_back(layer):
     read = Layer.of_signature(layer.signature)

@@ -8,9 +8,10 @@ from explorer.core.operators.mbconv import MBConv
 from explorer.core.operators.norm import Norm
 from explorer.core.operators.pooling import AvgPool, GlobalPool, MaxPool, Pooling
 from explorer.core.operators.scatter import Scatter
+from explorer.core.operators.strips import Strips
 from explorer.core.operators.zero import Zero
 
 __all__ = [
     "Add", "AvgPool", "Concat", "Conv", "Factorized", "GlobalPool", "Linear", "MBConv", "MaxPool", "Norm", "Pooling",
-    "Scatter", "Zero",
+    "Scatter", "Strips", "Zero",
 ]  # fmt: skip

@@ -22,17 +22,21 @@ class Conv(Layer):
         groups: number of groups; equal to `cin` for a depthwise convolution.
         dilation: distance between neighbouring taps of the kernel, in pixels.
         before: activation of the input.
+        affine: whether the batch norm has a trained scale and shift.
         eps: added to the variances of the batch norm; not compared.
     """
 
     op: ClassVar[str] = "conv"
-    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act", "bn", "groups", "dilation", "before", "bias")
+    written: ClassVar[tuple[str, ...]] = (
+        "kernel", "stride", "act", "bn", "groups", "dilation", "before", "bias", "affine",
+    )  # fmt: skip
 
     bn: bool = True
     groups: int = 1
     dilation: int = 1
     before: str = "none"
     bias: bool = False
+    affine: bool = True
     eps: float = field(default=EPS, compare=False, kw_only=True)
 
     @property
@@ -46,7 +50,9 @@ class Conv(Layer):
 
     def params(self) -> int:
         """See `Layer.params`."""
-        return self.kernel**2 * self.cin // self.groups * self.cout + self.cout * (2 * self.bn + self.bias)
+        return self.kernel**2 * self.cin // self.groups * self.cout + self.cout * (
+            2 * (self.bn and self.affine) + self.bias
+        )
 
     def work(self) -> Work:
         """See `Layer.work`."""

@@ -18,12 +18,14 @@ class Factorized(Layer):
 
     Attributes:
         before: activation of the input.
+        affine: whether the batch norm has a trained scale and shift.
     """
 
     op: ClassVar[str] = "factorized"
-    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act", "before")
+    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act", "before", "affine")
 
     before: str = "none"
+    affine: bool = True
 
     def macs(self) -> int:
         """See `Layer.macs`."""
@@ -31,7 +33,7 @@ class Factorized(Layer):
 
     def params(self) -> int:
         """See `Layer.params`."""
-        return self.cin * self.cout + 2 * self.cout
+        return self.cin * self.cout + 2 * self.cout * self.affine
 
     def work(self) -> Work:
         """See `Layer.work`."""

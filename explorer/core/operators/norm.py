@@ -13,13 +13,20 @@ from explorer.core.onnx_graph import GraphWriter
 @operator
 @dataclass(frozen=True)
 class Norm(Layer):
-    """Batch norm, followed by the activation."""
+    """Batch norm, followed by the activation.
+
+    Attributes:
+        affine: whether there is a trained scale and shift.
+    """
 
     op: ClassVar[str] = "norm"
+    written: ClassVar[tuple[str, ...]] = ("kernel", "stride", "act", "affine")
+
+    affine: bool = True
 
     def params(self) -> int:
         """See `Layer.params`."""
-        return 2 * self.cout
+        return 2 * self.cout * self.affine
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
         """See `Layer.write`."""
