@@ -37,6 +37,7 @@ from explorer.spaces.base import configured
 from explorer.supernets.augment import to_float
 from explorer.supernets.building import build
 from explorer.supernets.plain import Network
+from explorer.supernets.recalibration import recalibrate
 from explorer.supernets.training import TrainConfig, train_network
 
 BATCH = 250  # images per pass; batch norm uses their statistics, as running statistics of random weights mean little
@@ -49,10 +50,15 @@ class RandomWeightsConfig(Settings):
         train: what is trained: "head" (the linear classifier, RWE), "bn" (the head and batch norm's scale and shift)
             or "all" weights.
         seeds: number of random initialisations per network; every network uses the same seeds.
+        first_seed: the first of these seeds; to compare with networks trained from seed 0, choose another.
         train_images: number of training images, the same ones for every network.
         val_images: number of validation images for the error.
-        head: how "head" is fitted: "ridge" (closed form, penalty by generalised cross-validation) or "softmax"
-            (L-BFGS).
+        head: how "head" is fitted: "ridge" (closed form, penalty by generalised cross-validation), "softmax" (L-BFGS)
+            or "sgd" (gradient descent for `head_epochs`, as the paper).
+        head_epochs: passes over the training images, of "sgd".
+        standardise: whether "head" reads features of mean 0 and deviation 1, or features as they are.
+        statistics: with which statistics batch norm computes the features: of each "batch" of images, or "frozen", from
+            the training images.
         features: what "head" reads: the pooled output of the "last" layer, or those of "all" feature-map sizes
             concatenated (of the last layer of each size).
         epochs, lr, batch: training settings for "bn" and "all".
@@ -63,9 +69,13 @@ class RandomWeightsConfig(Settings):
 
     train: Literal["head", "bn", "all"] = "head"
     seeds: int = Field(2, ge=1, le=1000)
+    first_seed: int = Field(0, ge=0, le=1_000_000_000)
     train_images: int = Field(2000, ge=10, le=1_000_000_000)
     val_images: int = Field(1000, ge=10, le=1_000_000_000)
-    head: Literal["ridge", "softmax"] = "ridge"
+    head: Literal["ridge", "softmax", "sgd"] = "ridge"
+    head_epochs: float = Field(30.0, gt=0, le=1_000_000)
+    standardise: bool = True
+    statistics: Literal["batch", "frozen"] = "batch"
     features: Literal["last", "all"] = "last"
     epochs: float = Field(1.0, gt=0, le=1_000_000)
     lr: float = Field(0.1, gt=0, le=1000)
@@ -189,7 +199,7 @@ def score_network(
         config: see `RandomWeightsConfig`.
     """
     start = time.perf_counter()
-    found = [_once(layers, train, val, mean, std, classes, config, seed) for seed in range(config.seeds)]
+    found = [_once(layers, train, val, mean, std, classes, config, config.first_seed + i) for i in range(config.seeds)]
     errors, losses = [error for error, _ in found], [loss for _, loss in found if loss is not None]
     error, slowness = float(np.mean(errors)), float(np.mean([1 - math.exp(-x) for x in losses])) if losses else None
     spread = float(np.std(errors, ddof=1)) if len(errors) > 1 else (error * (1 - error) / len(val) * len(errors)) ** 0.5
@@ -202,13 +212,17 @@ def _once(
 ) -> tuple[float, float | None]:  # fmt: skip
     """Return the validation error and the mean training loss (None for "head") with one seed."""
     network = build(layers, mean, std, seed)
+    images = Images("", tuple(str(i) for i in range(classes)), train, val, val, tuple(mean), tuple(std))
     if config.train == "head":
         names = feature_layers(layers, config.features)
-        predict = fit_head(pooled(network, names, train.images), train.labels, classes, config.head)
-        return float((predict(pooled(network, names, val.images)) != val.labels).double().mean()), None
+        if config.statistics == "frozen":
+            recalibrate(network, images, len(train), BATCH)
+        known = pooled(network, names, train.images, config.statistics)
+        predict = fit_head(known, train.labels, classes, config.head, config.standardise, config.head_epochs, seed)
+        chosen = predict(pooled(network, names, val.images, config.statistics))
+        return float((chosen != val.labels).double().mean()), None
     if config.train == "bn":
         _freeze_all_but_norms(network, layers)
-    images = Images("", tuple(str(i) for i in range(classes)), train, val, val, tuple(mean), tuple(std))
     schedule = TrainConfig(epochs=config.epochs, batch=config.batch, lr=config.lr, label_smoothing=0.0)
     losses: list[float] = []
     with one_thread():  # gradients depend on the number of threads, and a score must not
@@ -241,12 +255,12 @@ def feature_layers(layers: Sequence[Layer], which: str) -> list[str]:
 
 
 @torch.no_grad()
-def pooled(network: Network, names: Sequence[str], images: Tensor) -> Tensor:
+def pooled(network: Network, names: Sequence[str], images: Tensor, statistics: str = "batch") -> Tensor:
     """Return the features (n, f) float64: outputs of some layers, averaged over pixels and concatenated.
 
-    Batch norm uses the statistics of the batch.
+    Batch norm uses the statistics of each "batch", or those that it has ("frozen").
     """
-    network.train()
+    network.train(statistics == "batch")
     parts = []
     for x in images.split(BATCH):
         outputs = network.outputs(to_float(x), names)

@@ -8,7 +8,9 @@ from explorer.core.errors import InputError
 from explorer.data.datasets import Split, load_dataset
 from explorer.evaluators import RandomWeights
 from explorer.evaluators.linear_head import fit_head
+from explorer.evaluators.random_weights import pooled
 from explorer.spaces import SPACES
+from explorer.supernets import build, recalibrate
 from explorer.testing import check_evaluator
 
 SPACE = SPACES["mobile-tiny"]
@@ -30,8 +32,31 @@ def test_it_conforms_and_the_same_seed_gives_the_same_scores(digits, train):
 
 def test_features_of_random_weights_tell_digits_apart(digits):
     codes = SPACE.sample(3, np.random.default_rng(1))
-    for settings in ({}, {"head": "softmax"}, {"features": "all"}):
+    for settings in (
+        {}, {"head": "softmax"}, {"features": "all"}, {"head": "sgd", "head_epochs": 5}, {"statistics": "frozen"},
+        {"standardise": False}, {"head": "sgd", "standardise": False},
+    ):  # fmt: skip
         assert (RandomWeights(SPACE, digits, seeds=1, train_images=1000, **settings).evaluate(codes) > 0.45).all()
+
+
+def test_other_seeds_are_other_weights(digits):
+    codes = SPACE.sample(3, np.random.default_rng(1))
+    one, both, other = (
+        RandomWeights(SPACE, digits, **SMALL | {"seeds": seeds}, first_seed=first).evaluate(codes)
+        for seeds, first in ((1, 0), (2, 0), (1, 1))
+    )
+    assert (one != other).any()
+    assert both == pytest.approx((one + other) / 2)
+
+
+def test_frozen_statistics_judge_an_image_alone(digits):
+    """With statistics of the batch, an image's features depend on the images beside it."""
+    layers = SPACE.layers(SPACE.sample(1, np.random.default_rng(0))[0])
+    network, x = build(layers, digits.mean, digits.std, 0), digits.val.images[:20]
+    recalibrate(network, digits, 200)
+    for statistics, alike in (("frozen", True), ("batch", False)):
+        alone, beside = (pooled(network, [layers[-2].name], part, statistics) for part in (x[:10], x))
+        assert torch.allclose(alone, beside[:10], atol=1e-5) == alike
 
 
 def test_processes_change_nothing(digits):
@@ -114,7 +139,7 @@ def test_settings_are_checked(digits, settings):
         RandomWeights(SPACE, digits, **settings)
 
 
-@pytest.mark.parametrize("kind", ["ridge", "softmax"])
+@pytest.mark.parametrize("kind", ["ridge", "softmax", "sgd"])
 def test_the_head_finds_what_is_linear(kind):
     torch.manual_seed(0)
     x = torch.randn(600, 12, dtype=torch.float64)
@@ -127,7 +152,6 @@ def test_the_head_finds_what_is_linear(kind):
 def test_training_shows_in_every_layer_after_the_first(digits):
     from explorer.evaluators import probe_layers
     from explorer.study import open_study
-    from explorer.supernets import build
 
     study = open_study("digits")
     chosen = study.architecture(study.evaluations.sort_values("macs_m")["key"].iloc[-1])
