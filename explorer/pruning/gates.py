@@ -109,10 +109,10 @@ class WeightMask(nn.Module):
         self.register_buffer("spread", weight.detach().square().mean().sqrt().clamp(min=1e-12))
         self._shared = [unit]
 
-    def margin(self, weight: Tensor) -> Tensor:
-        """Return how far every weight's magnitude, in units of `spread`, is above the threshold."""
-        return weight.abs() / self.spread - self._shared[0].t_weight
+    def magnitude(self, weight: Tensor) -> Tensor:
+        """Return every weight's magnitude, in units of `spread`."""
+        return weight.abs() / self.spread
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight tensor with pruned and small weights set to zero."""
-        return weight * self.keep * step(self.margin(weight))
+        return weight * self.keep * step(self.magnitude(weight) - self._shared[0].t_weight)

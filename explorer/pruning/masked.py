@@ -1,8 +1,8 @@
 """A network that learns which of its operations, filters and weights to keep (needs torch).
 
 It is built from any list of layers: a cell network with every operation on every edge, or a plain network of the mobile
-family with trained weights. `margins` returns how far everything is above its threshold, `commit` prunes permanently,
-and `removal.carve` builds the smaller network.
+family with trained weights. `learned` returns everything with its threshold, `commit` prunes permanently, and
+`removal.carve` builds the smaller network.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from explorer.core.operators import (
     Scatter,
     Zero,
 )
-from explorer.pruning.cutting import Margins
+from explorer.pruning.config import GRANULARITIES
+from explorer.pruning.cutting import Learned, raised
 from explorer.pruning.gates import Gate, Unit, WeightMask
 from explorer.pruning.graph import operations_of, read_only, without
-from explorer.pruning.masks import Masks, alive, kept, matrices
+from explorer.pruning.masks import Alive, Masks, alive, kept, matrices
 from explorer.supernets.plain import Network
 
-GRANULARITIES = ("operation", "filter", "weight")
+BELOW = 0.999  # a threshold is at most this share of the least value that it keeps
 KNOWN = (Add, Concat, Conv, Factorized, GlobalPool, Linear, MBConv, Norm, Pooling, Scatter, Zero)
 
 
@@ -69,12 +70,14 @@ class MaskedNetwork(nn.Module):
         self.operations = operations_of(layers)
         self.masks = Masks(set(self.operations))
         owner = {layer: op.name for op in self.operations.values() for layer in op.layers}
+        self._owners = {layer.name: owner.get(layer.name, layer.name) for layer in layers}
+        self._wide = {layer.name: layer.mid if isinstance(layer, MBConv) else layer.cout for layer in layers}
         self.units = nn.ModuleDict()
         self._gates: dict[str, Any] = {}
         self._weights: dict[str, dict[str, Any]] = {}  # layer -> tensor name -> convolution
         for layer in layers:
             if isinstance(layer, Conv | Norm | Factorized | MBConv) and layer.inputs:
-                self._dress(layer, owner.get(layer.name, layer.name))
+                self._dress(layer, self._owners[layer.name])
 
     def _dress(self, layer: Layer, owner: str) -> None:
         """Put gates and masks into the module of a layer; `owner` is the operation (or lone layer) it belongs to."""
@@ -175,22 +178,73 @@ class MaskedNetwork(nn.Module):
         return full if gate is None or gate.filters is None else full * 2 * torch.sigmoid(gate.filters).mean()
 
     @torch.no_grad()
-    def margins(self, layers: Sequence[Layer]) -> Margins:
-        """Return how far everything in some layers that is not pruned yet is above its threshold."""
+    def learned(self, layers: Sequence[Layer]) -> Learned:
+        """Return the values and thresholds of everything in some layers that is not pruned yet."""
         names = {layer.name for layer in layers}
-        found = Margins({}, {}, {})
+        found = Learned({}, {}, {})
         for name in self.masks.operations & names:
             unit = self.unit(name)
             if unit.strength is not None:
-                found.operations[name] = float(torch.sigmoid(unit.strength) - unit.t_operation)
+                found.operations[name] = float(torch.sigmoid(unit.strength)), float(unit.t_operation)
         for name, gate in self._gates.items():
             if name in names and gate.filters is not None:
-                own = torch.sigmoid(gate.filters) - gate._shared[0].t_filter
-                found.filters[name] = torch.where(gate.keep > 0, own, -torch.inf).cpu().numpy()
+                own = torch.where(gate.keep > 0, torch.sigmoid(gate.filters), -torch.inf)
+                found.filters[name] = own.cpu().numpy(), float(self._owner(name).t_filter)
         for name, convs in self._weights.items():
             if name in names:
-                found.weights[name] = {k: _weight_margin(conv) for k, conv in convs.items()}
+                at = float(self._owner(name).t_weight)
+                found.weights[name] = {k: (_magnitudes(conv), at) for k, conv in convs.items()}
         return found
+
+    @torch.no_grad()
+    def strengths(self, layer: str) -> np.ndarray | None:
+        """Return the strength of every filter of a layer, (channels,), 0 where pruned; None where none is learned."""
+        gate = self._gates.get(layer)
+        if gate is None or gate.filters is None:
+            return None
+        own: np.ndarray = (torch.sigmoid(gate.filters) * gate.keep).cpu().numpy()
+        return own
+
+    @torch.no_grad()
+    def inherit(self, other: MaskedNetwork, channels: Alive) -> None:
+        """Take over what another network has learned, of which this one has some channels."""
+        self.units.load_state_dict(other.units.state_dict())
+        self._wide = other._wide
+        for name, gate in self._gates.items():
+            if gate.filters is not None:
+                gate.filters.copy_(other._gates[name].filters[torch.from_numpy(np.flatnonzero(channels.out[name]))])
+        for name, convs in self._weights.items():
+            for key, conv in convs.items():
+                before = other._weights[name][key].parametrizations.weight[0]
+                conv.parametrizations.weight[0].spread.copy_(before.spread)
+
+    @torch.no_grad()
+    def settle(self, layers: Sequence[Layer], factor: float) -> None:
+        """Move the thresholds of some layers to where they were cut, but below everything that was kept.
+
+        So nothing that is counted as kept is switched off by its threshold.
+
+        Args:
+            layers: the layers that are searched now.
+            factor: the factor on all thresholds at which they were cut.
+        """
+        found, kept = self.learned(layers), dict[tuple[str, str], float]()
+
+        def note(owner: str, threshold: str, least: float) -> None:
+            kept[owner, threshold] = min(least, kept.get((owner, threshold), np.inf))
+
+        for name, (value, _) in found.operations.items():
+            note(name, "t_operation", value)
+        for name, (values, _) in found.filters.items():
+            note(self._owners[name], "t_filter", _least(values))
+        for name, tensors in found.weights.items():
+            note(self._owners[name], "t_weight", min(_least(values) for values, _ in tensors.values()))
+        for (owner, threshold), least in kept.items():
+            t = getattr(self.unit(owner), threshold)
+            t.fill_(min(factor * raised(float(t)), BELOW * least))
+
+    def _owner(self, layer: str) -> Any:
+        return self.unit(self._owners[layer])
 
     def commit(self, masks: Masks) -> None:
         """Prune permanently what the masks do not keep, and every channel that is dead as a result."""
@@ -225,7 +279,7 @@ class MaskedNetwork(nn.Module):
             gate = self._gates.get(layer.name)
             out = channels.mid.get(layer.name, channels.out[layer.name])
             if gate is not None and gate.filters is not None:
-                count(layer.name, "filter", int(out.sum()), len(out))
+                count(layer.name, "filter", int(out.sum()), self._wide[layer.name])
             if layer.name in self.masks.weights:
                 both = channels.into(layer), channels.out[layer.name], channels.mid.get(layer.name)
                 for name, rows, cols, kernel in matrices(layer, *both):
@@ -267,10 +321,14 @@ class MaskedNetwork(nn.Module):
         return found
 
 
-def _weight_margin(conv: Any) -> np.ndarray:
+def _magnitudes(conv: Any) -> np.ndarray:
     mask = conv.parametrizations.weight[0]
-    own = mask.margin(conv.parametrizations.weight.original)
+    own = mask.magnitude(conv.parametrizations.weight.original)
     return torch.where(mask.keep > 0, own, -torch.inf).cpu().numpy()
+
+
+def _least(values: np.ndarray) -> float:
+    return float(values[np.isfinite(values)].min(initial=np.inf))
 
 
 def convolutions(layer: Layer, module: Any) -> Iterator[tuple[str, Any]]:

@@ -97,10 +97,10 @@ def _count(layer: Layer, weights: Mapping[str, np.ndarray], channels: Alive) -> 
     if isinstance(layer, Linear):
         return (int(came.sum()) + 1) * layer.cout
     if isinstance(layer, Norm):
-        return 2 * int(out.sum())
+        return 2 * int(out.sum()) * layer.affine
     if isinstance(layer, Conv | Factorized):
         own = sum(kept(rows, cols, size, weights.get(name)) for name, rows, cols, size in matrices(layer, came, out))
-        return own + 2 * int(out.sum()) * (layer.bn if isinstance(layer, Conv) else True)
+        return own + 2 * int(out.sum()) * (layer.affine and (not isinstance(layer, Conv) or layer.bn))
     if isinstance(layer, MBConv):
         mid = channels.mid[layer.name]
         total = sum(kept(rows, cols, size, weights.get(n)) for n, rows, cols, size in matrices(layer, came, out, mid))

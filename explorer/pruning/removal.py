@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from explorer.core.layer import Layer
 from explorer.core.operators import Add, Conv, Factorized, Linear, MBConv, Norm, Scatter
 from explorer.pruning.gates import Gate
 from explorer.pruning.masked import MaskedNetwork, convolutions
-from explorer.pruning.masks import Alive, alive
+from explorer.pruning.masks import Alive, Masks, alive
 from explorer.supernets.building import build
 from explorer.supernets.plain import Network
 
@@ -56,43 +57,73 @@ def carve(masked: MaskedNetwork) -> Carved:
 
     Learned scales are folded into the batch norms or, where an activation follows, into the next convolution.
     """
-    old = masked.running
-    channels = alive(old, masked.masks.filters)
-    layers = smaller(old, channels)
-    plain = masked.network
+    channels = alive(masked.running, masked.masks.filters)
+    layers = smaller(masked.running, channels)
     network = build(layers)
-    network.preprocess = plain.preprocess
-    masks: WeightMasks = {}
-    by_name = {layer.name: layer for layer in layers}
-    for layer in old:
+    network.preprocess = masked.network.preprocess
+    masks = copy_channels(masked.running, channels, masked.network, network, masked.masks, fold=True)
+    return Carved(layers, network.eval(), {name: tensors for name, tensors in masks.items() if tensors})
+
+
+@torch.no_grad()
+def copy_channels(
+    layers: Sequence[Layer], channels: Alive, plain: Network, network: Network, masks: Masks, fold: bool
+) -> WeightMasks:
+    """Copy the weights of the channels that are alive to a network that has only these.
+
+    Args:
+        layers: the layers before.
+        channels: their channels that are alive.
+        plain: the network before, with gates and masks.
+        network: the network of the `smaller` layers.
+        masks: what was pruned before.
+        fold: whether learned scales are folded into the weights, and pruned weights copied as zeros.
+
+    Returns:
+        Layer -> tensor name -> the masks of the copied weights.
+    """
+    found: WeightMasks = {}
+    for layer in layers:
         came, out = _index(channels.into(layer)), _index(channels.out[layer.name])
         module: Any = plain.block(layer.name)
         new: Any = network.block(layer.name)
-        weights = masked.masks.weights.get(layer.name, {})
+        weights = masks.weights.get(layer.name, {})
         if isinstance(layer, Linear):
             new.weight.copy_(module.weight[:, came])
             new.bias.copy_(module.bias)
         elif isinstance(layer, Norm):
-            _norm(module, new, out)
-        elif isinstance(layer, Factorized):
-            masks[layer.name] = {}
+            _norm(module, new, out, fold)
+        elif isinstance(layer, Conv | Factorized):
+            found[layer.name] = {}
             for name, conv in convolutions(layer, module):
-                getattr(new, name).weight.copy_(conv.weight[:, came])
+                rows, columns = _rows(layer, name, out), came
+                if isinstance(layer, Conv) and layer.groups > 1:
+                    columns = torch.tensor([0])
+                getattr(new, name).weight.copy_(_weight(conv, fold)[rows][:, columns])
                 if name in weights:
-                    masks[layer.name][name] = weights[name][:, came.numpy()]
-            _norm(module.norm, new.norm, out)
-        elif isinstance(layer, Conv):
-            masks[layer.name] = {}
-            for name, conv in convolutions(layer, module):
-                columns = came if layer.groups == 1 else torch.tensor([0])
-                getattr(new, name).weight.copy_(conv.weight[out][:, columns])
-                if name in weights:
-                    masks[layer.name][name] = weights[name][out.numpy()][:, columns.numpy()]
-            if layer.bn:
-                _norm(module[-1], new[-1], out)
+                    found[layer.name][name] = weights[name][rows.numpy()][:, columns.numpy()]
+            if isinstance(layer, Factorized):
+                _norm(module.norm, new.norm, out, fold)
+            elif layer.bn:
+                _norm(module[-1], new[-1], out, fold)
         elif isinstance(layer, MBConv):
-            masks[layer.name] = _mbconv(by_name[layer.name], module, new, _index(channels.mid[layer.name]), weights)
-    return Carved(layers, network.eval(), {name: tensors for name, tensors in masks.items() if tensors})
+            found[layer.name] = _mbconv(layer, module, new, _index(channels.mid[layer.name]), weights)
+    return found
+
+
+def _rows(layer: Layer, name: str, out: Tensor) -> Tensor:
+    """Return the rows of weights that make the channels `out`; a reduction has half of them in "even" and "odd"."""
+    if not isinstance(layer, Factorized):
+        return out
+    first = layer.cout // 2
+    return out[out < first] if name == "even" else out[out >= first] - first
+
+
+def _weight(conv: Any, fold: bool) -> Tensor:
+    """Return the weights of a convolution: with pruned ones as zeros, or as they are under their mask."""
+    masked = parametrize.is_parametrized(conv) and not fold
+    weight: Tensor = conv.parametrizations.weight.original if masked else conv.weight
+    return weight
 
 
 def smaller(layers: Sequence[Layer], channels: Alive) -> list[Layer]:
@@ -128,10 +159,10 @@ def _index(keep: np.ndarray) -> Tensor:
     return torch.from_numpy(np.flatnonzero(keep))
 
 
-def _norm(gate: Any, new: Any, out: Tensor) -> None:
-    """Copy a batch norm with its gate's scales folded in."""
+def _norm(gate: Any, new: Any, out: Tensor, fold: bool = True) -> None:
+    """Copy a batch norm, with its gate's scales folded in where asked for."""
     norm: Any = gate.norm if isinstance(gate, Gate) else gate
-    scale = gate.scales() if isinstance(gate, Gate) else torch.ones(len(gate.weight))
+    scale = gate.scales() if fold and isinstance(gate, Gate) else torch.ones(len(norm.weight))
     new.weight.copy_((norm.weight * scale)[out])
     new.bias.copy_((norm.bias * scale)[out])
     new.running_mean.copy_(norm.running_mean[out])

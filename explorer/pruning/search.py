@@ -1,10 +1,10 @@
 """The pruning search: operations, filters and weights are pruned together, stage by stage, down to the target sizes.
 
 It follows Liu et al. 2025 ("MG-DARTS") in these points: weights, strengths and thresholds are trained together (one
-level); thresholds are learned; every stage has its own head, so that only a part of the network needs memory; some
-pruned operations are regrown before later stages prune everything again. One point is different: target sizes are
-enforced, not awaited. Every round has a target size; what was learned decides what is removed, and the weight of the
-size loss rises as long as the target requires removing more than was learned. Only training images are used.
+level); thresholds are learned; every stage has its own head, so that only a part of the network needs memory; before
+later stages prune everything again, some pruned operations are regrown, and cells get narrower. One point is different:
+every round has a target size. The weight of the size loss rises until the learned thresholds ask for that size; where
+they do not within the patience of a round, all of them are raised by one factor. Only training images are used.
 """
 
 from __future__ import annotations
@@ -14,88 +14,36 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_validator
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from explorer.core.config import Settings
 from explorer.core.errors import READ_ERRORS, InputError, first_line
 from explorer.core.files import read_json, write_bytes, write_text
 from explorer.core.layer import Layer
+from explorer.core.operators import Add
 from explorer.core.protocols import Progress, silent
 from explorer.data.datasets import Images
 from explorer.fast.memory import keep_memory
 from explorer.fast.threads import threads_for
+from explorer.pruning.config import PruneConfig
 from explorer.pruning.cutting import cut_to, smallest
-from explorer.pruning.gates import Gate
-from explorer.pruning.masked import GRANULARITIES, MaskedNetwork, cell_of
+from explorer.pruning.masked import MaskedNetwork, cell_of
 from explorer.pruning.masks import Masks, remaining
+from explorer.pruning.narrowing import channels_left, narrowed
+from explorer.pruning.regrowing import regrow
 from explorer.pruning.removal import Carved, carve
 from explorer.supernets.augment import augment
 from explorer.supernets.building import build, initialise
 from explorer.supernets.checkpoint import load_tensors
 from explorer.supernets.plain import Classifier, Network
 
-LAMBDA = (1e-6, 1.0)  # the lowest and the highest weight of the size loss
-
-
-class PruneConfig(Settings):
-    """Settings of a pruning search.
-
-    Attributes:
-        granularities: what may be pruned.
-        sizes: target sizes, as descending shares of the initial parameters; a network is kept at each of them.
-        stages: number of stages; 1 searches the whole network at once.
-        stage_share: share of the parameters of its part of the network that an early stage leaves.
-        regrow: share of the pruned operations that are regrown before every later stage; 0 for none.
-        warmup: training steps at the start of a stage for the weights only; the first stage of a trained network has
-            none.
-        rounds: rounds of an early stage, each of which ends with pruning; the last stage has about twice as many.
-        steps: training steps per round.
-        batch: images per step.
-        lr, weight_decay: for the weights.
-        strength_lr, threshold_lr: learning rates of strengths and thresholds.
-        mu: weight of an operation's parameters in the size loss.
-        flip, shift: augmentation, see `supernets.augment`.
-    """
-
-    granularities: tuple[Literal["operation", "filter", "weight"], ...] = ("operation", "filter", "weight")
-    sizes: tuple[float, ...] = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15, 0.1)
-    stages: int = Field(3, ge=1, le=1000)
-    stage_share: float = Field(0.4, gt=0, le=1)
-    regrow: float = Field(0.2, ge=0, lt=1)
-    warmup: int = Field(60, ge=0, le=10_000_000)
-    rounds: int = Field(6, ge=1, le=1_000_000)
-    steps: int = Field(30, ge=1, le=100_000_000)
-    batch: int = Field(64, ge=8, le=100_000)
-    lr: float = Field(0.05, gt=0, le=1000)
-    weight_decay: float = Field(3e-4, ge=0, le=1000)
-    strength_lr: float = Field(0.5, gt=0, le=1e6)
-    threshold_lr: float = Field(0.05, gt=0, le=1e6)
-    mu: float = Field(1.0, ge=0, le=1e6)
-    flip: bool = False
-    shift: int = Field(0, ge=0, le=256)
-
-    @field_validator("sizes")
-    @classmethod
-    def _descending(cls, sizes: tuple[float, ...]) -> tuple[float, ...]:
-        if not sizes or any(not 0 < s <= 1 for s in sizes) or list(sizes) != sorted(set(sizes), reverse=True):
-            raise ValueError(
-                f"sizes {list(sizes)}: expected descending shares above 0 and up to 1, such as [1, 0.5, 0.1]"
-            )
-        return sizes
-
-    @field_validator("granularities")
-    @classmethod
-    def _some(cls, chosen: tuple[str, ...]) -> tuple[str, ...]:
-        if not chosen:
-            raise ValueError(f"granularities are empty; choose from: {', '.join(GRANULARITIES)}")
-        return chosen
+LAMBDA = (1e-6, 100.0)  # the lowest and the highest weight of the size loss
+MOMENTUM = 0.9
 
 
 @dataclass
@@ -105,11 +53,14 @@ class State:
     Attributes:
         turn: number of finished rounds.
         weight: current weight of the size loss.
-        log: one row per round: stage, size (share of the initial parameters), remaining shares, loss.
+        narrow: stage -> cell -> the channels that stayed when that stage began, of the cells that got narrower.
+        log: one row per round: stage, size (share of the initial parameters), remaining shares, loss, the share of its
+            part that the thresholds asked for, and the factor on all thresholds at which was cut.
     """
 
     turn: int = 0
     weight: float = 1e-4
+    narrow: dict[str, dict[str, list[bool]]] = field(default_factory=dict)
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -162,7 +113,9 @@ class PruneSearch:
                 initialise(self.heads)
         self.ends: list[str | None] = [*ends[:-1], None]
         self.full = remaining(self.model.layers, self.model.masks)
+        self.whole = [self._count_of(end) for end in self.ends]
         self.state = State()
+        self._optimise()
         self.turns = self._plan()
         least = self.least()
         if config.sizes[-1] * self.full < least * 0.95:
@@ -172,9 +125,9 @@ class PruneSearch:
             )
 
     def least(self) -> int:
-        """Return the smallest number of parameters that the guards (see `Margins.cut`) allow."""
-        margins = self.model.margins(self.model.running)
-        return smallest(margins, self.model.masks, self._nodes(), self._layers_of(None))
+        """Return the smallest number of parameters that the guards (see `Learned.cut`) allow."""
+        learned = self.model.learned(self.model.running)
+        return smallest(learned, self.model.masks, self._nodes(), self._layers_of(None))
 
     def _plan(self) -> list[Turn]:
         """Plan the rounds: early stages shrink to their share in equal ratios, the last stage visits every size."""
@@ -216,8 +169,6 @@ class PruneSearch:
     ) -> None:
         for i in progress(todo, len(todo), "pruning"):
             turn = self.turns[i]
-            if turn.first and turn.stage > 0 and self.config.regrow:
-                self._regrow(turn.stage)
             if turn.first:
                 self._begin(turn, i)
             if self.reachable(turn):
@@ -231,12 +182,10 @@ class PruneSearch:
     def reachable(self, turn: Turn) -> bool:
         """Return whether a round's target is below the current size; early stages may already have gone further."""
         layers = self._layers_of(self.ends[turn.stage])
-        return turn.share * self._whole(turn.stage) < remaining(layers(self.model.masks), self.model.masks)
+        return turn.share * self.whole[turn.stage] < remaining(layers(self.model.masks), self.model.masks)
 
-    def _whole(self, stage: int) -> int:
-        """Count the parameters of a stage's part of the network when nothing is pruned."""
-        masks = Masks(set(self.model.operations))
-        return remaining(self._layers_of(self.ends[stage])(masks), masks)
+    def _count_of(self, end: str | None) -> int:
+        return remaining(self._layers_of(end)(self.model.masks), self.model.masks)
 
     def _nodes(self) -> dict[str, str]:
         return {op.name: "" if op.node == op.name else op.node for op in self.model.operations.values()}
@@ -248,51 +197,74 @@ class PruneSearch:
         return layers
 
     def _begin(self, turn: Turn, number: int) -> None:
-        """Set thresholds back and warm up at the start of a stage, also where its first size is reached already."""
+        """Regrow, narrow, set thresholds back and warm up, also where a stage's first size is reached already."""
+        if turn.stage > 0 and self.config.regrow:
+            self._regrow(turn.stage)
+        if turn.stage > 0 and self.config.narrow:
+            before = self.model.upto(self.ends[turn.stage - 1], Masks(set(self.model.operations)))
+            left = channels_left(self.model, list(dict.fromkeys(cell_of(x.name) for x in before if isinstance(x, Add))))
+            self.state.narrow[str(turn.stage)] = {cell: keep.tolist() for cell, keep in left.items()}
+            self._narrow(left)
         unit: Any
         for unit in self.model.units.values():
             unit.reset()
+        for p in (p for n, p in self.model.named_parameters() if n.startswith("units.") and ".t_" in n):
+            self.optimizer.state.pop(p, None)
         if self.config.warmup and not (self.trained and turn.stage == 0):
-            self._train(self.ends[turn.stage], self.config.warmup, number, 0.0)
+            self._train(self.ends[turn.stage], self.config.warmup, number, 0, 0.0)
+
+    def _narrow(self, left: dict[str, np.ndarray]) -> None:
+        if left:
+            self.model = narrowed(self.model, left)
+            self._optimise()
+
+    def _optimise(self) -> None:
+        """Begin the optimiser of everything that is learned; it goes on from round to round."""
+        c, groups = self.config, self.model.groups()
+        parts = [
+            {"params": [*groups["weights"], *self.heads.parameters()], "lr": c.lr, "weight_decay": c.weight_decay},
+            {"params": groups["strengths"], "lr": c.strength_lr},
+            {"params": groups["thresholds"], "lr": c.threshold_lr},
+            {"params": groups["weight thresholds"], "lr": c.weight_threshold_lr},
+        ]
+        self.optimizer = torch.optim.SGD([p for p in parts if p["params"]], momentum=MOMENTUM)
+        self.learns = [*groups["strengths"], *groups["thresholds"], *groups["weight thresholds"]]
 
     def _round(self, turn: Turn, number: int) -> None:
         c, end = self.config, self.ends[turn.stage]
-        loss = self._train(end, c.steps, number, self.state.weight)
-        margins = self.model.margins(self.model.upto(end))
-        size = turn.share * self._whole(turn.stage)
-        masks, at = cut_to(size, margins, self.model.masks, self._nodes(), self._layers_of(end))
+        size, layers_of, losses = turn.share * self.whole[turn.stage], self._layers_of(self.ends[turn.stage]), []
+        for attempt in range(c.patience):
+            losses.append(self._train(end, c.steps, number, attempt, self.state.weight))
+            learned = self.model.learned(self.model.upto(end))
+            masks = learned.cut(self.model.masks, self._nodes(), 1.0)
+            asked = remaining(layers_of(masks), masks) / self.whole[turn.stage]
+            self.state.weight = float(np.clip(self.state.weight * (2 if asked > turn.share else 0.5), *LAMBDA))
+            if asked <= turn.share:
+                break
+        masks, factor = cut_to(size, learned, self.model.masks, self._nodes(), layers_of)
         self.model.commit(masks)
-        # at > 0: the target size required removing more than was learned
-        self.state.weight = float(np.clip(self.state.weight * (2 if at > 0 else 0.5), *LAMBDA))
-        whole = remaining(self.model.running, masks) / self.full
+        self.model.settle(self.model.upto(end), factor)
         self.state.log.append({
-            "round": number, "stage": turn.stage + 1, "size": whole, "remaining": self.model.ratios(),
-            "loss": loss, "weight": self.state.weight, "margin": at,
+            "round": number, "stage": turn.stage + 1, "size": remaining(self.model.running, masks) / self.full,
+            "remaining": self.model.ratios(), "loss": losses[-1], "weight": self.state.weight, "asked": asked,
+            "factor": factor,
         })  # fmt: skip
 
-    def _train(self, end: str | None, steps: int, number: int, weight: float) -> float:
+    def _train(self, end: str | None, steps: int, number: int, attempt: int, weight: float) -> float:
         """Train for some steps; return the mean loss. If `weight` is 0, strengths and thresholds are not trained."""
         c, data = self.config, self.images.train
         self.model.train()
         layers = self.model.upto(end)  # nothing is pruned during these steps
-        groups = self.model.groups()
-        heads = list(self.heads.parameters())
-        parts = [{"params": [*groups["weights"], *heads], "lr": c.lr, "weight_decay": c.weight_decay}]
-        if weight:
-            parts += [
-                {"params": groups["strengths"], "lr": c.strength_lr},
-                {"params": groups["thresholds"], "lr": c.threshold_lr},
-                {"params": groups["weight thresholds"], "lr": c.threshold_lr},
-            ]
-        optimizer = torch.optim.SGD([p for p in parts if p["params"]], momentum=0.9)
-        every = [p for group in optimizer.param_groups for p in group["params"]]
-        kind = (number, int(weight > 0))
+        for p in self.learns:
+            p.requires_grad_(weight > 0)
+        every = [p for group in self.optimizer.param_groups for p in group["params"]]
+        kind = (number, attempt, int(weight > 0))
         rows = np.random.default_rng((self.seed, 21, *kind)).permutation(len(data))
+        noise = torch.Generator().manual_seed(int(np.random.default_rng((self.seed, 22, *kind)).integers(2**62)))
         losses = []
         for step in range(steps):
             at = (step * c.batch) % max(1, len(data) - c.batch + 1)
             index = rows[at : at + c.batch]
-            noise = torch.Generator().manual_seed(((self.seed * 1_000_003 + number) * 2 + kind[1]) * 10_007 + step)
             x = augment(data.images[index], noise, c.flip, c.shift, 0)
             loss = F.cross_entropy(self._logits(x, end), data.labels[index])
             losses.append(float(loss.detach()))
@@ -300,10 +272,10 @@ class PruneSearch:
                 raise InputError(f"pruning diverged in round {number}: the loss is {losses[-1]}; lower lr ({c.lr})")
             if weight:
                 loss = loss + weight * self.model.size_loss(layers, c.mu)
-            optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(every, 5.0)
-            optimizer.step()
+            self.optimizer.step()
         return float(np.mean(losses)) if losses else math.nan
 
     def _logits(self, x: Tensor, end: str | None) -> Tensor:
@@ -313,41 +285,27 @@ class PruneSearch:
         return self.heads[end.replace(".", "-")](features)
 
     def _regrow(self, stage: int) -> None:
-        """Regrow some pruned operations of earlier stages, preferably of cells and kinds with high strengths."""
-        model, masks = self.model, self.model.masks
-        layers = {layer.name for layer in self.model.upto(self.ends[stage - 1], Masks(set(model.operations)))}
-        gone = sorted(n for n in model.operations if n not in masks.operations and n in layers)
-        count = int(self.config.regrow * len(gone))
-        if not count:
-            return
-        places, kinds = _importance(model, layers)
-        odds = np.array([places[cell_of(n)] * kinds[model.operations[n].kind] for n in gone]) + 1e-9
-        rng = np.random.default_rng((self.seed, 23, stage))
-        grown = rng.choice(gone, count, replace=False, p=odds / odds.sum())
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed * 31 + stage)
-            for name in grown:
-                self._refresh(name, masks)
-        model.commit(Masks(masks.operations | set(grown), masks.filters, masks.weights))
+        """Regrow operations of earlier stages; what grew forgets how it was trained."""
+        layers = {x.name for x in self.model.upto(self.ends[stage - 1], Masks(set(self.model.operations)))}
+        grown = regrow(self.model, layers, self.config.regrow, self._momentum, self.seed * 31 + stage)
+        for name in grown:
+            self.optimizer.state.pop(self.model.unit(name).strength, None)
+            for layer in self.model.operations[name].layers:
+                for p in self.model.network.block(layer).parameters():
+                    self.optimizer.state.pop(p, None)
 
-    @torch.no_grad()
-    def _refresh(self, name: str, masks: Masks) -> None:
-        """Reset an operation: fresh weights, nothing masked, strength zero."""
-        unit = self.model.unit(name)
-        unit.reset()
-        if unit.strength is not None:
-            unit.strength.zero_()
-        for layer in self.model.operations[name].layers:
-            masks.filters.pop(layer, None)
-            masks.weights.pop(layer, None)
-            for module in self.model.network.block(layer).modules():
-                if isinstance(module, Gate) and module.filters is not None:
-                    module.filters.zero_()
-            self.model.renew(layer)
+    def _momentum(self, name: str) -> float:
+        """Return how fast the strength of an operation was changing, up or down."""
+        strength = self.model.unit(name).strength
+        moving = None if strength is None else self.optimizer.state.get(strength, {}).get("momentum_buffer")
+        return 0.0 if moving is None else abs(float(moving))
 
     def _save(self, folder: Path) -> None:
         tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
         tensors |= {f"heads.{n}": t for n, t in self.heads.state_dict().items()}
+        for name, p in self._named():
+            if (moving := self.optimizer.state.get(p, {}).get("momentum_buffer")) is not None:
+                tensors[f"momentum/{name}"] = moving
         masks = self.model.masks
         tensors |= {f"filters/{n}": torch.from_numpy(m) for n, m in masks.filters.items()}
         tensors |= {f"weights/{n}/{k}": torch.from_numpy(m) for n, own in masks.weights.items() for k, m in own.items()}
@@ -359,6 +317,9 @@ class PruneSearch:
             if old.name != name:
                 old.unlink()
 
+    def _named(self) -> list[tuple[str, nn.Parameter]]:
+        return [*self.model.named_parameters(prefix="model"), *self.heads.named_parameters(prefix="heads")]
+
     def _load(self, folder: Path) -> None:
         about = read_json(folder / "search.json")
         try:
@@ -368,7 +329,9 @@ class PruneSearch:
             raise InputError(f"{str(folder)!r} has no pruning search that can be resumed: {why}; delete it") from error
 
     def _restore(self, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        self.state = State(about["turn"], about["weight"], about["log"])
+        self.state = State(about["turn"], about["weight"], about["narrow"], about["log"])
+        for left in self.state.narrow.values():
+            self._narrow({cell: np.array(keep, bool) for cell, keep in left.items()})
         masks = Masks(set(about["operations"]))
         for name, tensor in tensors.items():
             if name.startswith("filters/"):
@@ -379,22 +342,6 @@ class PruneSearch:
         self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         self.heads.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("heads.")})
         self.model.commit(masks)
-
-
-def _importance(model: MaskedNetwork, layers: set[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the mean strength of operations (pruned ones count as 0) by cell and by kind, each scaled to at most 1."""
-    places: dict[str, list[float]] = {}
-    kinds: dict[str, list[float]] = {}
-    for op in model.operations.values():
-        if op.name in layers:
-            strength = model.unit(op.name).strength
-            value = 0.5 if strength is None else float(torch.sigmoid(strength.detach()))
-            own = value if op.name in model.masks.operations else 0.0
-            places.setdefault(cell_of(op.name), []).append(own)
-            kinds.setdefault(op.kind, []).append(own)
-    result = []
-    for table in (places, kinds):
-        means = {key: float(np.mean(values)) for key, values in table.items()}
-        top = max(means.values()) or 1.0
-        result.append({key: value / top for key, value in means.items()})
-    return result[0], result[1]
+        for name, p in self._named():
+            if f"momentum/{name}" in tensors:
+                self.optimizer.state[p]["momentum_buffer"] = tensors[f"momentum/{name}"]

@@ -10,10 +10,11 @@ from explorer.core.layer import Layer
 from explorer.core.onnx_session import open_session
 from explorer.core.operators import Conv, Scatter
 from explorer.pruning import GRANULARITIES, MaskedNetwork, carve, cell_layers, operations_of, without
-from explorer.pruning.cutting import Margins, cut_to, smallest
+from explorer.pruning.cutting import Learned, cut_to, smallest
 from explorer.pruning.gates import step
 from explorer.pruning.graph import prefix, read_only
 from explorer.pruning.masks import Masks, remaining
+from explorer.pruning.narrowing import _strongest, _width, channels_left, narrowed
 from explorer.spaces import SPACES
 from explorer.supernets import build
 from explorer.testing import _check_layers
@@ -100,8 +101,14 @@ def test_at_the_start_nothing_changes(layers):
 @given(at=st.floats(0.05, 0.9), seed=st.integers(0, 9))
 def test_the_carved_network_is_the_masked_one_and_smaller(layers, at, seed):
     model, x = _masked(layers, seed=seed)
-    masks = model.margins(model.running).cut(model.masks, _nodes(model), at)
+    with torch.no_grad():
+        for unit in model.units.values():
+            unit.t_operation.fill_(0.5)
+            unit.t_filter.fill_(0.4)
+            unit.t_weight.fill_(0.3)
+    masks = model.learned(model.running).cut(model.masks, _nodes(model), 2 * at)
     model.commit(masks)
+    model.settle(model.running, 2 * at)
     with torch.no_grad():
         expected = model(x)
         carved = carve(model)
@@ -123,12 +130,12 @@ def test_sizes_are_met_and_guards_hold(granularities):
     def layers_of(masks):
         return model.upto(None, masks)
 
-    least = smallest(model.margins(model.running), model.masks, _nodes(model), layers_of)
+    least = smallest(model.learned(model.running), model.masks, _nodes(model), layers_of)
     before = model.masks
     for share in (0.7, 0.5, 0.3):
         if share * full < least:
             continue
-        masks, _ = cut_to(share * full, model.margins(model.running), model.masks, _nodes(model), layers_of)
+        masks, _ = cut_to(share * full, model.learned(model.running), model.masks, _nodes(model), layers_of)
         model.commit(masks)
         assert abs(remaining(model.running, masks) / (share * full) - 1) < 0.05
         assert masks.operations <= before.operations  # nothing comes back
@@ -137,7 +144,7 @@ def test_sizes_are_met_and_guards_hold(granularities):
         ratios = model.ratios()
         assert all(ratios[g] == 1 for g in GRANULARITIES if g not in granularities)
         assert any(ratios[g] < 1 for g in granularities)
-    everything = model.margins(model.running).cut(model.masks, _nodes(model), np.inf)
+    everything = model.learned(model.running).cut(model.masks, _nodes(model), np.inf)
     assert all(layer.joins >= 1 for layer in model.upto(None, everything) if layer.op == "add")
     assert all(mask.any() for mask in everything.filters.values())
     assert all(mask.any() for own in everything.weights.values() for mask in own.values())
@@ -172,20 +179,66 @@ def test_scattered_channels_are_timed_and_run():
     assert Layer.of_signature(layer.signature) == layer
 
 
-def test_beyond_what_was_learned_every_granularity_gives_the_same_share():
+def test_a_factor_on_all_thresholds_keeps_their_proportions():
+    """What the thresholds learned decides from what is removed, also where a target size asks for more, or for less."""
     rng = np.random.default_rng(0)
-    operations = {"a": -0.1, **{f"b{i}": 0.5 + 1e-4 * i for i in range(19)}}  # nearly equal: no cliff
-    filters = {"x": rng.random(60), "y": np.r_[-np.inf, 5 * rng.random(39)]}
-    weights = {"x": {"0": 9 * rng.random((20, 5, 1, 1))}}
-    ranked = Margins(operations, filters, weights).ranked()
-    masks = Masks(set(operations))
-    learned = ranked.cut(masks, dict.fromkeys(operations, ""), 0)
-    assert masks.operations - learned.operations == {"a"}
-    assert sum((~keep).sum() for keep in learned.filters.values()) == 1
-    half = ranked.cut(masks, dict.fromkeys(operations, ""), 0.5)
-    assert len(half.operations) == 10
-    assert "b18" in half.operations
-    assert sum(keep.sum() for keep in half.filters.values()) == pytest.approx(50, abs=1)
-    assert half.weights["x"]["0"].sum() == 50
-    kept = filters["y"][half.filters["y"]].min()
-    assert kept > filters["y"][~half.filters["y"]].max()  # the weakest went
+    operations = {f"b{i}": (0.02 * i, 0.1) for i in range(1, 50)}
+    filters = {"x": (np.r_[-np.inf, rng.random(99)], 0.2), "y": (rng.random(100), 0.0)}
+    weights = {"x": {"0": (5 * rng.random((50, 20, 1, 1)), 1.0)}}
+    learned, masks = Learned(operations, filters, weights), Masks(set(operations))
+    nodes = dict.fromkeys(operations, "")
+    for factor in (0.5, 1.0, 3.0):
+        cut = learned.cut(masks, nodes, factor)
+        assert cut.operations == {name for name, (value, _) in operations.items() if value > 0.1 * factor}
+        assert (cut.filters["x"] == (filters["x"][0] > 0.2 * factor)).all()
+        assert not cut.filters["x"][0]  # nothing comes back
+        assert cut.filters["y"].sum() >= 98  # its threshold did not rise
+        assert (cut.weights["x"]["0"] == (weights["x"]["0"][0] > factor)).all()
+    assert learned.cut(masks, nodes, 1.0, frozenset({"b1"})).operations >= {"b1"}
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.0, 2.5])
+def test_nothing_that_is_kept_is_switched_off(factor):
+    """Guards keep the strongest of everything; after a cut no threshold is above what was kept."""
+    model, x = _masked(_cells(nodes=3))
+    with torch.no_grad():
+        for unit in model.units.values():
+            unit.t_operation.fill_(0.6)
+            unit.t_filter.fill_(0.5)
+            unit.t_weight.fill_(0.5)
+    model.commit(model.learned(model.running).cut(model.masks, _nodes(model), factor))
+    model.settle(model.running, factor)
+    for name, gate in model._gates.items():
+        if name in {layer.name for layer in model.running}:
+            assert ((gate.scales() > 0) == (gate.keep > 0)).all()
+    for convs in (model._weights[layer.name] for layer in model.running if layer.name in model._weights):
+        for conv in convs.values():
+            assert ((conv.weight != 0) == (conv.parametrizations.weight[0].keep > 0)).all()
+
+
+def test_narrower_cells_are_the_same_network_where_only_dead_channels_go():
+    model, x = _masked(_cells(nodes=2))
+    cells, masks = ["stage1.1", "stage2.2"], model.masks
+    for layer in model.layers:  # the first and the last channel of these cells' nodes are pruned everywhere
+        if layer.name[:8] in cells and (own := model.strengths(layer.name)) is not None:
+            masks.filters[layer.name] = ~np.isin(np.arange(len(own)), [0, len(own) - 1])
+    whole = {n for n in model.operations if n[:8] in cells and (".skip." in n or ".avg_3." in n or ".max_3." in n)}
+    model.commit(Masks(masks.operations - whole, masks.filters, masks.weights))
+    with torch.no_grad():
+        expected = model(x)
+        left = channels_left(model, cells)
+        new = narrowed(model, left).eval()
+        assert {cell: int(keep.sum()) for cell, keep in left.items()} == {"stage1.1": 2, "stage2.2": 6}
+        assert torch.allclose(new(x), expected, atol=1e-5)
+    _check_layers(new.layers)
+    assert new.operations.keys() == model.operations.keys()  # what was pruned may grow again
+    assert remaining(new.running, new.masks) == remaining(model.running, model.masks)
+    assert new.left()["stage1.1"]["filter"] == model.left()["stage1.1"]["filter"]
+    assert sum(p.numel() for p in new.network.parameters()) < sum(p.numel() for p in model.network.parameters())
+    assert new.learned(new.running).operations == model.learned(model.running).operations
+
+
+def test_a_cell_is_as_wide_as_its_filters_are_left_on_average_but_at_least_half():
+    assert [_width(16, left) for left in ([9, 11, 16], [3, 4, 10], [1, 2, 3], [16, 16], [8, 9])] == [12, 10, 8, 16, 8]
+    kept = _strongest(np.array([5.0, 4, 3, 0, 0, 1, 9, 8]), 4)
+    assert np.flatnonzero(kept).tolist() == [0, 1, 6, 7]

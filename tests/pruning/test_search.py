@@ -15,6 +15,8 @@ from explorer.pruning import (
     save_snapshot,
     stage_ends,
 )
+from explorer.pruning.masked import cell_of
+from explorer.pruning.regrowing import importance
 from explorer.supernets import TrainConfig
 
 LAYERS = cell_layers(4, 3, 1, 1, 10, 8)
@@ -65,13 +67,17 @@ def test_every_size_is_kept_and_the_same_seed_gives_the_same_networks(digits, tm
 
 
 def test_a_search_that_was_stopped_ends_in_the_same_networks(digits, tmp_path):
-    whole = _run(_search(digits))
+    config = SMALL.model_copy(update={"granularities": ("operation", "filter"), "stage_share": 0.3})
+    search = _search(digits, config)
+    whole = _run(search)
     with pytest.raises(_Stop):
-        _run(_search(digits), tmp_path, progress=_stopping(4))
+        _run(_search(digits, config), tmp_path, progress=_stopping(5))
     assert (tmp_path / "search.json").exists()
-    went_on = _search(digits)
+    went_on = _search(digits, config)
     kept = _run(went_on, tmp_path)
     assert 1.0 not in kept  # it was kept before the stop
+    assert went_on.state.narrow == search.state.narrow
+    assert any(went_on.state.narrow.values())  # some cells got narrower
     for share, carved in kept.items():
         for a, b in zip(carved.network.state_dict().values(), whole[share].network.state_dict().values()):
             assert torch.equal(a, b)
@@ -101,14 +107,52 @@ def test_every_stage_begins_with_fresh_thresholds_and_a_warm_up(digits):
     search, begun = _search(digits, SMALL.model_copy(update={"sizes": (0.98, 0.3), "regrow": 0.0})), []
     train = search._train
 
-    def watched(end, steps, number, weight):
+    def watched(end, steps, number, attempt, weight):
         if not weight:
             begun.append((end, all(float(unit.t_operation.detach()) == 0 for unit in search.model.units.values())))
-        return train(end, steps, number, weight)
+        return train(end, steps, number, attempt, weight)
 
     search._train = watched
     _run(search)
     assert begun == [(end, True) for end in search.ends]
+
+
+def test_what_is_removed_was_asked_for_by_the_thresholds(digits):
+    """The weight of the size loss rises until they ask for the size of the round; only then is it cut to."""
+    search = _search(digits, SMALL.model_copy(update={"steps": 20, "patience": 20, "threshold_lr": 0.5}))
+    kept = _run(search)
+    for row in search.state.log:
+        assert row["asked"] <= search.turns[row["round"]].share
+    assert abs(kept[0.3].params / (0.3 * search.full) - 1) < 0.05
+    hurried = _search(digits, SMALL.model_copy(update={"patience": 1}))
+    _run(hurried)
+    assert any(row["asked"] > hurried.turns[row["round"]].share for row in hurried.state.log)  # it did not wait
+
+
+def test_the_optimiser_goes_on_from_round_to_round(digits):
+    search, seen = _search(digits, SMALL.model_copy(update={"patience": 1, "stages": 1}), stages=1), []
+    train = search._train
+
+    def watched(*given):
+        moving = [s["momentum_buffer"].clone() for s in search.optimizer.state.values() if "momentum_buffer" in s]
+        seen.append(len(moving))
+        return train(*given)
+
+    search._train = watched
+    _run(search)
+    assert seen[0] == 0
+    assert all(seen[1:])
+
+
+def test_operations_whose_strength_was_moving_are_more_important(digits):
+    search = _search(digits)
+    model = search.model
+    layers = {layer.name for layer in model.layers}
+    moved = next(iter(model.operations))
+    places, kinds = importance(model, layers, lambda name: float(name == moved))
+    assert places[cell_of(moved)] == max(places.values()) == 1
+    assert kinds[model.operations[moved].kind] == max(kinds.values())
+    assert min(places.values()) == pytest.approx(0.5)  # the strengths are equal
 
 
 def test_one_stage_searches_all_at_once(digits):
@@ -145,7 +189,7 @@ def test_a_snapshot_comes_back_and_its_masked_weights_stay_zero(digits, tmp_path
         for name, mask in tensors.items():
             weight = getattr(done.carved.network.block(layer), name).weight.detach().numpy()
             assert (weight[~mask] == 0).all()
-            assert (weight[mask] != 0).any()
+            assert not mask.any() or (weight[mask] != 0).any()
     (tmp_path / "b.safetensors").write_bytes(b"no tensors")
     with pytest.raises(InputError, match="not a pruned network"):
         load_snapshot(tmp_path / "b.safetensors")
