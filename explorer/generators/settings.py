@@ -119,7 +119,8 @@ class SgnasConfig(MethodSettings):
     Attributes:
         anchors: anchors of the budget code, per device; 10 gives the published number of parameters for one device.
         steps: gradient steps.
-        batch: budgets per step; a supernet judges one of them, a fitted judge all of them.
+        batch: budgets per step; a supernet judges some of them, a fitted judge all of them.
+        supernet_judges: number of a step's budgets whose networks a supernet judges, each on images of its own.
         lr: initial learning rate (cosine schedule).
         hardware: weight of the hardware loss, the squared relative distance to the budget (the published 3e-4 at
             360 M MACs corresponds to 39).
@@ -132,7 +133,7 @@ class SgnasConfig(MethodSettings):
         priors: number of networks in the pool of priors; the published method has 1.
         feasible: target share of raw networks within their budget; the margin is chosen to reach it.
         held_out: share of the training images that the supernet is not trained on and the generator learns from.
-        images: images per step, if a supernet is the judge.
+        images: images on which a supernet judges a network.
     """
 
     anchors: int = Field(10, ge=2, le=1000)
@@ -148,6 +149,7 @@ class SgnasConfig(MethodSettings):
     feasible: float = Field(0.95, gt=0, lt=1)
     held_out: float = Field(0.2, gt=0, lt=0.9)
     images: int = Field(64, ge=2, le=100_000)
+    supernet_judges: int = Field(4, ge=1, le=1000)
 
     @classmethod
     def of(cls, evaluations: int) -> SgnasConfig:

@@ -60,7 +60,7 @@ class _Trainer:
         rows = np.linspace(len(ends), len(ends) + len(spread) - 1, config.priors + 2)[1:-1].round().astype(int)
         self.priors, self.prior_costs = pool[rows], self.costs[rows]
         self.prior_maps = self.map.one_hot(self.priors)
-        self.single = signal is not None  # a supernet judges one network at a time
+        self.single = signal is not None
         self.signal = signal or FittedSignal(space, evaluator, seed, config.judged)
         self.evaluations = len(self.known.codes) + (0 if signal else config.judged)
         self.expected = [ExpectedCost(space, device) for device in devices]
@@ -83,9 +83,17 @@ class _Trainer:
         logits = self.logits(limits, self.prior(limits))
         noise = [torch.from_numpy(self.rng.gumbel(size=part.shape).astype(np.float32)) for part in logits]
         soft = torch.cat([F.softmax((part + n) / heat, 1) for part, n in zip(logits, noise)], 1)
-        loss = self.signal(soft[int(self.rng.integers(len(soft)))] if self.single else soft, i)
+        loss = self.judged(soft, i)
         self.update(loss + self.steering(logits, limits, 1 + c.rise * share**2))
         return float(loss.detach())
+
+    def judged(self, soft: Tensor, i: int) -> Tensor:
+        """Return the judge's mean loss of the soft networks of step `i`; a supernet runs some of them, one by one."""
+        if not self.single:
+            return self.signal(soft, i)
+        count = min(self.config.supernet_judges, len(soft))
+        rows = self.rng.choice(len(soft), count, replace=False).tolist()
+        return torch.stack([self.signal(soft[row], i * count + j) for j, row in enumerate(rows)]).mean()
 
     def prior(self, limits: np.ndarray) -> np.ndarray:
         """Choose the prior maps of a step, (n, 1, rows, columns)."""

@@ -77,7 +77,7 @@ class SupernetSignal:
     Args:
         supernet: a supernet of the unified family.
         images, labels: uint8 (n, c, h, w) and (n,), which the supernet was not trained on.
-        batch: images per step.
+        batch: images on which a network is judged.
         seed: random seed of the image order.
     """
 
@@ -90,7 +90,7 @@ class SupernetSignal:
         self.empty = torch.from_numpy(first)
 
     def __call__(self, probabilities: Tensor, step: int) -> Tensor:
-        """Compute the loss of (D,) probabilities on the images of this step."""
+        """Compute the loss of (D,) probabilities on batch number `step` of the images, shuffled in every pass."""
         per_epoch = max(1, len(self.images) // self.batch)
         order = np.random.default_rng((self.seed, 31, step // per_epoch)).permutation(len(self.images))
         rows = order[(step % per_epoch) * self.batch :][: self.batch]

@@ -163,6 +163,20 @@ def test_a_network_is_judged_with_the_weights_that_it_will_have(rng):
             )
 
 
+@pytest.mark.parametrize(("asked", "judged"), [(1, 1), (4, 4), (100, 8)])
+def test_a_supernet_judges_several_budgets_a_step_each_on_images_of_its_own(asked, judged):
+    space, seen = SPACES["unified-32"].for_images(1, 10, 28), []
+
+    def signal(probabilities, step):
+        seen.append((tuple(probabilities.detach().tolist()), step))
+        return probabilities.sum() * 0
+
+    settings = {"steps": 3, "batch": 8, "supernet_judges": asked}
+    train_sgnas(space, Synthetic(space), [load_device("macs_m")], SgnasConfig(**settings), signal=signal)
+    assert [step for _, step in seen] == list(range(3 * judged))
+    assert len({soft for soft, _ in seen}) == len(seen)
+
+
 def test_a_supernet_judges_and_stays_as_it_is():
     space = SPACES["unified-32"].for_images(1, 10, 28)
     supernet = make_supernet(space, [0.4], [0.3])
