@@ -17,6 +17,8 @@ from typing import Any, ClassVar, TypeVar
 from explorer.core.errors import InputError
 from explorer.core.onnx_graph import IMAGES, GraphWriter
 from explorer.core.registry import Registry
+from explorer.core.steps import IMAGES as SOURCE
+from explorer.core.steps import Step
 from explorer.core.work import Work
 
 ACTIVATIONS = ("none", "relu6", "relu", "hswish")
@@ -96,7 +98,7 @@ class Layer:
         """Return the cost features that a fitted latency is a weighted sum of; by default one pass over the output."""
         return Work().elementwise(self.cout * self.size_out**2)
 
-    # ONNX graph, and label ------------------------------------------------------------------------------------
+    # ONNX graph, steps, and label ------------------------------------------------------------------------------------
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
         """Append the ONNX nodes that compute this layer to `graph`; return the name of the output value.
@@ -110,9 +112,25 @@ class Layer:
         """Return the input values for timing the layer on its own; by default the input image."""
         return [IMAGES]
 
+    def steps(self) -> list[Step]:
+        """Return the steps that compute this layer in eight bits; the last one's output has the layer's name.
+
+        Raises:
+            InputError: the operator has no eight-bit form.
+        """
+        raise InputError(
+            f"operator {self.op!r} has no form for eight-bit runtimes; choose a network of the mobile, the lite or the "
+            "unified family"
+        )
+
     def words(self) -> str:
         """Return a short label, such as "conv k3"."""
         return f"{self.op} k{self.kernel}" if self.kernel > 1 else self.op
+
+    @property
+    def source(self) -> str:
+        """Name of the tensor that the layer reads, where it reads one."""
+        return self.inputs[0] if self.inputs else SOURCE
 
     # signature ------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from explorer.core.layer import EPS, Layer, operator
 from explorer.core.onnx_graph import GraphWriter
+from explorer.core.steps import Step, activated
 from explorer.core.work import IMAGE, Work
 
 
@@ -73,6 +74,15 @@ class Conv(Layer):
         x = graph.activate(sources[0], self.before)
         return graph.conv(
             x, self.cin, self.cout, self.kernel, self.stride, self.groups, self.act, self.bn, self.dilation
+        )
+
+    def steps(self) -> list[Step]:
+        """See `Layer.steps`."""
+        if self.before != "none" or self.dilation > 1 or self.groups not in (1, self.cin) or self.bias:
+            return super().steps()
+        kind = "conv" if self.groups == 1 else "depthwise"
+        return activated(
+            kind, self.name, self.source, self.cout, self.size_out, self.cin, self.act, self.kernel, self.stride
         )
 
     def words(self) -> str:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from explorer.core.layer import Layer, operator
 from explorer.core.onnx_graph import GraphWriter
+from explorer.core.steps import Step
 from explorer.core.work import Work
 
 
@@ -41,6 +42,10 @@ class Linear(Layer):
     def work(self) -> Work:
         """See `Layer.work`."""
         return Work().vector(self.cin, self.cout)
+
+    def steps(self) -> list[Step]:
+        """See `Layer.steps`."""
+        return [Step("linear", self.name, (self.source,), self.cout, 1, self.cin)]
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
         """See `Layer.write`."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from explorer.core.layer import EPS, Layer, N, operator
 from explorer.core.onnx_graph import GraphWriter
+from explorer.core.steps import SIXFOLD, Step, activated
 from explorer.core.work import CACHE, Work
 
 GROUPS = 64  # maximum number of kernel groups in one block
@@ -120,6 +121,29 @@ class MBConv(Layer):
             part = graph.add("Slice", [x, *ends])
             outputs.append(graph.conv(part, channels, channels, kernel, self.stride, groups=channels, act=self.act))
         return graph.add("Concat", outputs, axis=1)
+
+    def steps(self) -> list[Step]:
+        """See `Layer.steps`; kernels of several sizes are computed as the largest, with zeros around the smaller."""
+        name, mid, out, found = self.name, self.mid, self.size_out, list[Step]()
+        source = self.source
+        if self.expands:
+            found += activated("conv", f"{name}.expand", source, mid, self.size, self.cin, self.act)
+            source = f"{name}.expand"
+        found += activated("depthwise", f"{name}.depthwise", source, mid, out, mid, self.act, self.kernel, self.stride)
+        source, divided = f"{name}.depthwise", 1.0
+        if self.se:
+            found += [
+                Step("mean", f"{name}.mean", (source,), mid, 1, mid),
+                Step("conv", f"{name}.reduce", (f"{name}.mean",), self.se, 1, mid, act="relu"),
+                Step("conv", f"{name}.gate", (f"{name}.reduce",), mid, 1, self.se, act="relu6", shift=3.0),
+                Step("scale", f"{name}.scaled", (source, f"{name}.gate"), mid, out, mid),
+            ]
+            source, divided = f"{name}.scaled", SIXFOLD
+        last = f"{name}.project" if self.residual else name
+        found.append(Step("conv", last, (source,), self.cout, out, mid, divided=divided))
+        if self.residual:
+            found.append(Step("add", name, (last, self.source), self.cout, out, self.cout))
+        return found
 
     def words(self) -> str:
         """Return kernel and expansion, for example "k5 e3"."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from explorer.core.layer import Layer, operator
 from explorer.core.onnx_graph import GraphWriter
+from explorer.core.steps import Step
 from explorer.core.work import Work
 
 
@@ -71,6 +72,10 @@ class GlobalPool(Layer):
     def work(self) -> Work:
         """See `Layer.work`."""
         return Work().add("pool", 1).add("pool in", self.cin * self.size**2)
+
+    def steps(self) -> list[Step]:
+        """See `Layer.steps`."""
+        return [Step("mean", self.name, (self.source,), self.cout, 1, self.cin)]
 
     def write(self, graph: GraphWriter, sources: Sequence[str]) -> str:
         """See `Layer.write`."""
