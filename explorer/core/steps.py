@@ -49,6 +49,15 @@ class Step:
     divided: float = 1.0
 
     @property
+    def stored_kernel(self) -> int:
+        """Size of the kernel in a `.tflite` file.
+
+        torch pads a convolution on every side; "same" padding at stride 2 would not pad in front of an even size. A
+        kernel with one more row and column of zeros is padded as torch does, without a padded copy of the input.
+        """
+        return self.kernel + (self.kernel > 1 and self.stride == 2)
+
+    @property
     def elements(self) -> int:
         """Number of values of the output, for one image."""
         return self.channels * self.size**2

@@ -3,11 +3,13 @@
 from explorer.devices.adopted import AdoptedDevice, adopted
 from explorer.devices.base import LayerDevice, NoPrice, Provenance
 from explorer.devices.counts import COUNTS, CountDevice
+from explorer.devices.file_size import FileSizeDevice
 from explorer.devices.files import device_from, device_json, device_names, load_device, needs_file, renamed
 from explorer.devices.fit import error_of, fit_layer_model, fit_space
 from explorer.devices.formats import read_block_table, read_blocks, read_measurements
 from explorer.devices.kinds import DEVICES, KINDS, DeviceFile, DeviceKind, checked_device_name
 from explorer.devices.layer_model import LayerModel
+from explorer.devices.memory import MemoryDevice
 from explorer.devices.quantities import amount, arranged, is_target, not_reachable, quantity_of, targets_of
 from explorer.devices.table import BlockTable
 
@@ -20,8 +22,10 @@ __all__ = [
     "CountDevice",
     "DeviceFile",
     "DeviceKind",
+    "FileSizeDevice",
     "LayerDevice",
     "LayerModel",
+    "MemoryDevice",
     "NoPrice",
     "Provenance",
     "adopted",

@@ -1,8 +1,7 @@
 """Write a network in eight bits as a `.tflite` file (extra `mcu`: flatbuffers, and the schema that tflite-micro ships).
 
 The file has one operator per step, no custom operator, int8 inputs and outputs, and no names of tensors, which would
-take flash. torch pads convolutions on every side; "same" padding at stride 2 would not pad in front of an even size. A
-kernel with one more row and column of zeros is padded as torch does, without a copy of the padded tensor in memory.
+take flash.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ KINDS = {
     "mean": "MEAN", "hswish": "HARD_SWISH",
 }  # fmt: skip
 ALIGNED = 16  # bytes; runtimes read constants where they are
+ABOUT, PLAN = "pareto-explorer", "OfflineMemoryAllocation"  # names of what stands beside the network
 
 
 def schema() -> Any:
@@ -40,11 +40,14 @@ def schema() -> Any:
     return schema_py_generated
 
 
-def tflite_bytes(network: EightBits, about: Mapping[str, Any] | None = None) -> bytes:
+def tflite_bytes(
+    network: EightBits, plan: Mapping[str, int] | None = None, about: Mapping[str, Any] | None = None
+) -> bytes:
     """Return the bytes of a `.tflite` file.
 
     Args:
         network: the network.
+        plan: where TFLite-Micro places every tensor, see `devices.memory.offsets`; None leaves it to the interpreter.
         about: what the file says about itself, such as its labels; stored as JSON.
 
     Raises:
@@ -55,8 +58,10 @@ def tflite_bytes(network: EightBits, about: Mapping[str, Any] | None = None) -> 
     file = _File(network)
     for step in network.steps:
         file.add(step)
+    if plan is not None:
+        file.place(plan)
     if about:
-        file.describe(about)
+        file.note(ABOUT, np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8))
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(file.model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -75,7 +80,7 @@ class _File:
         self.model.operatorCodes, self.model.subgraphs, self.model.buffers = [], [self.graph], [_buffer(s, None)]
         self.codes: dict[str, int] = {}
         self.shared: dict[tuple[int, ...], int] = {}  # zero points -> where they are in the file
-        self.known = {IMAGES: self._activation((1, network.size, network.size, network.channels), IMAGES)}
+        self.known = {IMAGES: self._activation((1, network.size, network.size, network.channels), IMAGES, "none")}
         self.axes: int | None = None
         self.graph.inputs, self.graph.outputs = [self.known[IMAGES]], [-1]
 
@@ -90,7 +95,7 @@ class _File:
                 self.axes = self._tensor((2,), s.TensorType.INT32, np.array([1, 2], "<i4"))
             inputs.append(self.axes)
         shape = (1, step.channels) if step.kind == "linear" else (1, step.size, step.size, step.channels)
-        self.known[step.name] = self._activation(shape, step.name)
+        self.known[step.name] = self._activation(shape, step.name, step.act)
         operator = s.OperatorT()
         operator.opcodeIndex = self._code(name)
         operator.inputs, operator.outputs = inputs, [self.known[step.name]]
@@ -98,13 +103,19 @@ class _File:
         self.graph.operators.append(operator)
         self.graph.outputs = [self.known[step.name]]
 
-    def describe(self, about: Mapping[str, Any]) -> None:
-        """Store what the file says about itself."""
-        s, entry = self.schema, self.schema.MetadataT()
-        entry.name, entry.buffer = "pareto-explorer", len(self.model.buffers)
-        text = json.dumps(about, sort_keys=True).encode()
-        self.model.buffers.append(_buffer(s, np.frombuffer(text, np.uint8)))
-        self.model.metadata = [entry]
+    def place(self, plan: Mapping[str, int]) -> None:
+        """Store where the tensors are placed: a version, the graph, and one offset per tensor, -1 for constants."""
+        places = np.full(len(self.graph.tensors), -1, "<i4")
+        for name, tensor in self.known.items():
+            places[tensor] = plan[name]
+        self.note(PLAN, np.concatenate([np.array([1, 0, len(places)], "<i4"), places]).view(np.uint8))
+
+    def note(self, name: str, data: np.ndarray) -> None:
+        """Store data under a name, beside the network."""
+        entry = self.schema.MetadataT()
+        entry.name, entry.buffer = name, len(self.model.buffers)
+        self.model.buffers.append(_buffer(self.schema, data))
+        self.model.metadata = [*(self.model.metadata or []), entry]
 
     def _constants(self, step: Step) -> list[int]:
         """Add weights and bias of a step; return their tensors."""
@@ -146,13 +157,15 @@ class _File:
             self.model.operatorCodes.append(code)
         return self.codes[name]
 
-    def _activation(self, shape: tuple[int, ...], name: str) -> int:
+    def _activation(self, shape: tuple[int, ...], name: str, act: str) -> int:
+        """Add the output of a step; rectified ones have the same zero point, others any (see `devices.memory`)."""
         scale: Scale = self.network.scales[name]
-        return self._tensor(shape, self.schema.TensorType.INT8, None, [scale.scale], (scale.zero,))
+        shared = self.shared if act != "none" else {}
+        return self._tensor(shape, self.schema.TensorType.INT8, None, [scale.scale], (scale.zero,), shared=shared)
 
     def _tensor(
         self, shape: tuple[int, ...], kind: int, values: np.ndarray | None, scales: list[float] | None = None,
-        zeros: tuple[int, ...] = (), axis: int = 0,
+        zeros: tuple[int, ...] = (), axis: int = 0, shared: dict[tuple[int, ...], int] | None = None,
     ) -> int:  # fmt: skip
         tensor = self.schema.TensorT()
         tensor.shape, tensor.type, tensor.buffer = list(shape), kind, 0
@@ -160,7 +173,9 @@ class _File:
             tensor.buffer = len(self.model.buffers)
             self.model.buffers.append(_buffer(self.schema, np.frombuffer(values.tobytes(), np.uint8)))
         if scales is not None:
-            tensor.quantization = _quantization(self.schema, scales, zeros, axis, self.shared)
+            tensor.quantization = _quantization(
+                self.schema, scales, zeros, axis, self.shared if shared is None else shared
+            )
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 
@@ -169,16 +184,11 @@ def _laid_out(step: Step, own: Constants) -> tuple[np.ndarray, int]:
     """Return weights as the file has them, channels last, and the axis of the output channels."""
     if step.kind == "linear":
         return own.weights.reshape(step.channels, step.cin), 0
-    more = int(enlarged(step))
+    more = step.stored_kernel - step.kernel
     weights = np.pad(own.weights, ((0, 0), (0, 0), (0, more), (0, more)))
     if step.kind == "depthwise":
         return np.ascontiguousarray(weights.transpose(1, 2, 3, 0)), 3
     return np.ascontiguousarray(weights.transpose(0, 2, 3, 1)), 0
-
-
-def enlarged(step: Step) -> bool:
-    """Return whether the kernel of a step gets one more row and column of zeros."""
-    return step.kernel > 1 and step.stride == 2
 
 
 def _buffer(s: Any, data: np.ndarray | None) -> Any:
