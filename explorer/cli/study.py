@@ -271,9 +271,12 @@ def export(
         "formats": bundle.formats, "notes": bundle.notes,
     }  # fmt: skip
     lines = [*(str(path) for path in bundle.files.values()), said_of(bundle.check)]
-    if "drop" in bundle.formats.get("int8", {}):
-        found = bundle.formats["int8"]
-        lines.append(f"int8: {accuracy_words(found)}, {-found['drop']:+.2f} points")
+    for name in ("int8", "tflite"):
+        if "drop" in (found := bundle.formats.get(name, {})):
+            lines.append(f"{name}: {accuracy_words(found)}, {-found['drop']:+.2f} points")
+        if "arena_bytes" in found:
+            ram, flash = (found[key] / 1024 for key in ("arena_bytes", "flash_bytes"))
+            lines.append(f"{name}: {ram:.4g} kB of RAM for activations (measured), {flash:.4g} kB of flash")
     lines += bundle.notes
     answer(result, as_json, "\n".join(lines))
 

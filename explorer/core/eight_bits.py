@@ -15,7 +15,7 @@ import numpy as np
 from explorer.core.steps import IMAGES, WEIGHTED, Step
 
 LOW, HIGH = -128, 127  # of activations
-BITS = 8  # of weights
+TOP = 127  # of weights, and of what two neighbours of one sign may add up to, see `unit_of`
 Weights = Mapping[str, tuple[np.ndarray, np.ndarray]]  # step -> weights (out, in per group, k, k), and bias (out,)
 Ranges = Mapping[str, tuple[float, float]]  # tensor -> its least and its greatest value
 
@@ -73,9 +73,7 @@ class EightBits:
     size: int
 
 
-def eight_bits(
-    steps: Sequence[Step], weights: Weights, ranges: Ranges, channels: int, size: int, bits: int = BITS
-) -> EightBits:
+def eight_bits(steps: Sequence[Step], weights: Weights, ranges: Ranges, channels: int, size: int) -> EightBits:
     """Quantise a network.
 
     Args:
@@ -83,12 +81,9 @@ def eight_bits(
         weights: float weights of every weighted step, with batch norm and normalisation folded in.
         ranges: of the images and of every step's output. A bound that the step's activation gives is kept.
         channels, size: channels, and height and width, of the images.
-        bits: bits of the weights; 7 for processors without instructions for eight bits, where sums of products may
-            saturate.
     """
     scales = {IMAGES: Scale.of(*ranges[IMAGES])}
     constants: dict[str, Constants] = {}
-    top = 2 ** (bits - 1) - 1
     for step in steps:
         low, high = ranges[step.name]
         if step.act != "none":
@@ -97,11 +92,29 @@ def eight_bits(
         if step.kind in WEIGHTED:
             weight, bias = weights[step.name]
             weight = weight / step.divided
-            own = np.abs(weight).reshape(len(weight), -1).max(1)
-            by = (np.maximum(own, 1e-8) / top).astype(np.float32)
-            whole = np.clip(np.round(weight / by.reshape(-1, *[1] * (weight.ndim - 1))), -top, top).astype(np.int8)
+            by = unit_of(weight, step.kind)
+            whole = np.clip(np.round(weight / by.reshape(-1, *[1] * (weight.ndim - 1))), -TOP, TOP).astype(np.int8)
             unit = scales[step.inputs[0]].scale * by.astype(np.float64)
             limit = 2**31 - 1
             summed = np.clip(np.round((bias + step.shift) / unit), -limit, limit).astype(np.int32)
             constants[step.name] = Constants(whole, by, summed)
     return EightBits(tuple(steps), scales, constants, channels, size)
+
+
+def unit_of(weight: np.ndarray, kind: str) -> np.ndarray:
+    """Return the scale of every output channel's weights, (out,) float32.
+
+    Processors with AVX2 alone add the products of two neighbouring inputs in 16 bits, which overflow where both weights
+    are large and have one sign. So two such neighbours are 127 together at most, and the result is the same everywhere;
+    depthwise convolutions are computed in another way. Of larger kernels the order of the inputs is not known; there
+    any two are 127 together at most.
+    """
+    flat = weight.reshape(len(weight), -1)
+    largest = np.abs(flat).max(1)
+    if kind != "depthwise" and flat.shape[1] > 1:
+        if weight.ndim == 4 and weight.shape[-1] > 1:
+            largest = 2 * largest
+        else:
+            signs = np.stack([np.maximum(flat, 0), np.maximum(-flat, 0)])
+            largest = np.maximum(largest, (signs[..., 1:] + signs[..., :-1]).max((0, 2)))
+    return (np.maximum(largest, 1e-8) / TOP).astype(np.float32)

@@ -21,6 +21,8 @@ from explorer.exports.check import ExportError, Run, compared, refuse_other
 from explorer.exports.onnx_files import RUNTIME, run_onnx, write_int8, write_onnx
 from explorer.exports.original import Original, original_of
 from explorer.exports.predicting import program
+from explorer.exports.quantised import has_steps
+from explorer.exports.tflite_files import on_a_microcontroller, run_tflite, write_tflite
 from explorer.exports.torch_files import run_program, run_source, write_program, write_source
 from explorer.spaces import OnceForAll
 from explorer.study import Study
@@ -43,6 +45,7 @@ class Format:
         untrained: whether this format is among the defaults for a study without weights.
         needs: what opens the file, with its least version.
         beside: name of the format whose latency this one is compared with.
+        more: `more(original, path)` returns further facts of a written file for the card.
     """
 
     title: str
@@ -55,6 +58,7 @@ class Format:
     untrained: bool = False
     needs: str = ""
     beside: str = ""
+    more: Callable[[Original, Path], dict[str, Any]] | None = None
 
 
 def _write_ofa(original: Original, path: Path) -> None:
@@ -68,6 +72,11 @@ FORMATS.register("onnx", Format("ONNX", ".onnx", write_onnx, run_onnx, timed=Tru
 FORMATS.register("int8", Format(
     "ONNX, int8", ".int8.onnx", write_int8, run_onnx, exact=False, timed=True,
     possible=lambda study: study.origin.has_weights, needs=RUNTIME, beside="onnx",
+))  # fmt: skip
+FORMATS.register("tflite", Format(
+    "LiteRT and TFLite-Micro, int8", ".tflite", write_tflite, run_tflite, exact=False, more=on_a_microcontroller,
+    possible=lambda study: study.origin.has_weights and has_steps(study.space.layers([0] * len(study.space.decisions))),
+    needs="LiteRT, or TFLite-Micro",
 ))  # fmt: skip
 FORMATS.register("torch", Format(
     "torch.export", ".pt2", write_program, run_program, untrained=True, needs="the torch that wrote it, or newer",
@@ -122,7 +131,8 @@ def export(
             network.
         candidate: the network to export.
         out: an empty or new folder.
-        formats: "onnx"; "int8" (ONNX, quantised on training images); "torch" (a `.pt2` of torch.export); "source"
+        formats: "onnx"; "int8" (ONNX, quantised on training images); "tflite" (int8, for phones and
+            microcontrollers); "torch" (a `.pt2` of torch.export); "source"
             (plain PyTorch source with weights as safetensors); "ofa" (once-for-all's dict as JSON). The default is
             ONNX; for a study without weights it is onnx, torch and, if the space has it, ofa.
         images: number of test images for the check.
@@ -181,7 +191,7 @@ def _written(original: Original, form: Format, path: Path) -> dict[str, Any]:
         found |= compared(form.run(path), original.network, original.images, original.labels, original.split)
         if form.exact:
             refuse_other(found, len(original.images))
-    return found
+    return found | (form.more(original, path) if form.more else {})
 
 
 def _time(original: Original, paths: dict[str, Path], found: dict[str, dict[str, Any]]) -> None:

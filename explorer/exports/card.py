@@ -77,7 +77,7 @@ Weights: {facts["weights"]}.{_started(facts["start"])}
 | file | size | latency on this machine (measured, one thread, batch 1) | test accuracy (measured) | opens in |
 |---|---|---|---|---|
 {files}
-{notes}
+{_on_microcontrollers(facts["formats"])}{notes}
 | cost | value | provenance |
 |---|---|---|
 {costs}
@@ -130,6 +130,19 @@ def _file_row(name: str, found: dict[str, Any]) -> str:
     accuracy = "" if measured is None else f"{measured[1]:.2%}" + " (validation)" * (measured[0] != "test")
     accuracy += f" ({-found['drop']:+.2f} points)" if found.get("drop") else ""
     return f"| {name} | {found['bytes'] / 1e6:.2f} MB | {latency} | {accuracy} | {found.get('needs', '')} |"
+
+
+def _on_microcontrollers(formats: dict[str, dict[str, Any]]) -> str:
+    """Say what the file takes on a microcontroller."""
+    found = formats.get("tflite", {})
+    if "arena_bytes" not in found:
+        return ""
+    return (
+        f"\nMicrocontrollers: activations take {found['arena_bytes']:,} bytes of RAM (measured: head of TFLite-Micro's "
+        "arena, beside which it keeps data of its own), the network "
+        f"{found['flash_bytes']:,} bytes of flash at most. TFLite-Micro gives the same class as LiteRT to "
+        f"{found['micro_agrees']:.1%} of {found['micro_images']} images.\n"
+    )
 
 
 def notes_of(facts: dict[str, Any]) -> list[str]:

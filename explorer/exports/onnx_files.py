@@ -18,6 +18,7 @@ from explorer.core.files import write_bytes
 from explorer.exports.check import Run
 from explorer.exports.original import Original
 from explorer.exports.predicting import preprocessing
+from explorer.exports.quantised import has_steps
 from explorer.study import fingerprint
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ RUNTIME = "onnxruntime 1.15 or newer, or any runtime with ONNX opset 18"  # the 
 
 def write_onnx(original: Original, path: Path) -> None:
     """Write a float32 ONNX file, `images (n, c, h, w) -> logits (n, classes)`, with dynamic n and with metadata."""
+    data = original.study.manifest.data
+    write_bytes(path, onnx_bytes(original.fused(), data.channels, data.size, facts_of_file(original)))
+
+
+def facts_of_file(original: Original) -> dict[str, str]:
+    """Return the metadata of an ONNX file."""
     study, data = original.study, original.study.manifest.data
     facts = {
         "study": study.name, "study_fingerprint": fingerprint(study), "architecture": original.candidate.key,
@@ -45,7 +52,12 @@ def write_onnx(original: Original, path: Path) -> None:
         facts["preprocessing"] = json.dumps(prepared)
     if study.manifest.start:
         facts["start"] = f"{study.manifest.start}, changed"
-    write_bytes(path, onnx_bytes(original.fused(), data.channels, data.size, facts))
+    return facts
+
+
+def about_file(channels: int, size: int) -> dict[str, str]:
+    """Return the metadata that say what a file reads and what reads it."""
+    return {"images": f"float32 (n, {channels}, {size}, {size}) in [0, 1]", "needs": RUNTIME}
 
 
 def onnx_bytes(network: nn.Module, channels: int, size: int, facts: dict[str, str]) -> bytes:
@@ -69,8 +81,7 @@ def onnx_bytes(network: nn.Module, channels: int, size: int, facts: dict[str, st
         )  # fmt: skip
     assert program is not None
     model = program.model_proto
-    about = facts | {"images": f"float32 (n, {channels}, {size}, {size}) in [0, 1]", "needs": RUNTIME}
-    onnx.helper.set_model_props(model, about)
+    onnx.helper.set_model_props(model, facts | about_file(channels, size))
     return portable(model)
 
 
@@ -103,7 +114,30 @@ def portable(model: ModelProto) -> bytes:
 
 
 def write_int8(original: Original, path: Path) -> None:
-    """Write an ONNX file with int8 weights (per channel) and activations, in the QDQ format that runtimes fuse.
+    """Write an ONNX file in eight bits, in the QDQ format that runtimes fuse, with the numbers of the `.tflite` file.
+
+    A network with operators that have no such form (cells, or pruned parts) is quantised by onnxruntime instead.
+
+    Raises:
+        InputError: the study has no images to calibrate on, or there is not enough disk space.
+    """
+    if not has_steps(original.layers):
+        write_by_onnxruntime(original, path)
+        return
+    import onnx
+
+    from explorer.core.onnx_eight_bits import onnx_of
+    from explorer.supernets.stepwise import centre
+
+    data = original.study.manifest.data
+    network: Any = original.network
+    model = onnx_of(original.eight_bits, data.size, centre(network.preprocess))
+    onnx.helper.set_model_props(model, facts_of_file(original) | about_file(data.channels, data.size))
+    write_bytes(path, portable(model))
+
+
+def write_by_onnxruntime(original: Original, path: Path) -> None:
+    """Quantise an ONNX file with onnxruntime: int8 weights (per channel) and activations, in the QDQ format.
 
     Activations are unsigned: with signed ones, onnxruntime leaves depthwise convolutions in float32 on x86 processors.
     Weights use 7 of the 8 bits there, so that sums do not saturate on processors without instructions for eight bits

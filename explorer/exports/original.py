@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from explorer.core.eight_bits import EightBits
 from explorer.core.errors import InputError
 from explorer.core.front import Candidate
+from explorer.core.layer import Layer
 from explorer.core.protocols import Progress, silent
+from explorer.exports.quantised import quantised
 from explorer.exports.tuning import fine_tuned
 from explorer.study import Study
 
@@ -62,6 +66,23 @@ class Original:
     def stem(self) -> str:
         """Common stem of the file names."""
         return f"{self.prefix}{self.study.name}-{self.candidate.key}"
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The network's layers."""
+        return tuple(self.study.space.layers(self.candidate.architecture))
+
+    @cached_property
+    def eight_bits(self) -> EightBits:
+        """The network's numbers in eight bits.
+
+        Raises:
+            InputError: an operator has no form in eight bits, or there are no images to calibrate on.
+        """
+        if not self.study.origin.has_weights:
+            raise InputError(f"eight bits need training images to calibrate on; study {self.study.name!r} has none")
+        network: Any = self.network
+        return quantised(self.layers, network, self.study.images)
 
     def fused(self) -> nn.Module:
         """Return a copy of the network with batch norm folded into the convolutions."""
