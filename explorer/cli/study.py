@@ -270,7 +270,9 @@ def export(
         "files": {name: str(path) for name, path in bundle.files.items()}, "check": bundle.check,
         "formats": bundle.formats, "notes": bundle.notes,
     }  # fmt: skip
-    lines = [*(str(path) for path in bundle.files.values()), said_of(bundle.check)]
+    lines = [str(path) for path in bundle.files.values()]
+    if "same_top1" in bundle.check:
+        lines.append(said_of(bundle.check))
     for name in ("int8", "tflite"):
         if "drop" in (found := bundle.formats.get(name, {})):
             lines.append(f"{name}: {accuracy_words(found)}, {-found['drop']:+.2f} points")

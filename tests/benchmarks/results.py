@@ -58,6 +58,20 @@ def budgets() -> str:
     ])  # fmt: skip
 
 
+def photographs() -> str:
+    """Ways to train networks for photographs, in the same time."""
+    names = {"elastic": "the recipe: lite0, sandwich rule", "shrinking": "lite0, progressive shrinking",
+             "scratch": "the same space from nothing", "alone": "lite0 fine-tuned alone",
+             "usual": "32 x 32 pixels, `mobile-32` from nothing"}  # fmt: skip
+    rows, found = [], csv("photographs.csv")
+    for arm, words in names.items():
+        if (own := found[found.arm == arm]).empty:
+            continue
+        cells = ["" if own[c].isna().any() else spread(own[c], "{:.1%}") for c in ("largest", "knee", "smallest")]
+        rows.append([words, len(own), f"{own.minutes.mean():.0f}", *cells])
+    return table(["training", "seeds", "processor minutes", "largest", "knee", "smallest"], rows)
+
+
 def fine_tuned() -> str:
     """Exports of the best and the smallest network with fine-tuning."""
     t = csv("finetune.csv")
@@ -403,7 +417,7 @@ def readme() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
-        studies, budgets, fine_tuned, imagenet, rewards, generators, costs, unseen, few, strangers, fronts, tiny, peers, sgnas, unified, memory,
+        studies, budgets, photographs, fine_tuned, imagenet, rewards, generators, costs, unseen, few, strangers, fronts, tiny, peers, sgnas, unified, memory,
         standalone, rules, ladder, transfer, random_search, pruning, pruning_costs, five, speed, page, scaling, readme,
     )
 }  # fmt: skip

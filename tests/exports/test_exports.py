@@ -70,7 +70,7 @@ def test_a_network_that_differs_is_not_exported(digits_study, tmp_path, monkeypa
 @pytest.fixture(scope="module")
 def every(digits_study, tmp_path_factory):
     candidate = digits_study.generate({"cpu": digits_study.knee("cpu")})
-    formats = ["onnx", "int8", "torch", "source"]
+    formats = ["onnx", "int8", "tflite", "torch", "source"]
     return explorer.export(digits_study, candidate, tmp_path_factory.mktemp("every") / "out", formats)
 
 
@@ -96,6 +96,30 @@ def test_int8_has_eight_bits_and_its_drop_is_said(every, digits_study):
     said = every.files["readme"].read_text()
     assert ("More than 0.5 points are lost" in said) == (found["drop"] > 0.5)
     assert found["drop"] < 5
+
+
+def test_a_file_for_microcontrollers_is_checked_in_both_interpreters(every, digits_study):
+    """Its numbers are those of the int8 ONNX file, so classes agree; memory and size are those of the devices."""
+    from explorer.exports.tflite_files import run_tflite
+
+    found, x = every.formats["tflite"], to_float(digits_study.images.test.images)
+    assert found["micro_agrees"] >= 0.98
+    assert found["micro_images"] > 50
+    onnx_classes = ort.InferenceSession(str(every.files["int8"])).run(None, {"images": x.numpy()})[0].argmax(1)
+    assert (run_tflite(every.files["tflite"])(x).argmax(1) == onnx_classes).mean() >= 0.99
+    assert found["test_accuracy"] + found["drop"] / 100 == pytest.approx(every.check["test_accuracy"])
+    row = np.array([every_choices(every, digits_study)], np.int8)
+    assert found["arena_bytes"] == 1024 * explorer.load_device("ram_kb").cost(digits_study.space, row)[0]
+    assert found["flash_bytes"] == pytest.approx(
+        1024 * explorer.load_device("flash_kb").cost(digits_study.space, row)[0]
+    )
+    assert f"{found['arena_bytes']:,} bytes of RAM" in every.files["readme"].read_text()
+    assert b"a pixel (0 to 255) less 128" in every.files["tflite"].read_bytes()
+
+
+def every_choices(every, study):
+    """The choices of the exported network."""
+    return study.architecture(json.loads(every.files["card"].read_text())["architecture"]).choices
 
 
 def test_files_open_in_old_runtimes_and_say_so(every):
@@ -214,7 +238,7 @@ def test_fine_tuning_is_said_with_its_gain(digits_study, tmp_path):
 
 @pytest.mark.parametrize(("given", "said"), [
     ({"fine_tune": -1}, "fine_tune = -1; choose from 0 to 100"),
-    ({"formats": ["tflite"]}, "'tflite'"),
+    ({"formats": ["coreml"]}, "'coreml'"),
 ])  # fmt: skip
 def test_bad_wishes_are_refused_before_work(digits_study, tmp_path, given, said):
     with pytest.raises(explorer.InputError, match=said):

@@ -1,0 +1,110 @@
+"""Networks in eight bits: numbers, steps, and the ONNX graph made of them."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from explorer.core.eight_bits import HIGH, LOW, TOP, Scale, eight_bits, unit_of
+from explorer.core.onnx_eight_bits import onnx_of
+from explorer.core.onnx_session import open_session
+from explorer.core.steps import IMAGES, WEIGHTED, steps_of
+from explorer.spaces import SPACES
+from explorer.supernets import build
+from explorer.supernets.stepwise import centre, computed, prepared, ranges_of, weights_of
+
+
+@given(low=st.floats(-50, 50), high=st.floats(-50, 50))
+def test_a_scale_holds_its_range_and_has_zero_exactly(low, high):
+    scale = Scale.of(min(low, high), max(low, high))
+    assert LOW <= scale.zero <= HIGH
+    least, greatest = scale.range
+    assert least <= 0 <= greatest
+    assert least <= min(low, high, 0) + scale.scale
+    assert greatest >= max(low, high, 0) - scale.scale
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((8, 40, 1, 1), "conv"), ((8, 40), "linear"), ((8, 3, 3, 3), "conv")])
+def test_two_neighbours_never_overflow_sixteen_bits(shape, kind, rng):
+    """On processors with AVX2 alone: 255 times the weights of two neighbours, added, stays below 2^15."""
+    weight = rng.standard_normal(shape) * np.exp(rng.standard_normal((shape[0], *[1] * (len(shape) - 1))))
+    unit = unit_of(weight, kind)
+    whole = np.round(weight / unit.reshape(-1, *[1] * (len(shape) - 1))).reshape(len(weight), -1)
+    for sign in (1, -1):
+        one = np.maximum(sign * whole, 0)
+        assert 255 * (one[:, 1:] + one[:, :-1]).max() < 2**15
+    assert np.abs(whole).max() <= TOP
+    depthwise = unit_of(weight.reshape(-1, 1, 1, 1), "depthwise")
+    assert np.allclose(depthwise * TOP, np.abs(weight).ravel())
+
+
+@pytest.mark.parametrize("name", ["mobile-32", "mobile-64", "lite-w1.0", "unified-32", "mobilenetv3-w1.0"])
+def test_steps_compute_the_network(name, rng):
+    """Squeeze and excitation, hard swish, kernels of several sizes in one block; images of another size."""
+    space = SPACES[name].restrict({"r": [96]}) if "r" in SPACES[name].decisions and "lite" in name else SPACES[name]
+    space = space.for_images(3, 7, 48) if name == "mobile-64" else space
+    for row in space.sample(2, rng):
+        layers = space.layers(row)
+        mean, std = (0.4, 0.4, 0.4), (0.2, 0.25, 0.3)
+        network, x = build(layers, mean, std, 0), torch.rand(8, 3, layers[0].size, layers[0].size)
+        with torch.no_grad():
+            for _ in range(3):
+                network.train()(x)
+            expected = network.eval()(x)
+            found = dict(
+                computed(steps_of(layers), weights_of(layers, network), prepared(x, network.preprocess, x.shape[-1]))
+            )
+        logits = found[steps_of(layers)[-1].name]
+        assert (logits - expected).abs().max() < 1e-3 * expected.abs().max()
+        assert {layer.name for layer in layers} <= found.keys()
+
+
+def test_the_graph_computes_the_integers(rng):
+    """The rounded network as onnxruntime computes it is the network as numpy does, step by step, to one unit."""
+    space = SPACES["mobile-tiny"]
+    for row in space.sample(3, rng):
+        layers = space.layers(row)
+        network, x = build(layers, (0.5,), (0.25,), 0), torch.rand(40, 1, 8, 8)
+        with torch.no_grad():
+            network.train()(x)
+        network.eval()
+        steps, weights = steps_of(layers), weights_of(layers, network)
+        bits = eight_bits(steps, weights, ranges_of(layers, network, x), 1, 8)
+        logits = open_session(onnx_of(bits, 8, centre(network.preprocess)).SerializeToString()).run(
+            None, {"images": x.numpy()}
+        )[0]
+        rounded = {
+            n: (c.weights * c.scales.reshape(-1, *[1] * (c.weights.ndim - 1)), c.bias)
+            for n, c in bits.constants.items()
+        }
+        values = {IMAGES: _round(prepared(x, network.preprocess, 8), bits.scales[IMAGES])}
+        for step in steps:
+            own = {}
+            if step.kind in WEIGHTED:
+                unit = bits.scales[step.inputs[0]].scale * bits.constants[step.name].scales
+                # the step divides and shifts again
+                own = {step.name: (rounded[step.name][0] * step.divided, rounded[step.name][1] * unit - step.shift)}
+            given = {source: values[source] for source in step.inputs}
+            y = _one(step, own, given)
+            values[step.name] = _round(y, bits.scales[step.name])
+        expected = values[steps[-1].name].numpy()
+        assert np.abs(logits - expected).max() <= 2.01 * bits.scales[steps[-1].name].scale
+        assert (logits.argmax(1) == expected.argmax(1)).mean() > 0.9
+
+
+def _one(step, weights, given):
+    """One step on given tensors."""
+    from dataclasses import replace
+
+    names = dict(zip(step.inputs, (IMAGES, "b")))
+    if len(step.inputs) == 2:
+        a, b = (given[source] for source in step.inputs)
+        return a + b if step.kind == "add" else a * b
+    *_, (_, y) = computed([replace(step, inputs=(names[step.inputs[0]],))], weights, given[step.inputs[0]])
+    return y
+
+
+def _round(x, scale):
+    whole = (x / scale.scale).round() + scale.zero
+    return scale.scale * (whole.clamp(LOW, HIGH) - scale.zero)
