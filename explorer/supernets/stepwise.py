@@ -7,6 +7,7 @@ and cut: a range without the rarest values rounds the others less.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from explorer.core.eight_bits import HIGH, LOW, Ranges, Scale, Weights
+from explorer.core.eight_bits import HIGH, LOW, EightBits, Ranges, Scale, Weights
 from explorer.core.layer import Layer
 from explorer.core.operators import Conv, Linear, MBConv
 from explorer.core.steps import IMAGES, Step, steps_of
@@ -108,27 +109,29 @@ def computed(steps: Sequence[Step], weights: Weights, x: Tensor) -> Iterator[tup
     values = {IMAGES: x}
     yield IMAGES, x
     for step in steps:
-        a = values[step.inputs[0]]
+        own = None
         if step.name in weights:
             weight, bias = (torch.from_numpy(part).float() for part in weights[step.name])
-            weight, bias = weight / step.divided, bias + step.shift
-            if step.kind == "linear":
-                y = F.linear(a.flatten(1), weight, bias)
-            else:
-                groups = step.cin if step.kind == "depthwise" else 1
-                y = F.conv2d(a, weight, bias, step.stride, step.kernel // 2, 1, groups)
-        elif step.kind == "mean":
-            y = a.mean((2, 3), keepdim=True)
-        elif step.kind == "hswish":
-            y = F.hardswish(a)
-        else:
-            b = values[step.inputs[1]]
-            y = a + b if step.kind == "add" else a * b
-        values[step.name] = y = _bounded(y, step.act)
+            own = weight / step.divided, bias + step.shift
+        values[step.name] = y = _bounded(_output(step, [values[source] for source in step.inputs], own), step.act)
         yield step.name, y
         for source in step.inputs:
             if last[source] == step.name:
                 values.pop(source, None)
+
+
+def _output(step: Step, given: Sequence[Tensor], own: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Compute a step without its bounds, with weights and bias as they are."""
+    a = given[0]
+    if own is not None and step.kind == "linear":
+        return F.linear(a.flatten(1), *own)
+    if own is not None:
+        return F.conv2d(a, *own, step.stride, step.kernel // 2, 1, step.cin if step.kind == "depthwise" else 1)
+    if step.kind == "mean":
+        return a.mean((2, 3), keepdim=True)
+    if step.kind == "hswish":
+        return F.hardswish(a)
+    return a + given[1] if step.kind == "add" else a * given[1]
 
 
 def _bounded(x: Tensor, act: str) -> Tensor:
@@ -163,6 +166,51 @@ def ranges_of(layers: Sequence[Layer], network: Network, images: Tensor, method:
     if method == "minmax":
         return ends
     return {name: ends[name] if name == IMAGES else _best(np.concatenate(samples[name]), *ends[name]) for name in ends}
+
+
+@torch.no_grad()
+def corrected(network: EightBits, weights: Weights, x: Tensor) -> EightBits:
+    """Correct the biases of a network in eight bits, so that rounding shifts no channel on average.
+
+    Step by step, from the images on: a channel's bias takes up the mean difference between its values in float32 and
+    those that the rounded steps before it lead to (Nagel et al. 2019, "Data-free quantization through weight
+    equalization and bias correction", section 4.2, with images).
+
+    Args:
+        network: the network.
+        weights: its float weights, see `weights_of`.
+        x: calibration images, see `prepared`.
+    """
+    constants = dict(network.constants)
+    last = {source: step.name for step in network.steps for source in step.inputs}
+    real = {IMAGES: x}
+    whole = {IMAGES: _rounded(x, network.scales[IMAGES])}
+    for step in network.steps:
+        own = exact = None
+        if step.name in weights:
+            c, unit = constants[step.name], network.scales[step.inputs[0]].scale * constants[step.name].scales
+            weight, bias = (torch.from_numpy(part).float() for part in weights[step.name])
+            exact = weight / step.divided, bias + step.shift
+            by = c.scales.reshape(-1, *[1] * (c.weights.ndim - 1))
+            own = torch.from_numpy(c.weights * by), torch.from_numpy((c.bias * unit).astype(np.float32))
+        y = _output(step, [real[source] for source in step.inputs], exact)
+        z = _output(step, [whole[source] for source in step.inputs], own)
+        if own is not None:
+            pixels = [d for d in range(y.ndim) if d != 1]
+            shift = (y.mean(pixels) - z.mean(pixels)).double().numpy()
+            constants[step.name] = replace(c, bias=(c.bias + np.round(shift / unit)).astype(np.int32))
+            z = z + torch.from_numpy(shift).float().view(1, -1, *[1] * (z.ndim - 2))
+        real[step.name], whole[step.name] = _bounded(y, step.act), _rounded(z, network.scales[step.name])
+        for source in step.inputs:
+            if last[source] == step.name:
+                real.pop(source, None)
+                whole.pop(source, None)
+    return replace(network, constants=constants)
+
+
+def _rounded(x: Tensor, scale: Scale) -> Tensor:
+    """Round a tensor to eight bits, and back; bounds are those of the scale."""
+    return scale.scale * ((x / scale.scale).round() + scale.zero).clamp(LOW, HIGH).sub(scale.zero)
 
 
 def _best(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
