@@ -32,6 +32,7 @@ Start = Annotated[
     str | None,
     typer.Option("--from", help="Weights to start from: none; {}; a checkpoint of once-for-all; or a study."),
 ]
+Precision = Annotated[str, typer.Option(help="Of the network that runs: fp32, or int8 (eight bits).")]
 Generator = Annotated[
     str | None,
     typer.Option(
@@ -192,15 +193,18 @@ def evaluate(
     per_class: Annotated[
         bool, typer.Option("--per-class", help="With --json: also balanced accuracy and the recall of every class.")
     ] = False,
+    precision: Precision = "fp32",
     as_json: Json = False,
 ) -> None:
     """Measure the accuracy of a network on validation or test images, with the weights of the study."""
     opened = _open(study).with_images(data)
-    found = opened.recognised([opened.architecture(architecture)], split)[0]
-    result: dict[str, object] = {"architecture": architecture, "accuracy": found.accuracy, "split": split}
+    found = opened.recognised([opened.architecture(architecture)], split, precision)[0]
+    result: dict[str, object] = {
+        "architecture": architecture, "accuracy": found.accuracy, "split": split, "precision": precision
+    }  # fmt: skip
     if per_class:
         result |= {"balanced_accuracy": found.balanced, "majority_share": found.majority, "recall": found.recall}
-    how = f"measured, {opened.origin.weights}, {found.images:,} images"
+    how = f"measured{', in eight bits' * (precision != 'fp32')}, {opened.origin.weights}, {found.images:,} images"
     text = f"{architecture}: {found.accuracy:.2%} on {split} images ({how})"
     text += f"\nbalanced accuracy {found.balanced:.2%}; always naming the largest class gives {found.majority:.2%}"
     answer(result, as_json, f"{text}\nrecall: " + ", ".join(f"{n} {v:.1%}" for n, v in found.recall.items()))
@@ -211,18 +215,21 @@ def measure(
     architecture: Annotated[str, typer.Option(help="The key of an architecture.")],
     threads: Annotated[int, typer.Option(help="Number of threads that onnxruntime uses.")] = 1,
     data: Moved = None,
+    precision: Precision = "fp32",
     as_json: Json = False,
 ) -> None:
     """Measure the latency of a network on this machine, as an ONNX file in onnxruntime."""
     from explorer.core.files import scratch
     from explorer.devices.measure import measure_file
+    from explorer.devices.quantities import checked_precision
     from explorer.exports import export as export_network
 
     opened = _open(study).with_images(data)
     candidate = opened.candidate(opened.architecture(architecture))
     with scratch("explorer-measure-") as folder:
-        bundle = export_network(opened, candidate, folder / "out", ["onnx"], images=200)
-        result = {"architecture": architecture} | measure_file(bundle.files["onnx"], threads)
+        form = "int8" if checked_precision(precision) == "int8" else "onnx"
+        bundle = export_network(opened, candidate, folder / "out", [form], images=200)
+        result = {"architecture": architecture, "precision": precision} | measure_file(bundle.files[form], threads)
     text = (f"{result['latency_ms']:.4g} ms +- {result['spread_ms']:.2g} (measured: {result['hardware']}, "
             f"{result['runtime']}, {threads} thread(s), batch 1)")  # fmt: skip
     answer(result, as_json, text)

@@ -15,6 +15,7 @@ import numpy as np
 from explorer.core.steps import IMAGES, WEIGHTED, Step
 
 LOW, HIGH = -128, 127  # of activations
+OFF = -3.0  # where a hard swish ends
 TOP = 127  # of weights, and of what two neighbours of one sign may add up to, see `unit_of`
 Weights = Mapping[str, tuple[np.ndarray, np.ndarray]]  # step -> weights (out, in per group, k, k), and bias (out,)
 Ranges = Mapping[str, tuple[float, float]]  # tensor -> its least and its greatest value
@@ -79,15 +80,19 @@ def eight_bits(steps: Sequence[Step], weights: Weights, ranges: Ranges, channels
     Args:
         steps: the steps, in order.
         weights: float weights of every weighted step, with batch norm and normalisation folded in.
-        ranges: of the images and of every step's output. A bound that the step's activation gives is kept.
+        ranges: of the images and of every step's output. A bound that the step's activation gives is kept, and what a
+            hard swish reads ends at -3, below which it is 0.
         channels, size: channels, and height and width, of the images.
     """
     scales = {IMAGES: Scale.of(*ranges[IMAGES])}
     constants: dict[str, Constants] = {}
+    ending = before_hard_swishes(steps)
     for step in steps:
         low, high = ranges[step.name]
         if step.act != "none":
             low, high = max(low, 0.0), min(high, 6.0) if step.act == "relu6" else high
+        if step.name in ending:
+            low = max(low, OFF)
         scales[step.name] = Scale.of(low, high)
         if step.kind in WEIGHTED:
             weight, bias = weights[step.name]
@@ -99,6 +104,15 @@ def eight_bits(steps: Sequence[Step], weights: Weights, ranges: Ranges, channels
             summed = np.clip(np.round((bias + step.shift) / unit), -limit, limit).astype(np.int32)
             constants[step.name] = Constants(whole, by, summed)
     return EightBits(tuple(steps), scales, constants, channels, size)
+
+
+def before_hard_swishes(steps: Sequence[Step]) -> set[str]:
+    """Return the tensors that only hard swishes read; whatever lies below `OFF` there has no effect."""
+    readers: dict[str, set[str]] = {}
+    for step in steps:
+        for source in step.inputs:
+            readers.setdefault(source, set()).add(step.kind)
+    return {name for name, kinds in readers.items() if kinds == {"hswish"}}
 
 
 def unit_of(weight: np.ndarray, kind: str) -> np.ndarray:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from explorer.core.errors import InputError
+
 if TYPE_CHECKING:
     from explorer.core.layer import Layer
 
@@ -70,6 +72,14 @@ def steps_of(layers: Sequence[Layer]) -> list[Step]:
         InputError: an operator has no eight-bit form.
     """
     return [step for layer in layers for step in layer.steps()]
+
+
+def has_steps(layers: Sequence[Layer]) -> bool:
+    """Return whether every operator of a network has an eight-bit form."""
+    try:
+        return bool(steps_of(layers))
+    except InputError:
+        return False
 
 
 def activated(kind: str, name: str, source: str, channels: int, size: int, cin: int, act: str,

@@ -8,6 +8,7 @@ spaces. One kB is 1,024 bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from explorer.core.steps import WEIGHTED, Step, steps_of
 from explorer.devices.base import LayerDevice, Provenance
 from explorer.devices.kinds import DEVICES
 from explorer.devices.memory import KB, reduced, tables
+from explorer.devices.quantities import INT8
 from explorer.spaces.base import Compilable
 
 # bytes that the format takes for a step, for a kind of steps, for a zero point of its own, for the file, and for every
@@ -59,6 +61,8 @@ class FileSizeDevice(LayerDevice):
         source = "layer shapes and the .tflite format (int8; upper bound)"
         super().__init__("flash_kb", "kB", Provenance(kind="counted", source=source), quantity="size")
         self._parts: dict[Compilable, _Parts] = {}
+
+    precision: ClassVar[str] = INT8
 
     @property
     def additive(self) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from explorer.core.protocols import SearchSpace
 from explorer.core.steps import IMAGES, Step, steps_of
 from explorer.devices.base import LayerDevice, Provenance
 from explorer.devices.kinds import DEVICES
+from explorer.devices.quantities import INT8
 from explorer.spaces.base import Compilable
 
 KB = 1024
@@ -144,6 +145,8 @@ class MemoryDevice(LayerDevice):
         source = "layer shapes, as TFLite-Micro plans its arena (head; int8 activations)"
         super().__init__("ram_kb", "kB", Provenance(kind="counted", source=source), quantity="memory")
         self._peaks: dict[Compilable, list[tuple[tuple[int, ...], np.ndarray]]] = {}
+
+    precision: ClassVar[str] = INT8
 
     @property
     def additive(self) -> bool:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar
 
-from explorer.core.errors import InputError
+from explorer.core.errors import InputError, unknown
 
 LATENCY, COUNT = "latency", "count"
+FP32, INT8 = "fp32", "int8"  # precisions: of what a device prices, and of the network that runs
+PRECISIONS = (FP32, INT8)
 MILLISECONDS = "ms"
 NO_TIMES = {"b", "kb", "kib", "mb", "mib", "gb", "gib", "j", "mj", "uj", "µj"}  # units that a latency cannot have
 
@@ -34,6 +36,22 @@ D = TypeVar("D", bound=Priced)
 def quantity_of(device: Priced) -> str:
     """Return what a device measures: its `quantity`, else "latency"."""
     return str(getattr(device, "quantity", LATENCY))
+
+
+def precision_of(device: Priced) -> str:
+    """Return the precision of the networks that a device prices: its `precision`, else "fp32"."""
+    return str(getattr(device, "precision", FP32))
+
+
+def checked_precision(precision: str) -> str:
+    """Return a precision.
+
+    Raises:
+        InputError: it is not one of `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    return precision
 
 
 def checked_quantity(name: str, unit: str, quantity: str) -> str:

@@ -13,17 +13,19 @@ from explorer.evaluators.table import Table
 
 if TYPE_CHECKING:
     from explorer.evaluators.alone import TrainedAlone
+    from explorer.evaluators.eight_bit_weights import EightBitWeights
     from explorer.evaluators.probe import probe_layers
     from explorer.evaluators.random_weights import RandomWeights
     from explorer.evaluators.shared_weights import SharedWeights
 
 __getattr__ = lazy(__name__, {
     "SharedWeights": "shared_weights", "RandomWeights": "random_weights", "TrainedAlone": "alone",
+    "EightBitWeights": "eight_bit_weights",
     "probe_layers": "probe",
 })  # fmt: skip
 
 __all__ = [
-    "EVALUATORS", "EvaluatorKind",
+    "EVALUATORS", "EightBitWeights", "EvaluatorKind",
     "Predictor", "PredictorConfig", "RandomWeights", "ScoreConfig", "Scored",
     "SharedWeights", "Table", "TrainedAlone", "agreement", "append_scores", "ladder", "mean_rank", "probe_layers",
     "read_published", "read_scores", "score", "spread_sample",

@@ -33,6 +33,11 @@ for _name, _words, _place in (
     ("predictor", "predicted, with a calibrated band", "predictor:Predictor"),
     ("table", "looked up, network by network", "table:Table"),
     ("shared-weights", "measured on images, with a supernet's weights", "shared_weights:SharedWeights"),
+    (
+        "eight-bit-weights",
+        "measured on images in eight bits, with a supernet's weights",
+        "eight_bit_weights:EightBitWeights",
+    ),
     ("random-weights", "measured on images, with random weights and a fitted head", "random_weights:RandomWeights"),
     ("trained-alone", "measured on images, every network trained from scratch", "alone:TrainedAlone"),
 ):

@@ -16,12 +16,12 @@ from explorer.core.files import empty_folder, hand_over, scratch, write_json, wr
 from explorer.core.front import Candidate
 from explorer.core.protocols import Progress, silent
 from explorer.core.registry import Registry
+from explorer.core.steps import has_steps
 from explorer.exports.card import facts_of, notes_of, readme
 from explorer.exports.check import ExportError, Run, compared, refuse_other
 from explorer.exports.onnx_files import RUNTIME, run_onnx, write_int8, write_onnx
 from explorer.exports.original import Original, original_of
 from explorer.exports.predicting import program
-from explorer.exports.quantised import has_steps
 from explorer.exports.tflite_files import on_a_microcontroller, run_tflite, write_tflite
 from explorer.exports.torch_files import run_program, run_source, write_program, write_source
 from explorer.spaces import OnceForAll

@@ -15,10 +15,10 @@ import numpy as np
 
 from explorer.core.errors import InputError
 from explorer.core.files import write_bytes
+from explorer.core.steps import has_steps
 from explorer.exports.check import Run
 from explorer.exports.original import Original
 from explorer.exports.predicting import preprocessing
-from explorer.exports.quantised import has_steps
 from explorer.study import fingerprint
 
 if TYPE_CHECKING:

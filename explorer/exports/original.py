@@ -13,7 +13,6 @@ from explorer.core.errors import InputError
 from explorer.core.front import Candidate
 from explorer.core.layer import Layer
 from explorer.core.protocols import Progress, silent
-from explorer.exports.quantised import quantised
 from explorer.exports.tuning import fine_tuned
 from explorer.study import Study
 
@@ -81,6 +80,8 @@ class Original:
         """
         if not self.study.origin.has_weights:
             raise InputError(f"eight bits need training images to calibrate on; study {self.study.name!r} has none")
+        from explorer.evaluators.eight_bit_weights import quantised
+
         network: Any = self.network
         return quantised(self.layers, network, self.study.images)
 

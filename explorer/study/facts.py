@@ -21,6 +21,7 @@ from explorer.core.errors import InputError, unknown
 from explorer.core.front import Candidate, Front, nondominated
 from explorer.devices import LayerDevice, targets_of
 from explorer.devices.population import cheapest, prices
+from explorer.devices.quantities import FP32
 from explorer.evaluators import Predictor, Scored, Table, read_scores
 from explorer.generators import BudgetGenerator
 from explorer.spaces import Space, read_architecture
@@ -235,9 +236,11 @@ class Facts:
         """Return the network of an architecture with inherited weights; see `Measured.network`."""
         return self.measured.network(architecture)
 
-    def evaluate(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> np.ndarray:
+    def evaluate(
+        self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val", precision: str = FP32
+    ) -> np.ndarray:
         """Measure (n,) accuracies in [0, 1] with inherited weights on "val" or "test"; see `Measured.evaluate`."""
-        return self.measured.evaluate(architectures, split)
+        return self.measured.evaluate(architectures, split, precision)
 
     def extrapolated(self, architecture: Architecture) -> dict[str, str]:
         """Return device -> one line, for devices whose cost of a network is outside the range that they were fitted to.
@@ -248,9 +251,11 @@ class Facts:
         said = {name: device.outside(self.space, codes) for name, device in self.devices.items()}
         return {name: line for name, line in said.items() if line}
 
-    def recognised(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> list[Recognised]:
+    def recognised(
+        self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val", precision: str = FP32
+    ) -> list[Recognised]:
         """Measure accuracy and the recall of every class; see `Measured.recognised`."""
-        return self.measured.recognised(architectures, split)
+        return self.measured.recognised(architectures, split, precision)
 
     def remeasure(self, front: Front, at_most: int = 20, split: str = "val") -> pd.DataFrame:
         """Measure the accuracy of networks spread along a front, with inherited weights (loads torch).

@@ -11,6 +11,7 @@ import numpy as np
 
 from explorer.core.architecture import Architecture, as_codes
 from explorer.core.errors import InputError, require_torch, unknown
+from explorer.devices.quantities import FP32, checked_precision
 from explorer.spaces import Enumerable, Space
 from explorer.study.manifest import PHOTOGRAPHS, SUPERNET, DataOfStudy, Manifest
 
@@ -128,20 +129,34 @@ class Measured:
         """Return the plain network of an architecture with inherited weights and recalibrated batch norm."""
         return self.evaluator("val").network(architecture)
 
-    def evaluate(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> np.ndarray:
+    def evaluate(
+        self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val", precision: str = FP32
+    ) -> np.ndarray:
         """Measure (n,) accuracies in [0, 1] with inherited weights on "val" or "test".
 
-        Raises:
-            InputError: unknown split, an architecture of another space, or the images are not available.
-        """
-        return np.array([found.accuracy for found in self.recognised(architectures, split)])
+        Args:
+            architectures: the networks.
+            split: "val" or "test".
+            precision: "fp32", or "int8" for the accuracy of the network that would be exported in eight bits.
 
-    def recognised(self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val") -> list[Recognised]:
+        Raises:
+            InputError: unknown split or precision, an architecture of another space, or the images are not available.
+        """
+        return np.array([found.accuracy for found in self.recognised(architectures, split, precision)])
+
+    def recognised(
+        self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val", precision: str = FP32
+    ) -> list[Recognised]:
         """Measure accuracy and the recall of every class of some networks, as `evaluate` does."""
         if split not in ("val", "test"):
             raise unknown("split", split, ("val", "test"))
         codes = self.space.canonical(as_codes(self.space, architectures))
-        return self.evaluator(split).recognised(codes)
+        weights = self.evaluator(split)
+        if checked_precision(precision) == FP32:
+            return weights.recognised(codes)
+        from explorer.evaluators import EightBitWeights
+
+        return EightBitWeights(weights).recognised(codes)
 
     def evaluator(self, split: str) -> SharedWeights:
         """Return an evaluator that measures accuracy with inherited weights on "val" or "test".

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from explorer.core.eight_bits import HIGH, LOW, EightBits, Ranges, Scale, Weights
+from explorer.core.eight_bits import HIGH, LOW, OFF, EightBits, Ranges, Scale, Weights, before_hard_swishes
 from explorer.core.layer import Layer
 from explorer.core.operators import Conv, Linear, MBConv
 from explorer.core.steps import IMAGES, Step, steps_of
@@ -151,10 +151,12 @@ def ranges_of(layers: Sequence[Layer], network: Network, images: Tensor, method:
     steps, weights = steps_of(layers), weights_of(layers, network)
     ends: dict[str, tuple[float, float]] = {}
     samples: dict[str, list[np.ndarray]] = {}
+    ending = before_hard_swishes(steps)
     rng = torch.Generator().manual_seed(0)
     for batch in images.split(BATCH):
         x = prepared(batch, network.preprocess, layers[0].size)
         for name, y in computed(steps, weights, x):
+            y = y.clamp(min=OFF) if name in ending else y
             low, high = ends.get(name, (np.inf, -np.inf))
             ends[name] = min(low, float(y.min())), max(high, float(y.max()))
             if method == "mse":

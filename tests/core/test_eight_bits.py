@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from explorer.core.eight_bits import HIGH, LOW, TOP, Scale, eight_bits, unit_of
 from explorer.core.onnx_eight_bits import onnx_of
 from explorer.core.onnx_session import open_session
-from explorer.core.steps import IMAGES, WEIGHTED, steps_of
+from explorer.core.steps import IMAGES, WEIGHTED, Step, steps_of
 from explorer.spaces import SPACES
 from explorer.supernets import build
-from explorer.supernets.stepwise import centre, computed, prepared, ranges_of, weights_of
+from explorer.supernets.stepwise import centre, computed, corrected, prepared, ranges_of, weights_of
 
 
 @given(low=st.floats(-50, 50), high=st.floats(-50, 50))
@@ -91,6 +91,39 @@ def test_the_graph_computes_the_integers(rng):
         expected = values[steps[-1].name].numpy()
         assert np.abs(logits - expected).max() <= 2.01 * bits.scales[steps[-1].name].scale
         assert (logits.argmax(1) == expected.argmax(1)).mean() > 0.9
+
+
+def test_what_a_hard_swish_ignores_takes_no_part_of_the_range():
+    steps = [
+        Step("conv", "a", (IMAGES,), 1, 1, 1),
+        Step("hswish", "b", ("a",), 1, 1, 1),
+        Step("linear", "c", ("b",), 2, 1, 1),
+    ]
+    ranges = {IMAGES: (0, 1), "a": (-40.0, 5.0), "b": (-0.4, 5.0), "c": (-40.0, 5.0)}
+    weights = {"a": (np.ones((1, 1, 1, 1)), np.zeros(1)), "c": (np.ones((2, 1)), np.zeros(2))}
+    scales = eight_bits(steps, weights, ranges, 1, 1).scales
+    assert scales["a"].range[0] == pytest.approx(-3, abs=0.1)
+    assert scales["c"].range[0] == pytest.approx(-40, abs=0.5)
+
+
+def test_biases_take_up_what_rounding_shifts(rng):
+    """After the correction no channel of the logits is off on average."""
+    space = SPACES["mobile-tiny"]
+    layers = space.layers(space.sample(1, rng)[0])
+    network, x = build(layers, (0.5,), (0.25,), 0), torch.rand(64, 1, 8, 8)
+    with torch.no_grad():
+        network.train()(x)
+    network.eval()
+    steps, weights = steps_of(layers), weights_of(layers, network)
+    ready = prepared(x, network.preprocess, 8)
+    *_, (_, exact) = computed(steps, weights, ready)
+    bits = eight_bits(steps, weights, ranges_of(layers, network, x, "minmax"), 1, 8)
+    off = []
+    for one in (bits, corrected(bits, weights, ready)):
+        session = open_session(onnx_of(one, 8, centre(network.preprocess)).SerializeToString())
+        off.append(np.abs(session.run(None, {"images": x.numpy()})[0].mean(0) - exact.detach().numpy().mean(0)).max())
+    assert off[1] < 0.5 * off[0]
+    assert off[1] < bits.scales[steps[-1].name].scale
 
 
 def _one(step, weights, given):
