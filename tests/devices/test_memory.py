@@ -51,7 +51,7 @@ def test_memory_is_what_the_interpreter_takes(name, rng):
 
     pytest.importorskip("tflite_micro")
     space = SPACES[name]
-    codes = space.sample(12, rng)
+    codes = space.sample(5, rng)
     counted = 1024 * load_device("ram_kb").cost(space, codes)
     for row, bytes_ in zip(codes, counted):
         layers = space.layers(row)
@@ -65,7 +65,7 @@ def test_every_chain_has_a_plan_as_small_as_what_is_alive(name, rng):
     """Also at the ends of the space, and where the interpreter's own plan is larger."""
     space, device = SPACES[name], load_device("ram_kb")
     last = [[len(options) - 1 for options in space.decisions.values()]]
-    codes = np.concatenate([space.sample(80, rng), space.canonical(np.array([[0] * len(last[0]), *last], np.int8))])
+    codes = np.concatenate([space.sample(40, rng), space.canonical(np.array([[0] * len(last[0]), *last], np.int8))])
     larger = 0
     for row, kilobytes in zip(codes, device.cost(space, codes)):
         layers = space.layers(row)
@@ -82,7 +82,7 @@ def test_the_size_is_a_close_upper_bound_of_the_file(name, rng):
 
     pytest.importorskip("tflite_micro")
     space = SPACES[name]
-    codes = space.sample(12, rng)
+    codes = space.sample(5, rng)
     for row, kilobytes in zip(codes, load_device("flash_kb").cost(space, codes)):
         layers = space.layers(row)
         assert size_of(layers) == pytest.approx(1024 * kilobytes)
