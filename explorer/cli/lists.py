@@ -37,6 +37,18 @@ def devices(as_json: Json = False) -> None:
     answer(rows, as_json, table(rows))
 
 
+def boards(as_json: Json = False) -> None:
+    """List the boards with microcontrollers: their RAM and flash, and what a network may take of them."""
+    from explorer.devices.boards import BOARDS
+
+    rows = [
+        {"board": b.name, "title": b.title, "core": b.core, "mhz": b.mhz, "ram_kb": b.ram_kb, "flash_kb": b.flash_kb,
+         **{f"network_{name}": limit for name, limit in b.budget.items()}, "source": b.source}
+        for b in BOARDS.values()
+    ]  # fmt: skip
+    answer(rows, as_json, table(rows))
+
+
 def spaces(as_json: Json = False) -> None:
     """List all search spaces with their number of architectures and their ranges of MACs and parameters."""
     from explorer.devices import load_device

@@ -28,7 +28,7 @@ for verb in (
     pages.demo, pages.dashboard, pages.lab,
     study.suggest, study.train, study.generate, study.search, study.evaluate, study.measure,
     study.export, study.report,
-    lists.studies, lists.devices, lists.spaces, lists.generators,
+    lists.studies, lists.devices, lists.boards, lists.spaces, lists.generators,
     networks.rank, networks.train_network, networks.prune,
     machine.bench, machine.doctor,
 ):  # fmt: skip
@@ -37,7 +37,8 @@ for verb in (
 
 # parameter -> the registry whose entries its help lists, as "module:registry"
 TABLES = {
-    "algorithm": "explorer.searches:ALGORITHMS", "formats": "explorer.exports:FORMATS",
+    "algorithm": "explorer.searches:ALGORITHMS", "board": "explorer.devices.boards:BOARDS",
+    "formats": "explorer.exports:FORMATS",
     "generator": "explorer.generators:METHODS", "start": "explorer.supernets.sources:SOURCES",
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ def demo(
 
     where = address(port) if serve else None
     import explorer
-    from explorer.cli.study import said_of
+    from explorer.cli.wishes import said_of
     from explorer.core.files import home
 
     start = time.monotonic()

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from explorer.cli.terminal import Json, Seed, SkipBroken, answer, hint_when_stopped, progress, table
+from explorer.cli.wishes import accuracy_words, asked, candidate_of, describe, parse_budget, said_of
 from explorer.core.errors import InputError
-from explorer.core.tables import number_of
 
 if TYPE_CHECKING:
-    from explorer.core.front import Candidate
     from explorer.study import Study
 
 StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
@@ -128,12 +127,25 @@ def suggest(
     answer(result, as_json, text + (f"\n{shlex.join(['explorer', 'train', str(out)])} --out DIR" if out else ""))
 
 
-def generate(study: StudyName, budget: Budgets = None, generator: Generator = None, as_json: Json = False) -> None:
+def generate(
+    study: StudyName,
+    budget: Budgets = None,
+    generator: Generator = None,
+    board: Annotated[
+        str | None, typer.Option(help="A board, which bounds RAM and flash (ram_kb, flash_kb): one of {}.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Generate the network for a budget: a limit on the cost on one device, or on several at once."""
-    opened = _open(study)
+    from explorer.devices.boards import BOARDS, lacking
+    from explorer.study.add_device import with_calculated
+
+    on = None if board is None else BOARDS[board]
+    items = [*(budget or []), *(f"{name}={limit!r}" for name, limit in (on.budget if on else {}).items())]
+    opened = with_calculated(_open(study), parse_budget(items))
     opened.generator(generator)
     start = time.perf_counter()
-    asked, candidate = _asked(opened, budget, generator)
+    wanted, candidate = asked(opened, items, generator)
     seconds = time.perf_counter() - start
     result = {
         "architecture": candidate.key, "accuracy": candidate.accuracy, "interval": list(candidate.interval),
@@ -143,7 +155,8 @@ def generate(study: StudyName, budget: Budgets = None, generator: Generator = No
     _warn(opened)
     answer(result, as_json, describe(candidate, opened))
     if not candidate.feasible:
-        raise InputError(opened.nearest_line(asked, candidate))
+        short = lacking(on, dict(candidate.costs)) if on else ""
+        raise InputError(opened.nearest_line(wanted, candidate) + f"; {short}" * bool(short))
 
 
 def search(
@@ -264,7 +277,7 @@ def export(
     from explorer.exports import export as export_network
 
     opened = _open(study).with_images(data, checked=not unchecked)
-    candidate = _candidate(opened, budget, architecture, generator)
+    candidate = candidate_of(opened, budget, architecture, generator)
     try:
         bundle = export_network(
             opened, candidate, out, formats, weights=weights, fine_tune=fine_tune, progress=progress
@@ -315,78 +328,3 @@ def _open(study: str) -> Study:
     from explorer.study import open_study
 
     return open_study(study)
-
-
-def parse_budget(items: list[str] | None) -> dict[str, float]:
-    """`["mobile=5"]` -> `{"mobile": 5.0}`.
-
-    Raises:
-        InputError: an item is not DEVICE=NUMBER, or a device is named twice.
-    """
-    budget: dict[str, float] = {}
-    for item in items or []:
-        name, sign, text = item.partition("=")
-        try:
-            value = number_of(text)
-        except ValueError:
-            sign = ""
-        if not sign or not name:
-            raise InputError(f"budget {item!r} is not DEVICE=NUMBER, for example mobile=0.5")
-        if name in budget:
-            raise InputError(f"budget {item!r}: device {name!r} has two budgets")
-        budget[name] = value
-    return budget
-
-
-def _asked(study: Study, items: list[str] | None, generator: str | None) -> tuple[dict[str, float], Candidate]:
-    budget = parse_budget(items)
-    if not budget:
-        raise InputError(f"no budget given; for example --budget {study.targets[0]}={study.knee(study.targets[0]):.3g}")
-    return budget, study.generate(budget, generator)
-
-
-def _candidate(study: Study, budget_items: list[str] | None, key: str | None, generator: str | None) -> Candidate:
-    """The network with this key, or the one generated for this budget."""
-    if (key is None) == (not budget_items):
-        raise InputError("give either --architecture KEY or --budget DEVICE=VALUE")
-    if key is not None:
-        if generator is not None:
-            raise InputError(
-                f"generator {generator!r}: --generator can only be used with --budget, not with --architecture"
-            )
-        return study.candidate(study.architecture(key))
-    budget, candidate = _asked(study, budget_items, generator)
-    if not candidate.feasible:
-        raise InputError(study.nearest_line(budget, candidate))
-    return candidate
-
-
-def describe(candidate: Candidate, study: Study) -> str:
-    """Describe a network in a few lines."""
-    from explorer.devices import amount
-
-    costs = ", ".join(f"{n} {amount(study.devices[n], v)}" for n, v in candidate.costs.items())
-    lo, hi = candidate.interval
-    accuracy = f"{study.origin.generated} accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})"
-    notes = "".join(f"\n  {line}" for line in study.extrapolated(candidate.architecture).values())
-    return f"{candidate.key}\n  {accuracy}\n  {costs}{notes}"
-
-
-def said_of(check: dict[str, float]) -> str:
-    """The result of an export's check, in words."""
-    from explorer.exports.check import accuracy_of
-
-    if "same_top1" not in check:
-        return "nothing to check"
-    found = accuracy_of(check)
-    images = f"{check['images']} {'images (no test images here)' if found is None else f'{found[0]} images'}"
-    said = f"same class on all of {images}, logits within {check['max_difference']:.1e}"
-    return said + (f"; {accuracy_words(check)}" if found else "")
-
-
-def accuracy_words(check: dict[str, float]) -> str:
-    """The accuracy of a check in words, such as "test accuracy 93.40% (measured)"; "" where there is none."""
-    from explorer.exports.check import accuracy_of
-
-    found = accuracy_of(check)
-    return f"{found[0]} accuracy {found[1]:.2%} (measured)" if found else ""

@@ -7,6 +7,7 @@ are filtered by its costs. Retraining is a choice, which takes minutes and says 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,17 @@ from explorer.core.errors import InputError, require_torch
 from explorer.core.files import empty_folder, hand_over, scratch
 from explorer.core.front import hypervolume
 from explorer.core.protocols import Device, Progress, silent
-from explorer.devices import LayerDevice, adopted, arranged, checked_device_name, device_json, is_target, needs_file
+from explorer.devices import (
+    DEVICES,
+    LayerDevice,
+    adopted,
+    arranged,
+    checked_device_name,
+    device_json,
+    is_target,
+    load_device,
+    needs_file,
+)  # fmt: skip
 from explorer.devices.population import cheapest
 from explorer.evaluators import Predictor
 from explorer.generators import METHODS, BudgetGenerator, check_costs, open_generator
@@ -61,6 +72,18 @@ def with_device(study: Study, device: Device, retrain: bool = False, progress: P
             study.manifest.seed, progress, known, judge_of(study, recipe, name),
         )  # fmt: skip
     return Study(study.folder, study.manifest, devices, study.space, trained)
+
+
+def with_calculated(study: Study, names: Iterable[str]) -> Study:
+    """Return a study with those of some devices that it lacks and that are calculated, such as `ram_kb`.
+
+    Raises:
+        InputError: a calculated device has no costs for the study's space.
+    """
+    for name in names:
+        if name not in study.devices and name in DEVICES:
+            study = with_device(study, load_device(name))
+    return study
 
 
 def _for(devices: dict[str, LayerDevice], study: Study) -> dict[str, BudgetGenerator]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import explorer
-from explorer.cli.study import parse_budget
+from explorer.cli.wishes import parse_budget
 from explorer.core.architecture import Architecture
 from explorer.core.errors import InputError
 from explorer.core.files import data_folder, sha256
