@@ -101,5 +101,7 @@ def test_the_docs_have_a_page_for_every_room():
 
     known = set(get_command(app).commands)
     assert verbs <= known
-    missing = known - verbs - {"devices", "boards", "spaces", "generators", "lab", "doctor"}  # named in a row of several
+    missing = (
+        known - verbs - {"devices", "boards", "spaces", "generators", "lab", "doctor"}
+    )  # named in a row of several
     assert not missing, missing

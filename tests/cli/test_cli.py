@@ -36,7 +36,7 @@ def one_line(done, *words):
         (["measure", "digits", "--architecture", "a0000000000", "--threads", "1000"], ["threads = 1000"]),
         (["suggest", "folder:/nowhere"], ["'/nowhere' does not exist"]),
         (["suggest", "digits", "--minutes", "0"], ["minutes = 0"]),
-        (["export", "digits", "--budget", "mobile=1", "--out", "x", "--format", "tflite"], ["'tflite'", "int8", "source"]),
+        (["export", "digits", "--budget", "mobile=1", "--out", "x", "--format", "coreml"], ["'coreml'", "int8", "tflite"]),
         (["export", "digits", "--budget", "mobile=1", "--out", "x", "--fine-tune", "-1"], ["fine_tune = -1"]),
         (["dashboard", "digits", "--data-root", "/nowhere"], ["'/nowhere' is not a folder"]),
         (["dashboard", "digits", "--theme", "pink"], ["unknown theme 'pink'", "light, dark"]),
@@ -161,7 +161,9 @@ def test_two_numbers_are_a_range_and_two_names_are_not():
 def test_evaluate_measure_and_export(command, digits_study, tmp_path):
     reported = digits_study.manifest.reported[0]
     done = command("evaluate", "digits", "--architecture", reported.key, "--split", "test", "--json")
-    assert json.loads(done.stdout) == {"architecture": reported.key, "accuracy": reported.test, "split": "test"}
+    assert json.loads(done.stdout) == {
+        "architecture": reported.key, "accuracy": reported.test, "split": "test", "precision": "fp32",
+    }  # fmt: skip
     done = command("measure", "digits", "--architecture", reported.key, "--json")
     assert json.loads(done.stdout)["latency_ms"] > 0
     done = command("export", "digits", "--architecture", reported.key, "--out", tmp_path / "x", "--json")

@@ -78,7 +78,7 @@ def test_an_export_to_a_full_disk_leaves_nothing(disk, quick_study, command):
     assert [path.name for path in disk.iterdir()] == ["filler"]
 
 
-@pytest.mark.parametrize(("form", "free"), [("int8", 150_000), ("torch", 10_000), ("source", 10_000)])
+@pytest.mark.parametrize(("form", "free"), [("int8", 10_000), ("tflite", 0), ("torch", 10_000), ("source", 10_000)])
 def test_an_export_with_a_full_disk_of_scratch_files_says_so(form, free, disk, quick_study, command, tmp_path):
     _remount(disk, "size=500k")
     (disk / "filler").write_bytes(b"x" * (500_000 - free))
