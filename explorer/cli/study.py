@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -138,11 +139,10 @@ def generate(
 ) -> None:
     """Generate the network for a budget: a limit on the cost on one device, or on several at once."""
     from explorer.devices.boards import BOARDS, lacking
-    from explorer.study.add_device import with_calculated
 
     on = None if board is None else BOARDS[board]
     items = [*(budget or []), *(f"{name}={limit!r}" for name, limit in (on.budget if on else {}).items())]
-    opened = with_calculated(_open(study), parse_budget(items))
+    opened = _open(study, parse_budget(items))
     opened.generator(generator)
     start = time.perf_counter()
     wanted, candidate = asked(opened, items, generator)
@@ -182,7 +182,8 @@ def search(
     """Search the Pareto front of predicted accuracy against the costs on one or more devices."""
     if file is not None:
         hint_when_stopped(f"the same command goes on from {file}")
-    opened, budgets = _open(study), parse_budget(budget)
+    budgets = parse_budget(budget)
+    opened = _open(study, [*budgets, *(device or [])])
     start = time.perf_counter()
     front = opened.search(
         algorithm, device, evaluations, seed, budgets=budgets, patience=patience, file=file, progress=progress
@@ -276,7 +277,7 @@ def export(
     from explorer.exports import ExportError
     from explorer.exports import export as export_network
 
-    opened = _open(study).with_images(data, checked=not unchecked)
+    opened = _open(study, parse_budget(budget)).with_images(data, checked=not unchecked)
     candidate = candidate_of(opened, budget, architecture, generator)
     try:
         bundle = export_network(
@@ -324,7 +325,13 @@ def _warn(study: Study) -> None:
         print(f"explorer: note: {study.predictor.warning}", file=sys.stderr)
 
 
-def _open(study: str) -> Study:
+def _open(study: str, named: Iterable[str] = ()) -> Study:
+    """Open a study; those of the named devices that it lacks and that are calculated, such as `ram_kb`, are added."""
     from explorer.study import open_study
 
-    return open_study(study)
+    opened = open_study(study)
+    if all(name in opened.devices for name in named):
+        return opened
+    from explorer.study.add_device import with_calculated
+
+    return with_calculated(opened, named)

@@ -60,11 +60,17 @@ def candidate_of(study: Study, budget_items: list[str] | None, key: str | None, 
 def describe(candidate: Candidate, study: Study) -> str:
     """Describe a network in a few lines."""
     from explorer.devices import amount
+    from explorer.devices.quantities import INT8, precision_of
 
     costs = ", ".join(f"{n} {amount(study.devices[n], v)}" for n, v in candidate.costs.items())
     lo, hi = candidate.interval
     accuracy = f"{study.origin.generated} accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})"
     notes = "".join(f"\n  {line}" for line in study.extrapolated(candidate.architecture).values())
+    if eight := [name for name in candidate.costs if precision_of(study.devices[name]) == INT8]:
+        notes += (
+            f"\n  {' and '.join(eight)}: of the network in eight bits; the accuracy is in float32"
+            + " (explorer evaluate --precision int8 measures it in eight)" * study.origin.has_weights
+        )
     return f"{candidate.key}\n  {accuracy}\n  {costs}{notes}"
 
 

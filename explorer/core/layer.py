@@ -15,10 +15,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 from explorer.core.errors import InputError
-from explorer.core.onnx_graph import IMAGES, GraphWriter
+from explorer.core.onnx_graph import GraphWriter
 from explorer.core.registry import Registry
-from explorer.core.steps import IMAGES as SOURCE
-from explorer.core.steps import Step
+from explorer.core.steps import IMAGES, Step
 from explorer.core.work import Work
 
 ACTIVATIONS = ("none", "relu6", "relu", "hswish")
@@ -119,8 +118,8 @@ class Layer:
             InputError: the operator has no eight-bit form.
         """
         raise InputError(
-            f"operator {self.op!r} has no form for eight-bit runtimes; choose a network of the mobile, the lite or the "
-            "unified family"
+            f"layer {self.signature!r} has no form for eight-bit runtimes; choose a network of the mobile, the lite or "
+            "the unified family"
         )
 
     def words(self) -> str:
@@ -130,7 +129,7 @@ class Layer:
     @property
     def source(self) -> str:
         """Name of the tensor that the layer reads, where it reads one."""
-        return self.inputs[0] if self.inputs else SOURCE
+        return self.inputs[0] if self.inputs else IMAGES
 
     # signature ------------------------------------------------------------------------------------------------
 

@@ -13,9 +13,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from explorer.core.eight_bits import LOW, EightBits, Scale
+from explorer.core.onnx_graph import IR_VERSION, OPSET
 from explorer.core.steps import IMAGES, WEIGHTED, Step
 
-OPSET, IR_VERSION = 18, 8
 LOGITS = "logits"
 SIMPLE = {"add": "Add", "scale": "Mul", "mean": "GlobalAveragePool", "hswish": "HardSwish"}
 

@@ -12,7 +12,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-IMAGES = "images"  # name of the graph's input
+from explorer.core.steps import IMAGES
+
+OPSET, IR_VERSION = 18, 8  # the lowest that torch exports to, and what it needs: onnxruntime 1.15 and newer
 
 
 class GraphWriter:
@@ -72,3 +74,6 @@ class GraphWriter:
             return self.add("Clip", [x, self.scalar(0.0), self.scalar(6.0)])
         operator = {"relu": "Relu", "hswish": "HardSwish", "none": None}[act]
         return self.add(operator, [x]) if operator else x
+
+
+__all__ = ["IMAGES", "IR_VERSION", "OPSET", "GraphWriter"]

@@ -6,9 +6,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from explorer.core.layer import Layer
-from explorer.core.onnx_graph import IMAGES, GraphWriter
-
-OPSET, IR_VERSION = 18, 8  # what onnxruntime 1.15 and newer read, so that a kit runs on old devices
+from explorer.core.onnx_graph import IMAGES, IR_VERSION, OPSET, GraphWriter
 
 
 def network_graph(layers: Sequence[Layer], batch: int = 1) -> onnx.ModelProto:

@@ -84,6 +84,10 @@ class RandomWeightsConfig(Settings):
 
     @model_validator(mode="after")
     def _trained(self) -> RandomWeightsConfig:
+        if "head_epochs" in self.model_fields_set and (self.train, self.head) != ("head", "sgd"):
+            raise ValueError(
+                "head_epochs is read by train 'head' with head 'sgd' alone; 'epochs' are those of a training"
+            )
         if self.score == "loss" and self.train == "head":
             raise ValueError(
                 "score 'loss' needs a training (train 'bn' or 'all'); with train 'head' choose from: error"

@@ -15,6 +15,7 @@ import numpy as np
 
 from explorer.core.errors import InputError
 from explorer.core.files import write_bytes
+from explorer.core.onnx_graph import IR_VERSION, OPSET
 from explorer.core.steps import has_steps
 from explorer.exports.check import Run
 from explorer.exports.original import Original
@@ -30,7 +31,6 @@ CALIBRATION, CHOICE, PIECE = 512, 1000, 64
 COPIES = 8  # maximum number of copies of a network's file that exist at the same time
 # other operators would need a change to float32 and back around them, because they have no form for eight bits
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip")
-OPSET, IR_VERSION = 18, 8  # the lowest that torch exports to, and the version of the format that this opset needs
 RUNTIME = "onnxruntime 1.15 or newer, or any runtime with ONNX opset 18"  # the oldest that was tried
 
 

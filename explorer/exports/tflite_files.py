@@ -21,7 +21,7 @@ from explorer.devices.memory import offsets
 from explorer.exports.check import ExportError, Run
 from explorer.exports.original import Original
 from explorer.exports.predicting import preprocessing
-from explorer.exports.tflite_file import tflite_bytes
+from explorer.exports.tflite_writer import tflite_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -77,7 +77,7 @@ class FamilyConfig(Settings):
     @classmethod
     def quick(cls) -> FamilyConfig:
         """Return settings for a run of about two minutes on small images: for a first look, teaching or a test."""
-        search = PruneConfig(warmup=25, rounds=2, steps=12)
+        search = PruneConfig(warmup=25, rounds=2, steps=12, patience=1)
         return cls(width=6, search=search, steps=70)
 
     def start(self, images: Images) -> list[Layer]:

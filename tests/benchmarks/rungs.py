@@ -67,6 +67,8 @@ def cells(space: str, what: str) -> pd.DataFrame:
 
 def judge(space: str, out: Path, what: str, part: tuple[int, int]) -> None:
     """Judge what is not in the table yet."""
+    if what == "judge" and not CHOSEN[space]:
+        raise SystemExit(f"no candidate of {space} is chosen yet: try them, then name them in CHOSEN")
     images = load_dataset("cifar10")
     chosen = CANDIDATES[space] if what == "try" else {name: CANDIDATES[space][name] for name in CHOSEN[space]}
     for name, (width, depth, settings) in chosen.items():

@@ -29,6 +29,22 @@ def test_a_board_sets_both_budgets(capsys):
     assert json.loads(capsys.readouterr().out)["costs"]["ram_kb"] <= 3
 
 
+def test_accuracy_and_memory_are_of_different_precisions_and_it_is_said(capsys):
+    assert run(["generate", "digits", "--budget", "ram_kb=3"]) == 0
+    assert "ram_kb: of the network in eight bits; the accuracy is in float32" in capsys.readouterr().out
+    assert run(["generate", "digits", "--budget", "mobile=0.2"]) == 0
+    assert "eight bits" not in capsys.readouterr().out
+
+
+def test_every_command_that_takes_a_budget_takes_kilobytes(tmp_path, capsys):
+    """As docs/devices.md says."""
+    out = str(tmp_path / "net")
+    assert run(["export", "digits", "--budget", "ram_kb=3", "--out", out, "--format", "tflite", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["formats"]["tflite"]["arena_bytes"] <= 3 * 1024
+    assert run(["search", "digits", "--device", "ram_kb", "--evaluations", "200", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["front"][0]["costs"]["ram_kb"] > 0
+
+
 def test_a_board_that_nothing_fits_lacks_bytes(capsys, monkeypatch):
     tiny = Board("tiny", "Tiny board", "none", 16, 64, 512, "made up")
     monkeypatch.setitem(BOARDS._entries, "tiny", tiny)

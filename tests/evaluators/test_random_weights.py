@@ -113,6 +113,8 @@ def test_how_fast_the_loss_falls_is_a_score_too(digits):
     )
     assert (slow > 0).all()
     assert (fast > slow).all()  # the longer it learns, the lower its mean loss
+    with pytest.raises(InputError, match="head_epochs is read by train 'head'"):
+        RandomWeights(SPACE, digits, head="ridge", head_epochs=5, **SMALL)
     with pytest.raises(InputError, match="choose from: error"):
         RandomWeights(SPACE, digits, score="loss", **SMALL)
 
