@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.terminal import Json, Seed, answer, progress
+from explorer.cli.terminal import Json, Precision, Seed, answer, progress
 from explorer.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def measure(
     rounds: Annotated[
         int, typer.Option(help="Number of timing rounds; each round times everything once.", min=1, max=1_000_000)
     ] = 60,
+    precision: Precision = "fp32",
     as_json: Json = False,
 ) -> None:
     """Measure every block of a search space on this machine and write the latencies as a device.
@@ -53,10 +54,12 @@ def measure(
     from explorer.core.files import check_writable
     from explorer.devices import checked_device_name
     from explorer.devices.measure import measure_table
+    from explorer.devices.quantities import checked_precision
 
     checked_device_name(name)
+    checked_precision(precision)
     check_writable(out, "the device to ")
-    device = measure_table(name, _spaces(space), threads, rounds, networks, progress=progress)
+    device = measure_table(name, _spaces(space), threads, rounds, networks, progress=progress, precision=precision)
     _written(device, out, as_json)
 
 
@@ -68,6 +71,7 @@ def kit(
     whole: Annotated[
         bool, typer.Option("--whole", help="Time whole networks only: quick, and the device starts from known ones.")
     ] = False,
+    precision: Precision = "fp32",
     as_json: Json = False,
 ) -> None:
     """Write a measuring kit: a folder that times the blocks of a search space on another machine.
@@ -76,8 +80,10 @@ def kit(
     `explorer device import` makes a device from the result.
     """
     from explorer.devices.kit import write_kit
+    from explorer.devices.quantities import checked_precision
 
-    graphs = write_kit(space, _spaces(space), out, networks, whole=whole)
+    checked_precision(precision)
+    graphs = write_kit(space, _spaces(space), out, networks, whole=whole, precision=precision)
     text = f"{graphs} graphs in {out}; copy the folder to the device and start run.py there; see its README.md"
     answer({"kit": str(out), "graphs": graphs, "spaces": space}, as_json, text)
 
@@ -157,6 +163,7 @@ def fit(
         list[str] | None,
         typer.Option(help="A known device that a fit to few networks must not start from; repeatable."),
     ] = None,
+    precision: Precision = "fp32",
     as_json: Json = False,
 ) -> None:
     """Fit a latency model to measurements and write it as a device.
@@ -176,9 +183,11 @@ def fit(
         read_measurements,
     )
     from explorer.devices.few import ENOUGH, fit_few, known_models, worth_measuring
+    from explorer.devices.quantities import checked_precision
     from explorer.spaces import SPACES
 
     checked_device_name(name)
+    checked_precision(precision)
     about = Provenance(
         kind="modelled", hardware=hardware, runtime=runtime, threads=threads, batch=batch,
         source=source or Path(path).name, licence=licence, note=note,
@@ -188,6 +197,7 @@ def fit(
         if len(latency) < ENOUGH:
             known, networks = known_models(without or []), [SPACES[space].layers(row) for row in codes]
             found = fit_few(name, networks, latency, about, known)
+            found.device.precision = precision
             proposed = worth_measuring(SPACES[space], networks, known)
             said = f"{_started(found)}\nMeasure next: {', '.join(proposed)}"
             _written(found.device, out, as_json, said, {"start": found.start, "next": proposed, "far": found.far})
@@ -202,6 +212,7 @@ def fit(
             raise InputError(f"--without {without[0]}: only for CSV files of whole networks, with --space")
         blocks = read_blocks(path, unit)
         device = fit_layer_model(name, [b.layers[:1] for b in blocks], np.array([b.latency_ms for b in blocks]), about)
+    device.precision = precision
     _written(device, out, as_json)
 
 
@@ -232,14 +243,15 @@ def check(
     drawn = [(SPACES[s], SPACES[s].sample(max(2, networks // len(space)), rng)) for s in space]
     predicted = np.concatenate([opened.cost(s, codes) for s, codes in drawn])
     layers = [s.layers(row) for s, codes in drawn for row in codes]
-    measured = measure_networks(layers, threads, progress=progress)
+    measured = measure_networks(layers, threads, progress=progress, precision=opened.precision)
     words = verdict(predicted, measured)
     outside = " ".join(filter(None, (opened.outside(s, codes) for s, codes in drawn)))
     if plot is not None:
         write_text(plot, agreement_figure(opened.name, hardware(), predicted, measured).to_html())
     value = {
-        "device": opened.name, "hardware": hardware(), "threads": threads, **error_of(predicted, measured),
-        "verdict": words, "outside": outside, "predicted_ms": predicted.tolist(), "measured_ms": measured.tolist(),
+        "device": opened.name, "precision": opened.precision, "hardware": hardware(), "threads": threads,
+        **error_of(predicted, measured), "verdict": words, "outside": outside,
+        "predicted_ms": predicted.tolist(), "measured_ms": measured.tolist(),
     }  # fmt: skip
     answer(value, as_json, f"{words}\n{outside}".strip())
 

@@ -32,8 +32,10 @@ def devices(as_json: Json = False) -> None:
     rows = []
     for name in device_names():
         device = load_device(name)
-        rows.append({"device": name, "unit": device.unit, "provenance": device.provenance.kind,
-                     "about": str(device.provenance), "note": device.provenance.note})  # fmt: skip
+        rows.append({
+            "device": name, "unit": device.unit, "precision": device.precision, "provenance": device.provenance.kind,
+            "about": str(device.provenance), "note": device.provenance.note,
+        })  # fmt: skip
     answer(rows, as_json, table(rows))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer.cli.terminal import Json, Seed, SkipBroken, answer, hint_when_stopped, progress, table
+from explorer.cli.terminal import Json, Precision, Seed, SkipBroken, answer, hint_when_stopped, progress, table
 from explorer.cli.wishes import accuracy_words, asked, candidate_of, describe, parse_budget, said_of
 from explorer.core.errors import InputError
 
@@ -32,7 +32,6 @@ Start = Annotated[
     str | None,
     typer.Option("--from", help="Weights to start from: none; {}; a checkpoint of once-for-all; or a study."),
 ]
-Precision = Annotated[str, typer.Option(help="Of the network that runs: fp32, or int8 (eight bits).")]
 Generator = Annotated[
     str | None,
     typer.Option(

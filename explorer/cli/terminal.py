@@ -16,6 +16,7 @@ import typer
 
 from explorer.core.errors import InputError
 
+Precision = Annotated[str, typer.Option(help="Of the network that runs: fp32, or int8 (eight bits).")]
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0, max=2**31 - 1)]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out damaged files instead of refusing them.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]

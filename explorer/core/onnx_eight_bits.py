@@ -17,6 +17,7 @@ from explorer.core.onnx_graph import IR_VERSION, OPSET
 from explorer.core.steps import IMAGES, WEIGHTED, Step
 
 LOGITS = "logits"
+ValueInfo = tuple[str, int, list[Any]]  # name, type, and shape of an input or output
 SIMPLE = {"add": "Add", "scale": "Mul", "mean": "GlobalAveragePool", "hswish": "HardSwish"}
 
 
@@ -31,18 +32,24 @@ def onnx_of(network: EightBits, size: int, centre: float) -> onnx.ModelProto:
     graph = _Graph(network)
     x = graph.sized(IMAGES, size)
     x = graph.node("Sub", [x, graph.constant("centre", np.array(centre, np.float32))], "centred")
-    values = {IMAGES: graph.rounded(x, network.scales[IMAGES], IMAGES)}
-    for step in network.steps:
-        values[step.name] = graph.step(step, [values[source] for source in step.inputs])
-    last = network.steps[-1]
-    graph.node("Flatten", [values[last.name]], LOGITS, axis=1)
-    shapes: list[tuple[str, list[Any]]] = [
-        (IMAGES, ["n", network.channels, size, size]),
-        (LOGITS, ["n", last.channels]),
-    ]
-    given, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes)
-    made_graph = helper.make_graph(graph.nodes, "network", [given], [made], graph.constants)
-    return helper.make_model(made_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    last = graph.steps(graph.rounded(x, network.scales[IMAGES], IMAGES))
+    graph.node("Flatten", [last], LOGITS, axis=1)
+    shape: list[Any] = ["n", network.channels, size, size]
+    return graph.model(
+        (IMAGES, TensorProto.FLOAT, shape), (LOGITS, TensorProto.FLOAT, ["n", network.steps[-1].channels])
+    )
+
+
+def piece_of(network: EightBits) -> onnx.ModelProto:
+    """Return the graph of a piece from the middle of a network: `images` and the output are integers, one image."""
+    graph, last = _Graph(network), network.steps[-1]
+    made = graph.steps(graph.real(IMAGES, network.scales[IMAGES], IMAGES))
+    whole = next(node.input[0] for node in graph.nodes if made in node.output)
+    graph.nodes.pop()
+    return graph.model(
+        (IMAGES, TensorProto.UINT8, [1, network.channels, network.size, network.size]),
+        (whole, TensorProto.UINT8, [1, last.channels, last.size, last.size]),
+    )
 
 
 class _Graph:
@@ -77,12 +84,32 @@ class _Graph:
         return self.node("Resize", [x, "", scales], "resized", mode="linear",
                          coordinate_transformation_mode="half_pixel")  # fmt: skip
 
+    def model(self, given: ValueInfo, made: ValueInfo) -> onnx.ModelProto:
+        """Return what was written as a model with one input and one output, each (name, type, shape)."""
+        first, last = (helper.make_tensor_value_info(*value) for value in (given, made))
+        graph = helper.make_graph(self.nodes, "network", [first], [last], self.constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
     def rounded(self, x: str, scale: Scale, name: str) -> str:
         """Round a tensor to eight bits, and back."""
-        numbers = [self.constant(f"{name}:scale", np.array(scale.scale, np.float32)),
-                   self.constant(f"{name}:zero", np.array(scale.zero - LOW, np.uint8))]  # fmt: skip
+        numbers = self._numbers(scale, name)
         whole = self.node("QuantizeLinear", [x, *numbers], f"{name}:whole")
         return self.node("DequantizeLinear", [whole, *numbers], f"{name}:real")
+
+    def real(self, whole: str, scale: Scale, name: str) -> str:
+        """Return the real values of integers."""
+        return self.node("DequantizeLinear", [whole, *self._numbers(scale, name)], f"{name}:real")
+
+    def _numbers(self, scale: Scale, name: str) -> list[str]:
+        return [self.constant(f"{name}:scale", np.array(scale.scale, np.float32)),
+                self.constant(f"{name}:zero", np.array(scale.zero - LOW, np.uint8))]  # fmt: skip
+
+    def steps(self, images: str) -> str:
+        """Append all steps of the network, which reads `images`; return the output's real values."""
+        values = {IMAGES: images}
+        for step in self.network.steps:
+            values[step.name] = self.step(step, [values[source] for source in step.inputs])
+        return values[self.network.steps[-1].name]
 
     def step(self, step: Step, inputs: list[str]) -> str:
         """Append the nodes of a step; bounds are those of the rounded output."""

@@ -10,21 +10,22 @@ from explorer.core.architecture import key_of
 from explorer.core.layer import Layer
 from explorer.core.protocols import Device, SearchSpace
 from explorer.devices.base import LayerDevice, NoPrice, Provenance
-from explorer.devices.quantities import quantity_of
+from explorer.devices.quantities import precision_of, quantity_of
 
 
 class AdoptedDevice(LayerDevice):
     """Wraps a device that is not a `LayerDevice`: prices come from the device, all other members are defaults.
 
     Args:
-        device: has `name`, `unit` and `cost`; its `quantity` and `provenance` are used where it has them.
+        device: has `name`, `unit` and `cost`; its `quantity`, `precision` and `provenance` are used where it has them.
     """
 
     def __init__(self, device: Device) -> None:
         about = getattr(device, "provenance", None)
         if not isinstance(about, Provenance):
             about = Provenance(kind="modelled", source=f"{type(device).__name__}, a user-defined device")
-        super().__init__(device.name, device.unit, about, quantity=quantity_of(device))
+        quantity, precision = quantity_of(device), precision_of(device)
+        super().__init__(device.name, device.unit, about, quantity=quantity, precision=precision)
         self.device = device
 
     @property

@@ -14,7 +14,7 @@ from explorer.core.errors import InputError
 from explorer.core.layer import Layer
 from explorer.core.protocols import SearchSpace
 from explorer.devices.compiled import CompiledCost, compile_parts, price_population
-from explorer.devices.quantities import LATENCY, checked_quantity
+from explorer.devices.quantities import FP32, LATENCY, checked_quantity
 from explorer.spaces.base import Compilable
 
 LARGEST = 1e9  # upper limit of a price in any unit: no block takes 1e9 ms, which is eleven days
@@ -74,14 +74,16 @@ class LayerDevice:
         provenance: where the numbers come from.
         scale, offset: applied to the sum.
         quantity: what the costs measure: "latency", "memory", "size", "energy", or "count", which is not a target.
+        precision: precision of the networks that are priced: "fp32" or "int8".
     """
 
     def __init__(
         self, name: str, unit: str, provenance: Provenance, scale: float = 1.0, offset: float = 0.0,
-        quantity: str = LATENCY,
+        quantity: str = LATENCY, precision: str = FP32,
     ) -> None:  # fmt: skip
         self.name, self.unit, self.provenance = name, unit, provenance
         self.quantity = checked_quantity(name, unit, quantity)
+        self.precision = precision
         self.scale, self.offset = scale, offset
         self._compiled: dict[Compilable, CompiledCost] = {}
 

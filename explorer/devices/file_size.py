@@ -8,7 +8,6 @@ spaces. One kB is 1,024 bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 
@@ -59,10 +58,8 @@ class FileSizeDevice(LayerDevice):
 
     def __init__(self) -> None:
         source = "layer shapes and the .tflite format (int8; upper bound)"
-        super().__init__("flash_kb", "kB", Provenance(kind="counted", source=source), quantity="size")
+        super().__init__("flash_kb", "kB", Provenance(kind="counted", source=source), quantity="size", precision=INT8)
         self._parts: dict[Compilable, _Parts] = {}
-
-    precision: ClassVar[str] = INT8
 
     @property
     def additive(self) -> bool:

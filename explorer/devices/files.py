@@ -13,7 +13,7 @@ from explorer.devices.base import LayerDevice
 from explorer.devices.foreign import READ, foreign_json, foreign_suffix
 from explorer.devices.formats import read_block_table
 from explorer.devices.kinds import DEVICES, KINDS, NAME
-from explorer.devices.quantities import LATENCY
+from explorer.devices.quantities import FP32, LATENCY
 
 # fields of kinds "table" and "layers"; a file of format 1 may have all of them, those of the other kind are ignored
 SHARED = {"blocks", "scale", "offset", "interpolates", "uncounted", "weights", "domain"}
@@ -83,6 +83,8 @@ def device_json(device: LayerDevice) -> dict[str, Any]:
     common = {"format": 1, "name": device.name, "unit": device.unit, "provenance": device.provenance.model_dump()}
     if device.quantity != LATENCY:
         common["quantity"] = device.quantity
+    if device.precision != FP32:
+        common["precision"] = device.precision
     for name, kind in KINDS.items():
         if type(device) is kind.device:
             return common | {"kind": name} | kind.write(device)

@@ -32,6 +32,7 @@ class DeviceFile(Settings):
         name: name of the device in budgets and columns.
         unit: unit of the costs; a latency is in ms.
         quantity: what the costs measure; "latency" by default.
+        precision: precision of the networks that are priced; "fp32" by default.
         provenance: where the numbers come from.
     """
 
@@ -40,6 +41,7 @@ class DeviceFile(Settings):
     name: str = Field(pattern=f"^{NAME}$")
     unit: str = Field(pattern=r"^[A-Za-zµ%/²]{1,20}$")
     quantity: str = Field(LATENCY, pattern="^[a-z]{2,20}$")
+    precision: Literal["fp32", "int8"] = "fp32"
     provenance: Provenance
 
     @model_validator(mode="after")

@@ -20,8 +20,9 @@ from explorer.core.layer import Layer
 from explorer.devices import kit_run
 from explorer.devices.base import LARGEST, Provenance
 from explorer.devices.few import FEWEST, FewFit, fit_few, known_models
-from explorer.devices.graph import network_graph
+from explorer.devices.graph import graph_to_time
 from explorer.devices.plan import make_plan, table_from, whole_plan
+from explorer.devices.quantities import FP32
 from explorer.devices.table import BlockTable
 from explorer.spaces.base import Space
 
@@ -56,6 +57,7 @@ class Timings(Settings):
     spaces: list[str]
     interpolates: bool
     graphs: list[Timing] = Field(min_length=2, max_length=10_000)
+    precision: Literal["fp32", "int8"] = "fp32"
     device: str = ""
     threads: int = Field(ge=1)
     hardware: str = ""
@@ -65,7 +67,7 @@ class Timings(Settings):
 
 def write_kit(
     names: Sequence[str], spaces: Sequence[Space], out: str | Path, networks: int = 40, seed: int = 0,
-    whole: bool = False,
+    whole: bool = False, precision: str = FP32,
 ) -> int:  # fmt: skip
     """Write a kit and return its number of graphs (at most 300).
 
@@ -76,9 +78,11 @@ def write_kit(
         networks: number of whole networks; half are used to fit scale and offset, half to estimate the error.
         seed: seed for drawing the networks.
         whole: time whole networks only; their number is at least 10, see `few.fit_few`.
+        precision: precision of what is timed.
 
     Raises:
-        InputError: `out` is not empty or cannot be written, or there are too few whole networks.
+        InputError: `out` is not empty or cannot be written, there are too few whole networks, or a layer has no form in
+            eight bits.
     """
     out = empty_folder(out)
     if whole and not FEWEST <= networks < MOST:
@@ -90,9 +94,15 @@ def write_kit(
         (work / "graphs").mkdir()
         for i, (kind, layers) in enumerate(zip(kinds, plan.graphs)):
             file = f"graphs/{i:03d}.onnx"
-            (work / file).write_bytes(network_graph(layers).SerializeToString())
+            (work / file).write_bytes(graph_to_time(layers, precision).SerializeToString())
             graphs.append({"file": file, "kind": kind, "layers": [layer.signature for layer in layers]})
-        about = {"format": 1, "kind": "kit", "spaces": list(names), "interpolates": plan.interpolates}
+        about = {
+            "format": 1,
+            "kind": "kit",
+            "spaces": list(names),
+            "interpolates": plan.interpolates,
+            "precision": precision,
+        }
         write_json(work / "kit.json", about | {"graphs": graphs})
         shutil.copyfile(kit_run.__file__, work / "run.py")
         (work / "README.md").write_text(README)
@@ -115,7 +125,9 @@ def few_of_kit(values: object, name: str, source: str) -> FewFit | None:
         kind="modelled", hardware=timings.hardware, runtime=timings.runtime, threads=timings.threads, batch=1,
         source=f"{len(timed)} whole networks, by a kit of {', '.join(timings.spaces)}",
     )  # fmt: skip
-    return fit_few(name, networks, np.array([graph.ms for graph in timed]), about, known_models())
+    found = fit_few(name, networks, np.array([graph.ms for graph in timed]), about, known_models())
+    found.device.precision = timings.precision
+    return found
 
 
 def table_of_kit(values: object, name: str, source: str) -> BlockTable:
@@ -136,7 +148,7 @@ def table_of_kit(values: object, name: str, source: str) -> BlockTable:
     about = Provenance(
         kind="measured", hardware=timings.hardware, runtime=timings.runtime, threads=timings.threads, batch=1
     )
-    table = table_from(name, call[0], blocks, networks, about, timings.interpolates)
+    table = table_from(name, call[0], blocks, networks, about, timings.interpolates, timings.precision)
     table.provenance = table.provenance.model_copy(
         update={"source": f"{table.provenance.source}, by a kit of {', '.join(timings.spaces)}"}
     )

@@ -44,7 +44,9 @@ def time_graphs(
     for session in sessions:
         entry = session.get_inputs()[0]
         shape = [d if isinstance(d, int) else 1 for d in entry.shape]
-        feeds.append({entry.name: np.random.default_rng(0).random(shape, np.float32)})
+        values = np.random.default_rng(0).random(shape, np.float32)
+        whole = entry.type == "tensor(uint8)"
+        feeds.append({entry.name: (values * 255).astype(np.uint8) if whole else values})
         for _ in range(3):
             session.run(None, feeds[-1])
         start = time.perf_counter()

@@ -20,7 +20,7 @@ from explorer.core.work import FEATURES
 from explorer.devices.base import LayerDevice, Provenance
 from explorer.devices.features import features
 from explorer.devices.kinds import KINDS, DeviceFile, DeviceKind
-from explorer.devices.quantities import LATENCY, MILLISECONDS
+from explorer.devices.quantities import FP32, LATENCY, MILLISECONDS
 from explorer.spaces.base import distinct_layers
 
 HEAVIEST = 1e6  # upper limit of a weight, the cost per unit of a feature
@@ -44,6 +44,7 @@ class LayerModel(LayerDevice):
         domain: range of the fit, each (low, high): "size" in pixels and "channels" of layers, "cost" of the
             measurements.
         unit, quantity: unit of the costs, and what they measure.
+        precision: precision of the networks that are priced.
 
     Raises:
         InputError: a feature is unknown, a weight is negative or not a number, or no weight is above 0.
@@ -52,8 +53,9 @@ class LayerModel(LayerDevice):
     def __init__(
         self, name: str, provenance: Provenance, weights: Mapping[str, float],
         domain: Mapping[str, Sequence[float]] | None = None, unit: str = MILLISECONDS, quantity: str = LATENCY,
+        precision: str = FP32,
     ) -> None:  # fmt: skip
-        super().__init__(name, unit, provenance, quantity=quantity)
+        super().__init__(name, unit, provenance, quantity=quantity, precision=precision)
         for feature, weight in weights.items():
             if feature not in FEATURES:
                 raise InputError(f"device {name!r}: unknown feature {feature!r}; choose from: {', '.join(FEATURES)}")
@@ -91,7 +93,7 @@ class LayerModel(LayerDevice):
 
 
 def _read(file: LayersFile) -> LayerModel:
-    return LayerModel(file.name, file.provenance, file.weights, file.domain, file.unit, file.quantity)
+    return LayerModel(file.name, file.provenance, file.weights, file.domain, file.unit, file.quantity, file.precision)
 
 
 def _write(device: LayerModel) -> dict[str, Any]:

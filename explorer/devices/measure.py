@@ -14,27 +14,30 @@ from explorer.core.layer import Layer
 from explorer.core.onnx_session import cores
 from explorer.core.protocols import Progress, silent
 from explorer.devices.base import Provenance
-from explorer.devices.graph import network_graph
+from explorer.devices.graph import graph_to_time
 from explorer.devices.kit_run import hardware, open_graph, time_graphs
 from explorer.devices.plan import make_plan, table_from
+from explorer.devices.quantities import FP32
 from explorer.devices.table import BlockTable
 from explorer.spaces.base import Space
 
 
 def measure_networks(
-    networks: Sequence[Sequence[Layer]], threads: int = 1, rounds: int = 15, progress: Progress = silent
-) -> np.ndarray:
+    networks: Sequence[Sequence[Layer]], threads: int = 1, rounds: int = 15, progress: Progress = silent,
+    precision: str = FP32,
+) -> np.ndarray:  # fmt: skip
     """Measure networks (or single layers) with random weights, in interleaved rounds.
 
     Returns:
         (n,) median latency in ms.
 
     Raises:
-        InputError: `threads` is below 1 or above the number of cores.
+        InputError: `threads` is below 1 or above the number of cores, or a layer has no form in eight bits.
     """
     if not 1 <= threads <= cores():
         raise InputError(f"threads = {threads!r}; choose from 1 to {cores()}")
-    sessions = [open_graph(bytes(network_graph(layers).SerializeToString()), threads) for layers in networks]
+    graphs = (graph_to_time(layers, precision) for layers in networks)
+    sessions = [open_graph(bytes(graph.SerializeToString()), threads) for graph in graphs]
     median: np.ndarray = time_graphs(sessions, rounds, tell=_tell(progress))[0]
     return median
 
@@ -57,7 +60,7 @@ def measure_files(paths: Sequence[str | Path], threads: int = 1, rounds: int = 3
 
 def measure_table(
     name: str, spaces: Sequence[Space], threads: int = 1, rounds: int = 60, networks: int = 100, seed: int = 0,
-    progress: Progress = silent,
+    progress: Progress = silent, precision: str = FP32,
 ) -> BlockTable:  # fmt: skip
     """Measure a block table: every distinct block of some spaces, and whole networks in the same rounds.
 
@@ -69,15 +72,19 @@ def measure_table(
         networks: number of whole networks; half are used to fit scale and offset, the other half to estimate the error.
         seed: seed for drawing the networks.
         progress: reports the rounds.
+        precision: precision of what is timed: "fp32" or "int8".
+
+    Raises:
+        InputError: as `measure_networks` does.
     """
     plan = make_plan(spaces, networks, seed=seed)
-    ms = measure_networks(plan.graphs, threads, rounds, progress)
+    ms = measure_networks(plan.graphs, threads, rounds, progress, precision)
     blocks = {layer.signature: float(t) for layer, t in zip(plan.blocks, ms[1:])}
     whole = [([x.signature for x in layers], float(t)) for layers, t in zip(plan.networks, ms[1 + len(blocks) :])]
     about = Provenance(
         kind="measured", hardware=hardware(), runtime=f"onnxruntime {ort.__version__}", threads=threads, batch=1
     )
-    return table_from(name, float(ms[0]), blocks, whole, about)
+    return table_from(name, float(ms[0]), blocks, whole, about, precision=precision)
 
 
 def _tell(progress: Progress) -> Callable[[range], Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -143,10 +143,8 @@ class MemoryDevice(LayerDevice):
 
     def __init__(self) -> None:
         source = "layer shapes, as TFLite-Micro plans its arena (head; int8 activations)"
-        super().__init__("ram_kb", "kB", Provenance(kind="counted", source=source), quantity="memory")
+        super().__init__("ram_kb", "kB", Provenance(kind="counted", source=source), quantity="memory", precision=INT8)
         self._peaks: dict[Compilable, list[tuple[tuple[int, ...], np.ndarray]]] = {}
-
-    precision: ClassVar[str] = INT8
 
     @property
     def additive(self) -> bool:

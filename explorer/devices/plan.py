@@ -15,6 +15,7 @@ from explorer.core.errors import InputError
 from explorer.core.layer import Layer
 from explorer.core.operators import GlobalPool
 from explorer.devices.base import Provenance
+from explorer.devices.quantities import FP32
 from explorer.devices.table import BlockTable
 from explorer.spaces.base import Compilable, Space, records_of, resolution_gene
 
@@ -109,7 +110,7 @@ def all_layers(space: Space) -> set[Layer]:
 
 def table_from(
     name: str, call_ms: float, blocks: dict[str, float], networks: Sequence[tuple[Sequence[str], float]],
-    provenance: Provenance, interpolates: bool = False,
+    provenance: Provenance, interpolates: bool = False, precision: str = FP32,
 ) -> BlockTable:  # fmt: skip
     """Create a device from the timings of a plan.
 
@@ -126,6 +127,7 @@ def table_from(
         networks: per network, the signatures of its layers, and ms.
         provenance: what was timed; source, error and note are filled in.
         interpolates: see `Plan`.
+        precision: precision of what was timed.
 
     Raises:
         InputError: a layer of a network is not among the blocks.
@@ -166,7 +168,7 @@ def table_from(
     source = f"{len(prices)} blocks timed one by one; "
     source += f"{', '.join(fits)} fitted on {fitted.sum()} whole networks" if fits else "summed without a fit"
     about = provenance.model_copy(update={"source": source, "error": error, "note": note})
-    return BlockTable(name, about, prices, scale, offset, interpolates)
+    return BlockTable(name, about, prices, scale, offset, interpolates, precision=precision)
 
 
 def _coefficients(columns: np.ndarray, measured: np.ndarray) -> list[float]:

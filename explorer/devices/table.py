@@ -15,7 +15,7 @@ from explorer.core.operators import Linear
 from explorer.core.protocols import SearchSpace
 from explorer.devices.base import LARGEST, LayerDevice, NoPrice, Provenance
 from explorer.devices.kinds import KINDS, DeviceFile, DeviceKind
-from explorer.devices.quantities import LATENCY, MILLISECONDS
+from explorer.devices.quantities import FP32, LATENCY, MILLISECONDS
 
 
 def block_key(layer: Layer, image: int | None = None) -> str:
@@ -48,6 +48,7 @@ class BlockTable(LayerDevice):
             equal.
         uncounted: operators that the source of the table leaves out of a network's sum.
         unit, quantity: unit of the prices, and what they measure.
+        precision: precision of the networks that are priced.
 
     Raises:
         InputError: there is no block, or a price is negative or not a number.
@@ -56,8 +57,9 @@ class BlockTable(LayerDevice):
     def __init__(
         self, name: str, provenance: Provenance, blocks: Mapping[str, float], scale: float = 1.0, offset: float = 0.0,
         interpolates: bool = False, uncounted: Sequence[str] = (), unit: str = MILLISECONDS, quantity: str = LATENCY,
+        precision: str = FP32,
     ) -> None:  # fmt: skip
-        super().__init__(name, unit, provenance, scale, offset, quantity)
+        super().__init__(name, unit, provenance, scale, offset, quantity, precision)
         for key, value in blocks.items():
             if not 0 <= value <= LARGEST:
                 raise InputError(
@@ -124,7 +126,7 @@ class BlockTable(LayerDevice):
 def _read(file: TableFile) -> BlockTable:
     return BlockTable(
         file.name, file.provenance, file.blocks, file.scale, file.offset, file.interpolates, file.uncounted, file.unit,
-        file.quantity,
+        file.quantity, file.precision,
     )  # fmt: skip
 
 

@@ -123,7 +123,7 @@ def test_malformed_device_files_are_refused(change, word, tmp_path):
 
 def test_unknown_device_lists_the_known_ones():
     with pytest.raises(
-        InputError, match="unknown device 'phone'; choose from: cpu, cpu-2-threads, gpu, i7-8700k, mobile"
+        InputError, match="unknown device 'phone'; choose from: cpu, cpu-2-threads, cpu-int8, gpu, i7-8700k, mobile"
     ):
         load_device("phone")
 

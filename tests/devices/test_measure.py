@@ -6,19 +6,22 @@ import sys
 import venv
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 
 from explorer.cli.device import image_variants
 from explorer.core.errors import InputError
 from explorer.core.operators import Conv, Linear, MBConv
 from explorer.devices import BlockTable, Provenance, device_from, device_json
+from explorer.devices.graph import graph_to_time
 from explorer.devices.kit import table_of_kit, write_kit
 from explorer.devices.measure import measure_networks, measure_table
 from explorer.devices.plan import make_plan, table_from
 from explorer.spaces import SPACES
 from explorer.testing import check_device
 
-TINY = SPACES["mobile-tiny"]
+TINY, RNG = SPACES["mobile-tiny"], np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +231,43 @@ def test_the_script_of_a_kit_knows_nothing_of_the_package():
            "{x.module.split('.')[0] for x in ast.walk(t) if isinstance(x, ast.ImportFrom)}))"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
     assert set(eval(done.stdout)) - set(sys.stdlib_module_names) == {"numpy", "onnxruntime"}
+
+
+def run_operators(model, tmp_path):
+    """Names of the operators that onnxruntime runs for a graph, after its own rewriting."""
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "run.onnx")
+    ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return [node.op_type for node in onnx.load(tmp_path / "run.onnx").graph.node]
+
+
+def test_blocks_run_in_eight_bits(tmp_path):
+    block = run_operators(graph_to_time([MBConv(16, 16, 8, 3, 1, mid=48, act="relu", residual=True)], "int8"), tmp_path)
+    whole = run_operators(graph_to_time(TINY.layers(TINY.sample(1, RNG)[0]), "int8"), tmp_path)
+    print(block, whole)
+    for run in (block, whole):
+        assert "QLinearConv" in run
+        assert not {"Conv", "Gemm", "FusedConv"} & set(run)
+    assert not {"QuantizeLinear", "DequantizeLinear"} & set(block)  # it reads and writes integers
+    assert whole.count("QuantizeLinear") == 1 + whole.count("HardSigmoid")  # onnxruntime has hard swishes in float32
+
+
+def test_a_table_in_eight_bits():
+    device = measure_table("mine-int8", [TINY], rounds=3, networks=20, precision="int8")
+    check_device(device, TINY)
+    again = device_from(device_json(device), "again")
+    assert again.precision == device.precision == "int8"
+    assert "precision" not in device_json(measure_table("mine", [TINY], rounds=1, networks=0))
+    with pytest.raises(InputError, match="no form for eight-bit runtimes"):
+        measure_networks([SPACES["darts"].layers(SPACES["darts"].sample(1, RNG)[0])], precision="int8")
+
+
+def test_a_kit_in_eight_bits(tmp_path):
+    write_kit(["mobile-tiny"], [TINY], tmp_path / "kit", networks=2, precision="int8")
+    values = json.loads((tmp_path / "kit" / "kit.json").read_text())
+    line = [sys.executable, "run.py", "--rounds", "1", "--seconds", "0.0001"]
+    subprocess.run(line, cwd=tmp_path / "kit", check=True, capture_output=True)
+    timings = json.loads((tmp_path / "kit" / "timings.json").read_text())
+    assert values["precision"] == table_of_kit(timings, "theirs", "t").precision == "int8"
+    del timings["precision"]  # as kits of the first edition wrote it
+    assert table_of_kit(timings, "theirs", "t").precision == "fp32"
