@@ -97,13 +97,22 @@ def eight_bits(steps: Sequence[Step], weights: Weights, ranges: Ranges, channels
         if step.kind in WEIGHTED:
             weight, bias = weights[step.name]
             weight = weight / step.divided
-            by = unit_of(weight, step.kind)
+            by = np.maximum(unit_of(weight, step.kind), _least_unit(bias + step.shift, scales[step.inputs[0]]))
             whole = np.clip(np.round(weight / by.reshape(-1, *[1] * (weight.ndim - 1))), -TOP, TOP).astype(np.int8)
             unit = scales[step.inputs[0]].scale * by.astype(np.float64)
-            limit = 2**31 - 1
-            summed = np.clip(np.round((bias + step.shift) / unit), -limit, limit).astype(np.int32)
-            constants[step.name] = Constants(whole, by, summed)
+            constants[step.name] = Constants(whole, by, whole_bias(bias + step.shift, unit))
     return EightBits(tuple(steps), scales, constants, channels, size)
+
+
+def whole_bias(bias: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return real biases (out,) as int32 of this unit; one that is too large is cut."""
+    limit = 2**31 - 1
+    return np.clip(np.round(bias / unit), -limit, limit).astype(np.int32)
+
+
+def _least_unit(bias: np.ndarray, given: Scale) -> np.ndarray:
+    """Return the smallest scales of weights (out,) with which the biases fit: those of channels without any weight."""
+    return (np.abs(bias) / (given.scale * 2**30)).astype(np.float32)
 
 
 def before_hard_swishes(steps: Sequence[Step]) -> set[str]:

@@ -26,7 +26,6 @@ from explorer.supernets.recalibration import images_at_once
 from explorer.supernets.stepwise import centre, corrected, prepared, ranges_of, weights_of
 
 CALIBRATION, CHOICE = 512, 1000  # training images for the ranges, validation images for the choice
-METHODS = ("mse", "minmax")
 BATCH = 64
 
 
@@ -79,12 +78,10 @@ def quantised(layers: Sequence[Layer], network: Network, images: Images, calibra
     few = prepared(train[: images_at_once(size)], network.preprocess, size)
     val = images.val.take(slice(0, CHOICE))
     x, labels = to_float(val.images).numpy(), val.labels.numpy()
-    tried: list[tuple[float, EightBits]] = []
-    for method in METHODS:
-        found = eight_bits(steps, weights, ranges_of(layers, network, train, method), layers[0].cin, size)
-        found = corrected(found, weights, few)
-        tried.append((float((classes_of(found, x, centre(network.preprocess)) == labels).mean()), found))
-    return max(tried, key=lambda pair: pair[0])[1]
+    ranges = ranges_of(layers, network, train).values()
+    found = corrected([eight_bits(steps, weights, one, layers[0].cin, size) for one in ranges], weights, few)
+    zero = centre(network.preprocess)
+    return max(found, key=lambda one: float((classes_of(one, x, zero) == labels).mean()))
 
 
 def classes_of(network: EightBits, images: np.ndarray, centre: float) -> np.ndarray:

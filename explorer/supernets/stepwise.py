@@ -16,15 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from explorer.core.eight_bits import HIGH, LOW, OFF, EightBits, Ranges, Scale, Weights, before_hard_swishes
+from explorer.core.eight_bits import HIGH, LOW, OFF, EightBits, Ranges, Scale, Weights, before_hard_swishes, whole_bias
 from explorer.core.layer import Layer
 from explorer.core.operators import Conv, Linear, MBConv
 from explorer.core.steps import IMAGES, Step, steps_of
 from explorer.supernets.plain import MixedDepthwise, Network, Preprocess, fit
 
 SHARES = np.linspace(0.3, 1, 36)  # parts of a range that are tried
-KEPT = 4096  # values of every tensor and batch from which its range is chosen
-BATCH = 64
+KEPT = 16_384  # values of every tensor from which its range is chosen
+METHODS = ("mse", "minmax")  # the part of a range with the least squared error; the least and the greatest value
+BATCH, PIXELS = 64, 32  # images at once, of up to so many pixels: larger ones are fewer, to stay in caches
 
 
 @torch.no_grad()
@@ -135,43 +136,42 @@ def _output(step: Step, given: Sequence[Tensor], own: tuple[Tensor, Tensor] | No
 
 
 def _bounded(x: Tensor, act: str) -> Tensor:
-    return F.relu(x) if act == "relu" else F.relu6(x) if act == "relu6" else x
+    """Bound a step's output, in place."""
+    return F.relu(x, inplace=True) if act == "relu" else F.relu6(x, inplace=True) if act == "relu6" else x
 
 
 @torch.no_grad()
-def ranges_of(layers: Sequence[Layer], network: Network, images: Tensor, method: str = "mse") -> Ranges:
-    """Return the ranges of the images and of every step's output.
+def ranges_of(layers: Sequence[Layer], network: Network, images: Tensor) -> dict[str, Ranges]:
+    """Return method -> the ranges of the images and of every step's output, for every one of `METHODS`.
 
     Args:
         layers: the network's layers.
         network: the plain network.
         images: calibration images (n, c, h, w) float32 in [0, 1].
-        method: "minmax" (the least and the greatest value) or "mse" (the part of it with the least squared error).
     """
-    steps, weights = steps_of(layers), weights_of(layers, network)
+    steps, weights, size = steps_of(layers), weights_of(layers, network), layers[0].size
     ends: dict[str, tuple[float, float]] = {}
     samples: dict[str, list[np.ndarray]] = {}
     ending = before_hard_swishes(steps)
     rng = torch.Generator().manual_seed(0)
-    for batch in images.split(BATCH):
-        x = prepared(batch, network.preprocess, layers[0].size)
-        for name, y in computed(steps, weights, x):
-            y = y.clamp(min=OFF) if name in ending else y
-            low, high = ends.get(name, (np.inf, -np.inf))
-            ends[name] = min(low, float(y.min())), max(high, float(y.max()))
-            if method == "mse":
-                flat = y.flatten()
-                rows = torch.randint(0, len(flat), (min(KEPT, len(flat)),), generator=rng)
-                samples.setdefault(name, []).append(flat[rows].numpy())
+    batches = images.split(max(4, min(BATCH, BATCH * PIXELS**2 // size**2)))
+    for batch in batches:
+        for name, y in computed(steps, weights, prepared(batch, network.preprocess, size)):
+            flat = y.flatten()
+            low, high = (float(end) for end in torch.aminmax(flat))
+            floor = OFF if name in ending else -np.inf
+            known = ends.get(name, (np.inf, -np.inf))
+            ends[name] = min(known[0], max(low, floor)), max(known[1], high)
+            rows = torch.randint(0, len(flat), (min(-(-KEPT // len(batches)), len(flat)),), generator=rng)
+            samples.setdefault(name, []).append(flat[rows].clamp(min=floor).numpy())
     zero = centre(network.preprocess)
     ends[IMAGES] = -zero, 1 - zero
-    if method == "minmax":
-        return ends
-    return {name: ends[name] if name == IMAGES else _best(np.concatenate(samples[name]), *ends[name]) for name in ends}
+    best = {name: ends[name] if name == IMAGES else _best(np.concatenate(samples[name]), *ends[name]) for name in ends}
+    return {"mse": best, "minmax": ends}
 
 
 @torch.no_grad()
-def corrected(network: EightBits, weights: Weights, x: Tensor) -> EightBits:
+def corrected(networks: Sequence[EightBits], weights: Weights, x: Tensor) -> list[EightBits]:
     """Correct the biases of a network in eight bits, so that rounding shifts no channel on average.
 
     Step by step, from the images on: a channel's bias takes up the mean difference between its values in float32 and
@@ -179,40 +179,57 @@ def corrected(network: EightBits, weights: Weights, x: Tensor) -> EightBits:
     equalization and bias correction", section 4.2, with images).
 
     Args:
-        network: the network.
+        networks: forms of one network, with different ranges.
         weights: its float weights, see `weights_of`.
         x: calibration images, see `prepared`.
     """
-    constants = dict(network.constants)
-    last = {source: step.name for step in network.steps for source in step.inputs}
+    steps, forms = networks[0].steps, [_Correcting(network, x) for network in networks]
+    last = {source: step.name for step in steps for source in step.inputs}
     real = {IMAGES: x}
-    whole = {IMAGES: _rounded(x, network.scales[IMAGES])}
-    for step in network.steps:
-        own = exact = None
+    for step in steps:
+        exact = None
         if step.name in weights:
-            c, unit = constants[step.name], network.scales[step.inputs[0]].scale * constants[step.name].scales
             weight, bias = (torch.from_numpy(part).float() for part in weights[step.name])
             exact = weight / step.divided, bias + step.shift
+        y = _output(step, [real[source] for source in step.inputs], exact)
+        means = None if exact is None else y.mean([d for d in range(y.ndim) if d != 1])
+        for form in forms:
+            form.take(step, means)
+        real[step.name] = _bounded(y, step.act)
+        for source in [source for source in step.inputs if last[source] == step.name]:
+            for values in (real, *(form.values for form in forms)):
+                values.pop(source, None)
+    return [replace(form.network, constants=form.constants) for form in forms]
+
+
+class _Correcting:
+    """A network in eight bits whose biases are corrected step by step."""
+
+    def __init__(self, network: EightBits, x: Tensor) -> None:
+        self.network, self.constants = network, dict(network.constants)
+        self.values = {IMAGES: _rounded(x.clone(), network.scales[IMAGES])}
+
+    def take(self, step: Step, means: Tensor | None) -> None:
+        """Compute a step, and correct its bias so that its channels have these means (c,)."""
+        own = None
+        if means is not None:
+            c = self.constants[step.name]
+            unit = self.network.scales[step.inputs[0]].scale * c.scales.astype(np.float64)
             by = c.scales.reshape(-1, *[1] * (c.weights.ndim - 1))
             own = torch.from_numpy(c.weights * by), torch.from_numpy((c.bias * unit).astype(np.float32))
-        y = _output(step, [real[source] for source in step.inputs], exact)
-        z = _output(step, [whole[source] for source in step.inputs], own)
-        if own is not None:
-            pixels = [d for d in range(y.ndim) if d != 1]
-            shift = (y.mean(pixels) - z.mean(pixels)).double().numpy()
-            constants[step.name] = replace(c, bias=(c.bias + np.round(shift / unit)).astype(np.int32))
-            z = z + torch.from_numpy(shift).float().view(1, -1, *[1] * (z.ndim - 2))
-        real[step.name], whole[step.name] = _bounded(y, step.act), _rounded(z, network.scales[step.name])
-        for source in step.inputs:
-            if last[source] == step.name:
-                real.pop(source, None)
-                whole.pop(source, None)
-    return replace(network, constants=constants)
+        z = _output(step, [self.values[source] for source in step.inputs], own)
+        if means is not None:
+            shift = means - z.mean([d for d in range(z.ndim) if d != 1])
+            bias = whole_bias(c.bias * unit + shift.double().numpy(), unit)
+            self.constants[step.name] = replace(c, bias=bias)
+            z += shift.view(1, -1, *[1] * (z.ndim - 2))
+        self.values[step.name] = _rounded(z, self.network.scales[step.name])
 
 
 def _rounded(x: Tensor, scale: Scale) -> Tensor:
-    """Round a tensor to eight bits, and back; bounds are those of the scale."""
-    return scale.scale * ((x / scale.scale).round() + scale.zero).clamp(LOW, HIGH).sub(scale.zero)
+    """Round a tensor to eight bits, and back, in place; bounds are those of the scale."""
+    low, high = LOW - scale.zero, HIGH - scale.zero
+    return x.div_(scale.scale).round_().clamp_(low, high).mul_(scale.scale)
 
 
 def _best(values: np.ndarray, low: float, high: float) -> tuple[float, float]:

@@ -70,7 +70,7 @@ def test_the_graph_computes_the_integers(rng):
             network.train()(x)
         network.eval()
         steps, weights = steps_of(layers), weights_of(layers, network)
-        bits = eight_bits(steps, weights, ranges_of(layers, network, x), 1, 8)
+        bits = eight_bits(steps, weights, ranges_of(layers, network, x)["mse"], 1, 8)
         logits = open_session(onnx_of(bits, 8, centre(network.preprocess)).SerializeToString()).run(
             None, {"images": x.numpy()}
         )[0]
@@ -106,6 +106,21 @@ def test_what_a_hard_swish_ignores_takes_no_part_of_the_range():
     assert scales["c"].range[0] == pytest.approx(-40, abs=0.5)
 
 
+def test_a_channel_without_weights_keeps_its_bias():
+    """Pretrained networks have such channels; in the unit of their tiny weights the bias did not fit into 32 bits."""
+    steps = [Step("conv", "a", (IMAGES,), 2, 1, 1), Step("linear", "b", ("a",), 2, 1, 2)]
+    weights = {
+        "a": (np.array([1e-12, 0.5]).reshape(2, 1, 1, 1), np.array([0.7, -0.1])),
+        "b": (np.eye(2), np.array([0.0, 2.0])),
+    }
+    bits = eight_bits(steps, weights, {n: (-1.0, 3.0) for n in (IMAGES, "a", "b")}, 1, 1)
+    image = np.full((1, 1, 1, 1), 0.5, np.float32)
+    logits = open_session(onnx_of(bits, 1, 0.5).SerializeToString()).run(None, {"images": image})[0]
+    assert logits[0] == pytest.approx([0.7, 1.9], abs=0.02)
+    [again] = corrected([bits], weights, torch.zeros(4, 1, 1, 1))
+    assert np.abs(again.constants["a"].bias.astype(float)).max() < 2**30 * 1.01
+
+
 def test_biases_take_up_what_rounding_shifts(rng):
     """After the correction no channel of the logits is off on average."""
     space = SPACES["mobile-tiny"]
@@ -117,9 +132,9 @@ def test_biases_take_up_what_rounding_shifts(rng):
     steps, weights = steps_of(layers), weights_of(layers, network)
     ready = prepared(x, network.preprocess, 8)
     *_, (_, exact) = computed(steps, weights, ready)
-    bits = eight_bits(steps, weights, ranges_of(layers, network, x, "minmax"), 1, 8)
+    bits = eight_bits(steps, weights, ranges_of(layers, network, x)["minmax"], 1, 8)
     off = []
-    for one in (bits, corrected(bits, weights, ready)):
+    for one in (bits, *corrected([bits], weights, ready)):
         session = open_session(onnx_of(one, 8, centre(network.preprocess)).SerializeToString())
         off.append(np.abs(session.run(None, {"images": x.numpy()})[0].mean(0) - exact.detach().numpy().mean(0)).max())
     assert off[1] < 0.5 * off[0]
