@@ -27,7 +27,7 @@ app.add_typer(device.app, name="device")
 for verb in (
     pages.demo, pages.dashboard, pages.lab,
     study.suggest, study.train, study.generate, study.search, study.evaluate, study.measure,
-    study.export, study.report,
+    study.export, study.quantise, study.report,
     lists.studies, lists.devices, lists.boards, lists.spaces, lists.generators,
     networks.rank, networks.train_network, networks.prune,
     machine.bench, machine.doctor,

@@ -134,6 +134,7 @@ def generate(
     board: Annotated[
         str | None, typer.Option(help="A board, which bounds RAM and flash (ram_kb, flash_kb): one of {}.")
     ] = None,
+    precision: Precision = "fp32",
     as_json: Json = False,
 ) -> None:
     """Generate the network for a budget: a limit on the cost on one device, or on several at once."""
@@ -141,15 +142,15 @@ def generate(
 
     on = None if board is None else BOARDS[board]
     items = [*(budget or []), *(f"{name}={limit!r}" for name, limit in (on.budget if on else {}).items())]
-    opened = _open(study, parse_budget(items))
+    opened = _open(study, parse_budget(items), precision)
     opened.generator(generator)
     start = time.perf_counter()
     wanted, candidate = asked(opened, items, generator)
     seconds = time.perf_counter() - start
     result = {
         "architecture": candidate.key, "accuracy": candidate.accuracy, "interval": list(candidate.interval),
-        "costs": dict(candidate.costs), "feasible": candidate.feasible, "generator": candidate.generator,
-        "seconds": seconds,
+        "precision": candidate.precision, "costs": dict(candidate.costs), "feasible": candidate.feasible,
+        "generator": candidate.generator, "seconds": seconds,
     }  # fmt: skip
     _warn(opened)
     answer(result, as_json, describe(candidate, opened))
@@ -176,13 +177,14 @@ def search(
     file: Annotated[
         Path | None, typer.Option(help="Save results in this file; if it exists, continue from it.")
     ] = None,
+    precision: Precision = "fp32",
     as_json: Json = False,
 ) -> None:
     """Search the Pareto front of predicted accuracy against the costs on one or more devices."""
     if file is not None:
         hint_when_stopped(f"the same command goes on from {file}")
     budgets = parse_budget(budget)
-    opened = _open(study, [*budgets, *(device or [])])
+    opened = _open(study, [*budgets, *(device or [])], precision)
     start = time.perf_counter()
     front = opened.search(
         algorithm, device, evaluations, seed, budgets=budgets, patience=patience, file=file, progress=progress
@@ -267,6 +269,9 @@ def export(
             help="Also accept images other than those of the training; the card says so and has no test accuracy.",
         ),
     ] = False,
+    precision: Annotated[
+        str, typer.Option(help="With --budget: fp32, or int8 for the network that is best in eight bits.")
+    ] = "fp32",
     as_json: Json = False,
 ) -> None:
     """Export a network as ONNX or in other formats, with a card that describes it.
@@ -276,7 +281,7 @@ def export(
     from explorer.exports import ExportError
     from explorer.exports import export as export_network
 
-    opened = _open(study, parse_budget(budget)).with_images(data, checked=not unchecked)
+    opened = _open(study, parse_budget(budget), precision).with_images(data, checked=not unchecked)
     candidate = candidate_of(opened, budget, architecture, generator)
     try:
         bundle = export_network(
@@ -324,11 +329,51 @@ def _warn(study: Study) -> None:
         print(f"explorer: note: {study.predictor.warning}", file=sys.stderr)
 
 
-def _open(study: str, named: Iterable[str] = ()) -> Study:
+def quantise(
+    study: StudyName,
+    out: Out,
+    networks: Annotated[int, typer.Option(help="How many networks are measured in eight bits.")] = 200,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device",
+            help="A device to add; repeatable. Default: cpu-int8, ram_kb and flash_kb, where they price every network.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add accuracies in eight bits to a copy of a study, for `--precision int8`.
+
+    Some networks are measured with eight-bit weights and activations, as they would be exported.
+    A predictor is fitted to them, with a band of its own.
+    """
+    from explorer.evaluators import Predictor
+    from explorer.study.quantise import quantise as quantise_study
+
+    made = quantise_study(_open(study), out, networks, device, progress)
+    predictor = made.in_precision("int8").predictor
+    assert isinstance(predictor, Predictor)
+    quality = predictor.quality
+    value = {
+        "study": str(made.folder),
+        "targets": made.targets,
+        "networks": int(quality["held_out"]),
+        "quality": quality,
+    }
+    text = (
+        f"study {made.name!r} in {made.folder}: {value['networks']} networks measured in eight bits, where they lose "
+        f"{quality['drop']:.2%} on average; the drop is predicted within {quality['drop_mae']:.2%} (held out), "
+        f"the accuracy with a band of ±{quality['half_width']:.2%}; targets {', '.join(made.targets)}"
+    )
+    answer(value, as_json, text)
+
+
+def _open(study: str, named: Iterable[str] = (), precision: str | None = None) -> Study:
     """Open a study; those of the named devices that it lacks and that are calculated, such as `ram_kb`, are added."""
     from explorer.study import open_study
 
     opened = open_study(study)
+    opened = opened if precision is None else opened.in_precision(precision)
     if all(name in opened.devices for name in named):
         return opened
     from explorer.study.add_device import with_calculated

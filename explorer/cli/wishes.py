@@ -60,18 +60,22 @@ def candidate_of(study: Study, budget_items: list[str] | None, key: str | None, 
 def describe(candidate: Candidate, study: Study) -> str:
     """Describe a network in a few lines."""
     from explorer.devices import amount
-    from explorer.devices.quantities import INT8, precision_of
+    from explorer.devices.quantities import FP32, INT8, is_target, precision_of
 
     costs = ", ".join(f"{n} {amount(study.devices[n], v)}" for n, v in candidate.costs.items())
     lo, hi = candidate.interval
     accuracy = f"{study.origin.generated} accuracy {candidate.accuracy:.2%} ({lo:.2%} to {hi:.2%})"
     notes = "".join(f"\n  {line}" for line in study.extrapolated(candidate.architecture).values())
-    if eight := [name for name in candidate.costs if precision_of(study.devices[name]) == INT8]:
-        notes += (
-            f"\n  {' and '.join(eight)}: of the network in eight bits; the accuracy is in float32"
-            + " (explorer evaluate --precision int8 measures it in eight)" * study.origin.has_weights
-        )
-    return f"{candidate.key}\n  {accuracy}\n  {costs}{notes}"
+    words = {FP32: "float32", INT8: "eight bits"}
+    priced = {name: precision_of(study.devices[name]) for name in candidate.costs if is_target(study.devices[name])}
+    if other := [name for name, precision in priced.items() if precision != candidate.precision]:
+        notes += f"\n  {', '.join(other)}: of the network in {words[priced[other[0]]]}; the accuracy is in "
+        notes += words[candidate.precision]
+        if candidate.precision == FP32 and INT8 in study.precisions:
+            notes += " (--precision int8 gives it in eight)"
+        elif candidate.precision == FP32 and study.origin.has_weights:
+            notes += " (explorer evaluate --precision int8 measures it in eight)"
+    return f"{candidate.key}\n  {accuracy}{', in eight bits' * (candidate.precision == INT8)}\n  {costs}{notes}"
 
 
 def said_of(check: dict[str, float]) -> str:

@@ -28,6 +28,7 @@ class Candidate:
         feasible: whether it meets the requested budget.
         generator: name of the generator that produced it.
         source: how the accuracy was obtained: "predicted" or "measured".
+        precision: of the network that has this accuracy: "fp32" or "int8".
     """
 
     architecture: Architecture
@@ -37,6 +38,7 @@ class Candidate:
     feasible: bool = True
     generator: str = ""
     source: str = "predicted"
+    precision: str = "fp32"
 
     @property
     def key(self) -> str:

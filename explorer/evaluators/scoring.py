@@ -33,12 +33,14 @@ class ScoreConfig(Settings):
         val_images: validation images per score; None for all.
         calibration_images: training images for the recalibration of batch norm.
         front_architectures: architectures of the searched fronts that are scored in addition.
+        eight_bits: architectures that are measured in eight bits, too; 0 for none.
     """
 
     architectures: int = Field(1000, ge=20, le=1_000_000)
     val_images: int | None = Field(None, ge=50, le=1_000_000_000)
     calibration_images: int = Field(2000, ge=32, le=1_000_000_000)
     front_architectures: int = Field(60, ge=0, le=1_000_000)
+    eight_bits: int = Field(0, ge=0, le=1_000_000)
 
 
 @dataclass(frozen=True)

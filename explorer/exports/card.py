@@ -41,6 +41,7 @@ def facts_of(original: Original, check: dict[str, float], formats: dict[str, dic
         "input": f"images: float32 (n, {data.channels}, {data.size}, {data.size}) in [0, 1]",
         "output": f"logits: float32 (n, {len(data.classes)})", "classes": data.classes,
         f"accuracy_{study.origin.generated}": candidate.accuracy, "accuracy_interval": list(candidate.interval),
+        "accuracy_precision": candidate.precision,
         "check": check, "checked_on": original.checked_on, "checked": study.checked, "formats": formats,
         "costs": {
             name: {

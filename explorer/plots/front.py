@@ -136,7 +136,7 @@ def front_info(study: StudyView, device: str) -> FrontInfo:
     """Collect the static content of a study's chart for one device."""
     table, front, searched = study.evaluations, study.front(device), study.searched(device)
     table = table[table[device].notna()]  # a device may have no price for some networks
-    names = list(dict.fromkeys([*study.targets, device]))
+    names = list(dict.fromkeys([*study.main_targets, device]))
     columns, best = table[names].to_numpy(), 100 * front["accuracy"].to_numpy()
     return FrontInfo(
         device, study.devices[device].unit, quantity_of(study.devices[device]),

@@ -73,7 +73,7 @@ def report_data(study: StudyView, generator: str | None = None) -> dict[str, Any
     name = study.generator(generator).method
     targets: dict[str, Any] = {}
     networks: dict[str, Any] = {}
-    for target in study.targets:
+    for target in study.main_targets:
         low, high = study.budget_range(target)
         budgets = np.geomspace(low, high, BUDGETS)
         made = study.generate_many(pd.DataFrame({target: budgets}), name)

@@ -35,6 +35,10 @@ class StudyView(Protocol):
         """Names of the devices whose costs can be budgets."""
 
     @property
+    def main_targets(self) -> list[str]:
+        """Those of the targets that are shown."""
+
+    @property
     def evaluations(self) -> pd.DataFrame:
         """Evaluated networks: key, accuracy, source, and one cost column per device."""
 

@@ -6,7 +6,6 @@ are filtered by its costs. Retraining is a choice, which takes minutes and says 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from explorer.devices.population import cheapest
 from explorer.evaluators import Predictor
 from explorer.generators import METHODS, BudgetGenerator, check_costs, open_generator
 from explorer.study.judges import judge, judged_methods
-from explorer.study.making import Making, Stage, searched_fronts
+from explorer.study.making import Making, Stage, copy_study, searched_fronts
 from explorer.study.manifest import About
 from explorer.study.opening import open_study
 from explorer.study.recipe import Recipe
@@ -59,7 +58,8 @@ def with_device(study: Study, device: Device, retrain: bool = False, progress: P
     devices = _with(study, device)
     check_costs(study.space, [devices[device.name]])
     if not retrain or study.origin.enumerated:  # an enumerated space has no trained generator
-        return Study(study.folder, study.manifest, devices, study.space, _for(devices, study))
+        wider = Study(study.folder, study.manifest, devices, study.space, _for(devices, study))
+        return wider.in_precision(study.precision)
     require_torch("training a generator (without retraining, the present one answers for the device)")
     assert isinstance(study.predictor, Predictor)
     recipe = study.recipe
@@ -193,10 +193,7 @@ class Widening(Making):
     def copy(self) -> None:
         """Stage: copy the files that do not change."""
         made = ("front-", "README", *(["generator-"] if self.retrain else []))
-        for name in self.study.manifest.files:
-            if not name.startswith(made):
-                (self.out / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(self.study.folder / name, self.out / name)
+        copy_study(self.study, self.out, made)
 
     def generators(self) -> None:
         """Stage: train every generator of the study with the recipe's settings and the same judge."""

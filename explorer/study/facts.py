@@ -21,11 +21,12 @@ from explorer.core.errors import InputError, unknown
 from explorer.core.front import Candidate, Front, nondominated
 from explorer.devices import LayerDevice, targets_of
 from explorer.devices.population import cheapest, prices
-from explorer.devices.quantities import FP32
+from explorer.devices.quantities import FP32, INT8, checked_precision, precision_of
 from explorer.evaluators import Predictor, Scored, Table, read_scores
-from explorer.generators import BudgetGenerator
+from explorer.evaluators.lowered import Change
+from explorer.generators import BudgetGenerator, open_generator
 from explorer.spaces import Space, read_architecture
-from explorer.study.manifest import EVALUATIONS, PREDICTOR, RECIPE, Manifest
+from explorer.study.manifest import CHANGE_INT8, EVALUATIONS, EVALUATIONS_INT8, PREDICTOR, RECIPE, Manifest
 from explorer.study.measured import Measured
 from explorer.study.origin import Origin
 from explorer.study.recipe import Recipe
@@ -56,7 +57,8 @@ class Facts:
         self._generators: dict[str, BudgetGenerator] = dict(trained or {})
         self.devices: dict[str, LayerDevice] = dict(devices)
         self._ranges: dict[str, tuple[float, float]] = {}
-        self.checked = True
+        self.checked, self.precision = True, FP32
+        self._views: dict[str, Self] = {}
 
     @property
     def name(self) -> str:
@@ -72,6 +74,16 @@ class Facts:
     def targets(self) -> list[str]:
         """Names of the devices whose costs can be budgets: counts of the origin, then hardware, latencies first."""
         return [*self.origin.targets, *(device.name for device in targets_of(self.devices.values()))]
+
+    @property
+    def main_targets(self) -> list[str]:
+        """What is shown, and searched by default: in a study with accuracies in eight bits, the targets that price the
+        precision that it shows; all targets in any other.
+        """
+        if INT8 not in self.precisions:
+            return self.targets
+        own = [n for n in self.targets if n in self.devices and precision_of(self.devices[n]) == self.precision]
+        return own or self.targets
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, space={self.space.name!r}, devices={list(self.devices)})"
@@ -93,7 +105,8 @@ class Facts:
         """The accuracy predictor with its interval; for a list of networks, the table of measured accuracies."""
         if self.origin.enumerated:
             return Table(self.space, self.scored, self.manifest.data.val)
-        return Predictor.open(self.space, self.folder / PREDICTOR)
+        found = Predictor.open(self.space, self.folder / PREDICTOR)
+        return found if self.precision == FP32 else Change.open(self.folder / CHANGE_INT8).added(found)
 
     @cached_property
     def scored(self) -> Scored:
@@ -102,7 +115,7 @@ class Facts:
         Raises:
             InputError: there are none, or the file is damaged.
         """
-        path = self.folder / EVALUATIONS
+        path = self.folder / (EVALUATIONS if self.precision == FP32 else EVALUATIONS_INT8)
         found = read_scores(path, self.space)
         if not len(found.codes):
             raise InputError(f"{str(path)!r} contains no evaluated architectures")
@@ -144,7 +157,14 @@ class Facts:
             Columns key, predicted, measured (NaN if the network was not measured), and the cost on the device.
         """
         self._known([device])
-        return read_searched(self.folder, device, self.manifest.files)
+        table = read_searched(self.folder, device, self.manifest.files)
+        if self.precision == FP32 or not len(table):
+            return table
+        table["predicted"] = self.predictor.evaluate(as_codes(self.space, [self.architecture(k) for k in table["key"]]))
+        table["measured"] = [self.measured_accuracy.get(key, math.nan) for key in table["key"]]
+        return table.iloc[nondominated(table["predicted"].to_numpy(), table[[device]].to_numpy())].reset_index(
+            drop=True
+        )
 
     def knee(self, device: str) -> float:
         """Return the knee of the front, the budget above which more accuracy becomes expensive; see `knee_of`."""
@@ -195,8 +215,41 @@ class Facts:
         costs = {name: float(row[name]) for name in self.devices}
         return Candidate(
             architecture, float(row["accuracy"]), (float(row["lo"]), float(row["hi"])), costs, True, generator,
-            self.origin.generated,
+            self.origin.generated, self.precision,
         )  # fmt: skip
+
+    # precision ------------------------------------------------------------------------------------------------------
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions that the study has accuracies in: "fp32", and "int8" if networks were measured in it."""
+        return (FP32, INT8) if CHANGE_INT8 in self.manifest.files else (FP32,)
+
+    def in_precision(self, precision: str) -> Self:
+        """Return this study with all accuracies in a precision: predicted and measured ones, fronts, and generators.
+
+        Costs stay what they are: a device says itself which precision it prices.
+
+        Raises:
+            InputError: unknown precision, or one that the study has no accuracies in.
+        """
+        if checked_precision(precision) == self.precision:
+            return self
+        if precision not in self.precisions:
+            raise InputError(
+                f"study {self.name!r} has no accuracies in {precision}; this adds them: "
+                f"explorer quantise {self.name} --out DIR"
+            )
+        if precision not in self._views:
+            other = copy.copy(self)
+            for name in ("predictor", "scored", "evaluations", "measured_accuracy"):
+                other.__dict__.pop(name, None)
+            other.precision, other._ranges, other._generators, other._views = precision, {}, {}, {}
+            devices = list(self.devices.values())
+            for name, made in self._generators.items():
+                other._generators[name] = open_generator(self.space, made.model, other.predictor, devices, made.weights)
+            self._views[precision] = other
+        return self._views[precision]
 
     # measured on images (loads torch) ---------------------------------------------------------------------------
 
@@ -216,6 +269,7 @@ class Facts:
         """
         other = copy.copy(self)
         other.__dict__.pop("measured", None)
+        other._views = {}
         other.checked = checked
         if data is not None:
             about = self.manifest.data.model_copy(update={"name": data})
@@ -237,10 +291,10 @@ class Facts:
         return self.measured.network(architecture)
 
     def evaluate(
-        self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val", precision: str = FP32
+        self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val", precision: str | None = None
     ) -> np.ndarray:
         """Measure (n,) accuracies in [0, 1] with inherited weights on "val" or "test"; see `Measured.evaluate`."""
-        return self.measured.evaluate(architectures, split, precision)
+        return self.measured.evaluate(architectures, split, precision or self.precision)
 
     def extrapolated(self, architecture: Architecture) -> dict[str, str]:
         """Return device -> one line, for devices whose cost of a network is outside the range that they were fitted to.
@@ -252,10 +306,10 @@ class Facts:
         return {name: line for name, line in said.items() if line}
 
     def recognised(
-        self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val", precision: str = FP32
+        self, architectures: Sequence[Architecture] | np.ndarray, split: str = "val", precision: str | None = None
     ) -> list[Recognised]:
         """Measure accuracy and the recall of every class; see `Measured.recognised`."""
-        return self.measured.recognised(architectures, split, precision)
+        return self.measured.recognised(architectures, split, precision or self.precision)
 
     def remeasure(self, front: Front, at_most: int = 20, split: str = "val") -> pd.DataFrame:
         """Measure the accuracy of networks spread along a front, with inherited weights (loads torch).

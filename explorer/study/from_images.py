@@ -15,6 +15,7 @@ from explorer.core.protocols import Progress
 from explorer.data import Images
 from explorer.data.datasets import READING
 from explorer.evaluators import Scored, SharedWeights, append_scores
+from explorer.study.eight_bits import check_space, measure_in_eight_bits, networks_to_measure
 from explorer.study.judges import images_for_weights, judge, judged_methods
 from explorer.study.making import Stage
 from explorer.study.manifest import EVALUATIONS, PHOTOGRAPHS, SUPERNET, DataOfStudy, Reported
@@ -44,7 +45,7 @@ class FromImages(Training):
         """List the stages; further processes take part only in the training of the weights."""
         return [
             self.check_devices, self.write_devices, self.check_images, self.train_weights, self.score,
-            self.write_fronts, self.generators, self.pack, self.write, self.clean,
+            self.write_fronts, self.eight_bits, self.generators, self.pack, self.write, self.clean,
         ]  # fmt: skip
 
     def check_images(self) -> None:
@@ -53,8 +54,11 @@ class FromImages(Training):
         With a photograph more or less, images that were trained on would be among those of the test.
 
         Raises:
-            InputError: the images have changed since the run began.
+            InputError: the images have changed since the run began, or networks are to be measured in eight bits and
+                have no form in them.
         """
+        if self.recipe.scores.eight_bits:
+            check_space(self.space)
         now = fingerprint_of(self.images)
         if self.once(IMAGES, lambda path: write_text(path, now)).read_text(encoding="utf-8") != now:
             raise InputError(
@@ -107,6 +111,14 @@ class FromImages(Training):
         scored = append_scores(path, self.space, self.sample(), self.evaluator, "sample", self.progress)
         rows = scored.source == "sample"
         return Scored(scored.codes[rows], scored.accuracy[rows], scored.source[rows])
+
+    def eight_bits(self) -> None:
+        """Stage: measure networks in eight bits, as many as the recipe says."""
+        if self.recipe.scores.eight_bits:
+            fronts = [front.codes for front in self.found[: len(self.targets)]]
+            n, seed = self.recipe.scores.eight_bits, self.recipe.seed
+            chosen = networks_to_measure(self.space, self.scored, fronts, n, seed)
+            measure_in_eight_bits(self.out, self.space, self.predictor, self.evaluator, chosen, self.progress)
 
     def judge(self, method: str) -> object:
         """Construct a method's judge from the held-out training images and its own copy of the supernet."""

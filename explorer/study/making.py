@@ -7,6 +7,7 @@ A stage writes complete files and skips those that exist, so a run that was kill
 from __future__ import annotations
 
 import json
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -115,3 +116,11 @@ def searched_fronts(
     """Search the fronts that generators learn from, by predicted accuracy: one per target and one over all targets."""
     targets = targets_of(devices)
     return fronts(space, predictor, targets, recipe.search.evaluations, recipe.seed, progress)
+
+
+def copy_study(study: Study, out: Path, without: tuple[str, ...]) -> None:
+    """Copy the files of a study to another folder, without those whose names begin with one of these words."""
+    for name in study.manifest.files:
+        if not name.startswith(without):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(study.folder / name, out / name)

@@ -16,6 +16,7 @@ PHOTOGRAPHS = "photographs.zip"
 SUPERNET = "supernet.safetensors"  # the trained weights, if the study has any
 EVALUATIONS = "evaluations.csv"
 PREDICTOR = "predictor.onnx"
+EVALUATIONS_INT8, CHANGE_INT8 = "evaluations-int8.csv", "change-int8.json"  # in eight bits, if measured
 RECIPE = "recipe.toml"
 NETWORKS = "table.json"  # the networks of an enumerated space
 

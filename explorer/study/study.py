@@ -55,7 +55,9 @@ class Study(Facts):
         """The generators that are in memory: opened from the study's folder, or trained and not written."""
         return self._generators
 
-    def generate(self, budget: Mapping[str, float], generator: str | None = None) -> Candidate:
+    def generate(
+        self, budget: Mapping[str, float], generator: str | None = None, precision: str | None = None
+    ) -> Candidate:
         """Generate the network for a budget: always the same one, and never a worse one for a larger budget.
 
         If no network meets the budget, the nearest reachable one is returned with `feasible=False`.
@@ -63,26 +65,34 @@ class Study(Facts):
         Args:
             budget: device name -> largest allowed cost in the device's unit, such as `{"mobile": 5.0, "cpu": 2.0}`.
             generator: name of the generator, by default the first.
+            precision: "fp32" or "int8", of the accuracy that is best within the budget; see `in_precision`.
 
         Raises:
-            InputError: unknown device or generator, or a budget that is not a number above 0.
+            InputError: unknown device, generator or precision, or a budget that is not a number above 0.
         """
+        if precision is not None and precision != self.precision:
+            return self.in_precision(precision).generate(budget, generator)
         self._known(budget)
         for device, value in budget.items():
             self._check_budget(device, value)
         limits = np.array([[float(budget.get(name, np.nan)) for name in self.devices]])
         return self._generate(limits, generator)[0]
 
-    def generate_many(self, limits: pd.DataFrame, generator: str | None = None) -> list[Candidate]:
+    def generate_many(
+        self, limits: pd.DataFrame, generator: str | None = None, precision: str | None = None
+    ) -> list[Candidate]:
         """Generate one network per row of budgets, all at once; each is the one that `generate` returns for it.
 
         Args:
             limits: one column per bounded device, in the device's unit; NaN leaves a device unconstrained.
             generator: name of the generator, by default the first.
+            precision: see `generate`.
 
         Raises:
-            InputError: unknown device or generator, or a budget that is not a number above 0.
+            InputError: unknown device, generator or precision, or a budget that is not a number above 0.
         """
+        if precision is not None and precision != self.precision:
+            return self.in_precision(precision).generate_many(limits, generator)
         self._known(limits.columns)
         for device in limits.columns:
             for value in limits[device].to_numpy():
@@ -129,7 +139,7 @@ class Study(Facts):
         return [
             Candidate(
                 architecture, accuracy, band, dict(zip(self.devices, costs)), feasible, chosen.method,
-                self.origin.generated,
+                self.origin.generated, self.precision,
             )
             for architecture, accuracy, band, costs, feasible in zip(
                 Architecture.many(self.space, kept.codes), kept.accuracy.tolist(), zip(lo.tolist(), hi.tolist()),
@@ -152,7 +162,7 @@ class Study(Facts):
 
         Args:
             algorithm: name of the search algorithm.
-            devices: device names, by default all targets.
+            devices: device names, by default `main_targets`.
             evaluations: maximum number of distinct architectures to evaluate.
             seed: random seed.
             **options: further arguments of `explorer.search`: budgets, patience, file, progress.
@@ -160,7 +170,7 @@ class Study(Facts):
         Raises:
             InputError: unknown device or algorithm.
         """
-        names = list(devices) if devices is not None else self.targets
+        names = list(devices) if devices is not None else self.main_targets
         self._known(names)
         corner = [self.manifest.reference[name] for name in names if name in self.manifest.reference]
         reference = [corner[0][0], *(c[1] for c in corner)] if len(corner) == len(names) > 0 else None

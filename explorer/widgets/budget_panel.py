@@ -7,11 +7,12 @@ from html import escape
 
 import ipywidgets as w
 
+from explorer.devices.boards import BOARDS
 from explorer.devices.quantities import words_of
 from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.number_field import NumberField
 from explorer.widgets.slider_names import SliderNames
-from explorer.widgets.state import DashboardState
+from explorer.widgets.state import MEMORY, DashboardState
 
 
 class BudgetPanel(w.VBox):
@@ -25,7 +26,7 @@ class BudgetPanel(w.VBox):
     def __init__(self, state: DashboardState, say: Say) -> None:
         self.state = state
         self._quiet = False
-        self.rows = {name: _Row(state, name) for name in state.study.targets}
+        self.rows = {name: _Row(state, name) for name in state.targets}
         for name, row in self.rows.items():
             row.slider.observe(guarded(say)(lambda change, n=name: self._moved(n, change["new"])), "value")
             row.number.observe(guarded(say)(lambda change, n=name: self._moved(n, change["new"])), "value")
@@ -34,6 +35,11 @@ class BudgetPanel(w.VBox):
             options=state.study.generators, value=state.generator, description="generator", layout={"width": "240px"}
         )
         self.generator.observe(guarded(say)(lambda change: state.use(change["new"])), "value")
+        self.board = w.Dropdown(
+            options=[("no board", ""), *((board.title, name) for name, board in BOARDS.items())], value=state.board,
+            description="board", layout={"width": "330px"},
+        )  # fmt: skip
+        self.board.observe(guarded(say)(lambda change: self._board(change["new"])), "value")
         self.knee = w.Button(description="Suggest: the knee", layout={"width": "160px"})
         self.knee.on_click(guarded(say)(lambda _: state.knee()))
         self.more = w.HTML()
@@ -47,6 +53,7 @@ class BudgetPanel(w.VBox):
         super().__init__(
             [
                 w.HTML(f"<h3>{words_of(devices.values()).capitalize()} budgets</h3>"),
+                *[self.board] * set(MEMORY).issubset(self.rows),
                 *(row.box for row in self.rows.values()),
                 *picker,
                 self.knee,
@@ -65,13 +72,17 @@ class BudgetPanel(w.VBox):
         if not self._quiet:
             self.state.switch(device, on)
 
+    def _board(self, board: str) -> None:
+        if not self._quiet:
+            self.state.bound(board)
+
     def refresh(self) -> None:
         """Show the state. Values set here do not count as moves by the user."""
         self._quiet = True
         try:
             for name, row in self.rows.items():
                 row.show(self.state.budgets[name], name in self.state.active)
-            self.generator.value = self.state.generator
+            self.generator.value, self.board.value = self.state.generator, self.state.board
             self.more.value = f'<div class="one-more" style="line-height:1.3">{escape(self.state.one_more())}</div>'
         finally:
             self._quiet = False

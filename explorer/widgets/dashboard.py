@@ -13,7 +13,7 @@ import ipywidgets as w
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import is_file
 from explorer.devices import LayerDevice
-from explorer.devices.quantities import words_of
+from explorer.devices.quantities import FP32, INT8, words_of
 from explorer.study import Study, open_study, study_names
 from explorer.widgets.budget_panel import BudgetPanel
 from explorer.widgets.connection import Connection
@@ -22,7 +22,7 @@ from explorer.widgets.guarded import alert, guarded
 from explorer.widgets.own_device import OwnDevice
 from explorer.widgets.own_images import OwnImages, data_root
 from explorer.widgets.panels import PANELS
-from explorer.widgets.state import DashboardState
+from explorer.widgets.state import DashboardState, in_words
 from explorer.widgets.studies_panel import StudiesPanel
 
 STYLE = (
@@ -44,6 +44,11 @@ class Dashboard(w.VBox):
         self.message = w.HTML()
         self.studies = w.Dropdown(description="study", layout={"width": "340px"})
         self.studies.observe(guarded(self._say)(lambda change: self._chosen(change["new"])), "value")
+        self.precision = w.ToggleButtons(
+            options=[("float32", FP32), ("eight bits", INT8)], layout={"width": "auto"}, style={"button_width": "90px"},
+            tooltips=["Accuracy and costs in float32", "Accuracy, latency, memory and flash of the network in int8"],
+        )  # fmt: skip
+        self.precision.observe(guarded(self._say)(lambda change: self._in_precision(change["new"])), "value")
         self.own = StudiesPanel(self._say, self._studies_changed)
         self.images = OwnImages(self._say, self.show_study) if data_root() else None
         self.device = OwnDevice(lambda: self.state.study, self.add_device)
@@ -52,7 +57,15 @@ class Dashboard(w.VBox):
         self.connection = Connection()
         images = [self.images.accordion()] if self.images else []
         more = [self.device.accordion(), *images, self.own.accordion(), self.connection]
-        super().__init__([w.HTML(STYLE), w.HBox([self.studies]), self.message, self.body, *more])
+        super().__init__(
+            [
+                w.HTML(STYLE),
+                w.HBox([self.studies, self.precision], layout={"flex_flow": "row wrap"}),
+                self.message,
+                self.body,
+                *more,
+            ]
+        )
         self.add_class("pareto-explorer")
         self.show_study(study, query)
 
@@ -62,7 +75,12 @@ class Dashboard(w.VBox):
         Raises:
             InputError: the study cannot be opened; the page keeps the current one.
         """
-        state, trouble = DashboardState(open_study(study)), ""
+        opened, trouble = open_study(study), ""
+        try:
+            opened = opened.in_precision(parse_qs(query).get("precision", [opened.precision])[0])
+        except InputError as error:
+            trouble = f"The link could not be followed: {error}"
+        state = DashboardState(opened)
         try:
             state.restore(query)  # before any view exists: Voila misses changes to a figure that is not shown yet
         except InputError as error:
@@ -101,6 +119,8 @@ class Dashboard(w.VBox):
             options.insert(0, (f"{shown.name} ({shown.folder})", here))
         self._quiet = True
         self.studies.options, self.studies.value = options, here
+        self.precision.layout.display = "" if INT8 in shown.precisions else "none"
+        self.precision.value = shown.precision
         self._quiet = False
 
     def _studies_changed(self, name: str) -> None:
@@ -114,13 +134,19 @@ class Dashboard(w.VBox):
         if name and not self._quiet:
             self.show_study(name)
 
+    def _in_precision(self, precision: str) -> None:
+        """Show the same study in a precision, with its generator."""
+        if not self._quiet and precision != self.state.study.precision:
+            self.show_study(self.state.study.in_precision(precision), urlencode({"generator": self.state.generator}))
+
     def _layout(self) -> list[w.Widget]:
         study = self.state.study
-        bounded = words_of(study.devices[name] for name in study.targets).replace(" and ", " or ")
+        bounded = words_of(study.devices[name] for name in study.main_targets).replace(" and ", " or ")
         title = w.HTML(
             f"<h2>Pareto Explorer: {escape(study.manifest.title)}</h2>"
             f"<p style='margin:0'>Drag a {bounded} budget: the star is the network "
-            f"generated for it. {cloud(study)}; the star's accuracy is {study.origin.generated}, its bar is the error "
+            f"generated for it. {cloud(study)}; the star's accuracy{in_words(study.precision)} is "
+            f"{study.origin.generated}, its bar is the error "
             f"band{'; the dotted line is the front that a search predicts' * study.origin.searched}. "
             "Click a point to look at its network.</p>" + _warning(study.predictor.warning)
         )

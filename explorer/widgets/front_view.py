@@ -111,7 +111,7 @@ class FrontView(w.VBox):
 
     def _small(self) -> None:
         """The charts of all targets: built when first requested, then updated with the state."""
-        state, targets = self.state, self.state.study.targets
+        state, targets = self.state, self.state.targets
         if not state.every:
             self.small.children = ()
             return

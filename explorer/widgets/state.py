@@ -12,9 +12,12 @@ import pandas as pd
 from explorer.core.errors import InputError, unknown
 from explorer.core.front import Candidate
 from explorer.devices import amount
+from explorer.devices.boards import BOARDS, lacking
+from explorer.devices.quantities import FP32
 from explorer.study import Study
 
 PINS = 4
+MEMORY = ("ram_kb", "flash_kb")  # what a board bounds
 
 
 class DashboardState:
@@ -29,7 +32,9 @@ class DashboardState:
 
     Attributes:
         budgets: device -> limit, for all devices with a slider.
+        targets: devices with a slider: those that price the precision of the study.
         active: devices whose budget is switched on.
+        board: name of the board whose memory is bounded, or "".
         chart: the device of the chart; `every` shows all targets beside it.
         log: the cost axis is logarithmic.
         shown: fronts in the chart: "searched", "generated front".
@@ -41,13 +46,14 @@ class DashboardState:
     """
 
     def __init__(self, study: Study) -> None:
-        self.study = study
-        self.chart: str = study.targets[0]
+        self.study, self.targets = study, study.main_targets
+        self.chart: str = self.targets[0]
         self.every, self.log = False, False
         self.shown: set[str] = {"searched"}
         self.generator: str = study.generators[0]
         self.budgets: dict[str, float] = {}
         self.active: set[str] = {self.chart}
+        self.board = ""
         self.picked: Candidate | None = None
         self.pins: list[Candidate] = []
         self.measured: dict[str, dict[str, Any]] = {}
@@ -63,7 +69,7 @@ class DashboardState:
     @property
     def budget(self) -> dict[str, float]:
         """The active budgets: device -> limit."""
-        return {name: self.budgets[name] for name in self.study.targets if name in self.active}
+        return {name: self.budgets[name] for name in self.targets if name in self.active}
 
     def range(self, device: str) -> tuple[float, float]:
         """Lowest and highest value of a device's slider."""
@@ -82,13 +88,37 @@ class DashboardState:
             return
         self.budgets[device] = value
         self.active.add(device)
+        self._leave_board()
         self._update()
+
+    def bound(self, board: str) -> None:
+        """Set the budgets of RAM and flash to what a board has, and switch them on; "" switches them off.
+
+        Raises:
+            InputError: there is no such board.
+        """
+        if board == self.board:
+            return
+        if board:
+            limits = BOARDS[board].budget
+            self.budgets |= limits
+            self.active |= set(limits)
+        else:
+            self.active -= set(MEMORY)
+        self.board = board
+        self._update()
+
+    def _leave_board(self) -> None:
+        """Forget the board where its budgets are no longer those that are on."""
+        if self.board and any(self.budget.get(name) != limit for name, limit in BOARDS[self.board].budget.items()):
+            self.board = ""
 
     def switch(self, device: str, on: bool) -> None:
         """Switch the budget of a device on or off."""
         if on == (device in self.active):
             return
         self.active.symmetric_difference_update({device})
+        self._leave_board()
         self._update()
 
     def use(self, generator: str) -> None:
@@ -99,7 +129,7 @@ class DashboardState:
 
     def knee(self) -> None:
         """Set the budget of the chart's device to the knee of its front."""
-        device = self.chart if self.chart in self.study.targets else self.study.targets[0]
+        device = self.chart if self.chart in self.targets else self.targets[0]
         self.move(device, self.study.knee(device))
 
     def one_more(self) -> str:
@@ -182,6 +212,8 @@ class DashboardState:
         """The state as a query string that `restore` reads."""
         wanted: dict[str, Any] = {"study": self.study.name, "chart": self.chart, "generator": self.generator}
         wanted |= {f"budget-{name}": repr(float(value)) for name, value in self.budget.items()}
+        wanted |= {"precision": self.study.precision} if self.study.precision != FP32 else {}
+        wanted |= {"board": self.board} if self.board else {}
         wanted |= {"log": 1} if self.log else {}
         wanted |= {"every": 1} if self.every else {}
         wanted |= {"shown": ",".join(sorted(self.shown))}
@@ -196,7 +228,7 @@ class DashboardState:
             InputError: a name that this study does not have, or a budget that is not a number above 0.
         """
         given = {name: values[0] for name, values in parse_qs(query).items()}
-        devices, study = self.study.targets, self.study
+        devices, study = self.targets, self.study
         for name, known in (("chart", list(study.devices)), ("generator", study.generators)):
             if given.get(name, known[0]) not in known:
                 raise unknown(name, given[name], known)
@@ -207,6 +239,10 @@ class DashboardState:
         if budgets:
             self.active = set(budgets)
             self.budgets |= {d: min(max(v, self.range(d)[0]), self.range(d)[1]) for d, v in budgets.items()}
+        if board := given.get("board", ""):
+            self.budgets |= BOARDS[board].budget
+            self.active |= set(MEMORY)
+            self.board = board
         self.chart, self.generator = given.get("chart", self.chart), given.get("generator", self.generator)
         self.log, self.every = "log" in given, "every" in given
         if "shown" in given:
@@ -220,19 +256,23 @@ class DashboardState:
     def summary(self) -> str:
         """The current network in one or two sentences, also for screen readers."""
         c, study = self.candidate, self.study
-        costs = ", ".join(f"{name} {amount(study.devices[name], c.costs[name], 3)}" for name in study.targets)
+        costs = ", ".join(f"{name} {amount(study.devices[name], c.costs[name], 3)}" for name in self.targets)
         band = f"{c.interval[0]:.1%} to {c.interval[1]:.1%}"
-        said = f"{study.origin.generated.capitalize()} accuracy {c.accuracy:.1%} ({band}); {costs}."
-        if beyond := [name for name in study.extrapolated(c.architecture) if name in study.targets]:
+        what = f"{study.origin.generated.capitalize()} accuracy{in_words(study.precision)}"
+        said = f"{what} {c.accuracy:.1%} ({band}); {costs}."
+        if beyond := [name for name in study.extrapolated(c.architecture) if name in self.targets]:
             said += f" Extrapolated beyond what was measured there: {', '.join(beyond)}."
         if self.picked:
             return f"Picked from the chart. {said}"
-        return said if c.feasible else f"Not reachable: {study.nearest_line(self.budget, c)}. {said}"
+        if c.feasible:
+            return said
+        short = lacking(BOARDS[self.board], dict(c.costs)) if self.board else ""
+        return f"Not reachable: {study.nearest_line(self.budget, c)}{f'; {short}' * bool(short)}. {said}"
 
     def _generate(self) -> Candidate:
         self.picked = None
         candidate: Candidate = self.study.generate(self.budget, self.generator)
-        for name in self.study.targets:
+        for name in self.targets:
             if name not in self.active:
                 self.budgets[name] = candidate.costs[name]
         return candidate
@@ -253,6 +293,15 @@ def step_of(low: float, high: float) -> float:
     tenth = (high - low) / 10
     magnitude = 10.0 ** math.floor(math.log10(tenth))
     return float(f"{max(k for k in (1, 2, 5) if k == 1 or k * magnitude <= tenth) * magnitude:.3g}")
+
+
+def in_words(precision: str) -> str:
+    """Say a precision behind the word "accuracy"; nothing for float32.
+
+    >>> in_words("int8")
+    ' in eight bits'
+    """
+    return "" if precision == FP32 else " in eight bits"
 
 
 def _number(name: str, text: str) -> float:
