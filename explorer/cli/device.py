@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.cli.terminal import Json, Precision, Seed, answer, progress
-from explorer.core.errors import InputError
+from explorer.core.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from explorer.devices.few import FewFit
@@ -61,6 +61,31 @@ def measure(
     check_writable(out, "the device to ")
     device = measure_table(name, _spaces(space), threads, rounds, networks, progress=progress, precision=precision)
     _written(device, out, as_json)
+
+
+@app.command()
+def estimate(
+    chip: Annotated[str, typer.Argument(help="An NPU: ethos-u55-128, ethos-u65-512 or ethos-u85-256.")],
+    space: SpaceNames,
+    out: OutFile,
+    name: Annotated[str | None, typer.Option(help="Name of the device. Default: the chip's.")] = None,
+    networks: Networks = 100,
+    as_json: Json = False,
+) -> None:
+    """Estimate every block of a search space on an Ethos-U NPU by Arm's compiler, and write a device.
+
+    Nothing is measured: Vela says what cycles it expects of each block, and of whole networks.
+    Half of these calibrate the sum of the blocks, half give its error.
+    """
+    from explorer.core.files import check_writable
+    from explorer.devices import checked_device_name
+    from explorer.devices.ethos_u import CHIPS, estimate_table
+
+    if chip not in CHIPS:
+        raise unknown("chip", chip, CHIPS)
+    checked_device_name(name or chip)
+    check_writable(out, "the device to ")
+    _written(estimate_table(name or chip, _spaces(space), chip, networks, progress=progress), out, as_json)
 
 
 @app.command()

@@ -135,17 +135,30 @@ def generate(
         str | None, typer.Option(help="A board, which bounds RAM and flash (ram_kb, flash_kb): one of {}.")
     ] = None,
     precision: Precision = "fp32",
+    accuracy: Annotated[
+        float | None,
+        typer.Option(
+            help="Least accuracy, such as 0.93: gives the cheapest network that reaches it within all budgets."
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="With --accuracy: the device that it is cheapest on. Default: the first."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Generate the network for a budget: a limit on the cost on one device, or on several at once."""
+    """Generate the network for a budget: a limit on the cost on one device, or on several at once.
+
+    Or ask the other question: with --accuracy, the cheapest network that is accurate enough.
+    """
     from explorer.devices.boards import BOARDS, lacking
 
     on = None if board is None else BOARDS[board]
     items = [*(budget or []), *(f"{name}={limit!r}" for name, limit in (on.budget if on else {}).items())]
-    opened = _open(study, parse_budget(items), precision)
+    opened = _open(study, [*parse_budget(items), *([device] if device else [])], precision)
     opened.generator(generator)
     start = time.perf_counter()
-    wanted, candidate = asked(opened, items, generator)
+    candidate, missed = asked(opened, items, generator, accuracy, device)
     seconds = time.perf_counter() - start
     result = {
         "architecture": candidate.key, "accuracy": candidate.accuracy, "interval": list(candidate.interval),
@@ -154,9 +167,9 @@ def generate(
     }  # fmt: skip
     _warn(opened)
     answer(result, as_json, describe(candidate, opened))
-    if not candidate.feasible:
+    if missed:
         short = lacking(on, dict(candidate.costs)) if on else ""
-        raise InputError(opened.nearest_line(wanted, candidate) + f"; {short}" * bool(short))
+        raise InputError(missed + f"; {short}" * bool(short))
 
 
 def search(
@@ -354,16 +367,12 @@ def quantise(
     predictor = made.in_precision("int8").predictor
     assert isinstance(predictor, Predictor)
     quality = predictor.quality
-    value = {
-        "study": str(made.folder),
-        "targets": made.targets,
-        "networks": int(quality["held_out"]),
-        "quality": quality,
-    }
+    networks = int(quality["held_out"])
+    value = {"study": str(made.folder), "targets": made.targets, "networks": networks, "quality": quality}
     text = (
-        f"study {made.name!r} in {made.folder}: {value['networks']} networks measured in eight bits, where they lose "
-        f"{quality['drop']:.2%} on average; the drop is predicted within {quality['drop_mae']:.2%} (held out), "
-        f"the accuracy with a band of ±{quality['half_width']:.2%}; targets {', '.join(made.targets)}"
+        f"study {made.name!r} in {made.folder}: {networks} networks measured in eight bits; accuracy changes "
+        f"by {-100 * quality['drop']:+.2f} points on average, predicted within {100 * quality['drop_mae']:.2f} (held "
+        f"out), the accuracy with a band of ±{quality['half_width']:.2%}; targets {', '.join(made.targets)}"
     )
     answer(value, as_json, text)
 

@@ -33,12 +33,27 @@ def parse_budget(items: list[str] | None) -> dict[str, float]:
     return budget
 
 
-def asked(study: Study, items: list[str] | None, generator: str | None) -> tuple[dict[str, float], Candidate]:
-    """Return the budget, and the network that a generator gives for it."""
+def asked(
+    study: Study, items: list[str] | None, generator: str | None, accuracy: float | None = None,
+    device: str | None = None,
+) -> tuple[Candidate, str]:  # fmt: skip
+    """Return the network that a generator gives for budgets, or for an accuracy, and what of that is not reachable.
+
+    Raises:
+        InputError: neither a budget nor an accuracy is given, or a device without an accuracy.
+    """
     budget = parse_budget(items)
+    if accuracy is not None:
+        found = study.cheapest(accuracy, device, budget, generator)
+        return found, "" if found.feasible else study.unreached_line(accuracy, found, budget)
+    if device is not None:
+        raise InputError(
+            f"device {device!r}: --device can only be used with --accuracy; a budget is --budget {device}=…"
+        )
     if not budget:
         raise InputError(f"no budget given; for example --budget {study.targets[0]}={study.knee(study.targets[0]):.3g}")
-    return budget, study.generate(budget, generator)
+    found = study.generate(budget, generator)
+    return found, "" if found.feasible else study.nearest_line(budget, found)
 
 
 def candidate_of(study: Study, budget_items: list[str] | None, key: str | None, generator: str | None) -> Candidate:
@@ -51,9 +66,9 @@ def candidate_of(study: Study, budget_items: list[str] | None, key: str | None, 
                 f"generator {generator!r}: --generator can only be used with --budget, not with --architecture"
             )
         return study.candidate(study.architecture(key))
-    budget, candidate = asked(study, budget_items, generator)
-    if not candidate.feasible:
-        raise InputError(study.nearest_line(budget, candidate))
+    candidate, missed = asked(study, budget_items, generator)
+    if missed:
+        raise InputError(missed)
     return candidate
 
 

@@ -28,8 +28,7 @@ def graph_to_time(layers: Sequence[Layer], precision: str) -> onnx.ModelProto:
     """
     if precision != INT8:
         return network_graph(layers)
-    named = layers if len(layers) > 1 else [replace(layers[0], name=layers[0].name or layers[0].op, inputs=())]
-    network = _with_random_weights(steps_of(named), layers[0].cin, layers[0].size)
+    network = with_random_weights(steps_of(alone(layers)), layers[0].cin, layers[0].size)
     whole = layers[0].cin <= IMAGE or layers[-1].flat  # it reads images, or gives logits
     return onnx_of(network, network.size, 0.5) if whole else piece_of(network)
 
@@ -54,7 +53,13 @@ def network_graph(layers: Sequence[Layer], batch: int = 1) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
-def _with_random_weights(steps: Sequence[Step], channels: int, size: int) -> EightBits:
+def alone(layers: Sequence[Layer]) -> Sequence[Layer]:
+    """Return a network as it is, and a single layer as one that reads the image."""
+    return layers if len(layers) > 1 else [replace(layers[0], name=layers[0].name or layers[0].op, inputs=())]
+
+
+def with_random_weights(steps: Sequence[Step], channels: int, size: int) -> EightBits:
+    """Return a network in eight bits with random weights and any ranges; it costs what a trained one costs."""
     rng = np.random.default_rng(0)
     weights = {}
     for step in steps:

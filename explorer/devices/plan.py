@@ -162,10 +162,11 @@ def table_from(
             scale, offset = 1.0, 0.0
         error = error_of(offset + scale * (counts @ net)[~fitted], measured[~fitted])
     prices = {name: round(float(ms), 6) for name, ms in zip(names, net)}
-    note = f"error on {(~fitted).sum()} held-out networks timed in the same run" if error else "error unknown"
+    how = "timed" if provenance.kind == "measured" else "estimated"
+    note = f"error on {(~fitted).sum()} held-out networks {how} in the same run" if error else "error unknown"
     if interpolates:
         note += "; feature-map sizes between the timed ones are interpolated over their area"
-    source = f"{len(prices)} blocks timed one by one; "
+    source = f"{len(prices)} blocks {how} one by one; "
     source += f"{', '.join(fits)} fitted on {fitted.sum()} whole networks" if fits else "summed without a fit"
     about = provenance.model_copy(update={"source": source, "error": error, "note": note})
     return BlockTable(name, about, prices, scale, offset, interpolates, precision=precision)

@@ -112,6 +112,6 @@ def column_of(device: Priced) -> str:
 
 
 def words_of(devices: Iterable[Priced]) -> str:
-    """Return the quantities of devices in words, such as "latency and memory"; a count is called a size."""
-    words = ["size" if quantity_of(device) == COUNT else quantity_of(device) for device in devices]
-    return " and ".join(dict.fromkeys(words))
+    """Return the quantities of devices in words, such as "latency, memory and size"; a count is called a size."""
+    words = list(dict.fromkeys("size" if quantity_of(d) == COUNT else quantity_of(d) for d in devices))
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

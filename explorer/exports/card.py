@@ -109,6 +109,7 @@ def _accuracy_rows(facts: dict[str, Any]) -> str:
         rows.append(f"| {found[0]} accuracy, measured on {check['images']:.0f} images | {found[1]:.2%} |")
     for how in ("predicted", "measured"):
         if (accuracy := facts.get(f"accuracy_{how}")) is not None:
+            how += " in eight bits" * (facts["accuracy_precision"] != "fp32")
             rows.append(f"| accuracy of the trained architecture, {how} | {accuracy:.2%} ({lo:.2%} to {hi:.2%}) |")
     if "same_top1" in check:
         images = facts["checked_on"]
@@ -142,8 +143,20 @@ def _on_microcontrollers(formats: dict[str, dict[str, Any]]) -> str:
         f"\nMicrocontrollers: activations take {found['arena_bytes']:,} bytes of RAM (measured: head of TFLite-Micro's "
         "arena, beside which it keeps data of its own), the network "
         f"{found['flash_bytes']:,} bytes of flash at most. TFLite-Micro gives the same class as LiteRT to "
-        f"{found['micro_agrees']:.1%} of {found['micro_images']} images.\n"
+        f"{found['micro_agrees']:.1%} of {found['micro_images']} images.\n" + _on_npus(found.get("npus", {}))
     )
+
+
+def _on_npus(npus: dict[str, dict[str, Any]]) -> str:
+    """Say what an estimator expects of the file on NPUs."""
+    if not npus:
+        return ""
+    said = [
+        f"{chip} {one['latency_ms']:.3g} ms and {one['sram_kb']:.4g} kB of SRAM"
+        + " (parts on the CPU)" * (not one["whole"])
+        for chip, one in npus.items()
+    ]
+    return f"\nNPUs, estimated by Arm's Vela and not measured: {'; '.join(said)}.\n"
 
 
 def notes_of(facts: dict[str, Any]) -> list[str]:

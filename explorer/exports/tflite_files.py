@@ -16,12 +16,13 @@ import numpy as np
 from explorer.core.eight_bits import HIGH, LOW
 from explorer.core.errors import MissingExtra
 from explorer.core.files import write_bytes
+from explorer.core.tflite_eight_bits import tflite_bytes
+from explorer.devices.ethos_u import CHIPS, estimate
 from explorer.devices.file_size import size_of
 from explorer.devices.memory import offsets
 from explorer.exports.check import ExportError, Run
 from explorer.exports.original import Original
 from explorer.exports.predicting import preprocessing
-from explorer.exports.tflite_writer import tflite_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,8 +88,8 @@ def on_a_microcontroller(original: Original, path: Path) -> dict[str, Any]:
     Returns:
         arena_bytes (the head of its arena: activations), flash_bytes (the file without what it says about itself, an
         upper bound), micro_images (how many of the check's images it has seen), micro_agrees (on what share of them it
-        gives the same class as LiteRT) and micro_apart (how far its logits are from LiteRT's on average, in units of
-        their scale).
+        gives the same class as LiteRT), micro_apart (how far its logits are from LiteRT's on average, in units of their
+        scale) and npus (chip -> what Vela estimates, where it is installed).
 
     Raises:
         ExportError: the two interpreters compute different networks.
@@ -117,7 +118,16 @@ def on_a_microcontroller(original: Original, path: Path) -> dict[str, Any]:
             f"(up to {APART:g} are rounding); nothing was written"
         )
     same = float((micro.argmax(1) == phone.argmax(1)).mean())
-    return found | {"micro_images": seen, "micro_agrees": same, "micro_apart": apart}
+    return found | {"micro_images": seen, "micro_agrees": same, "micro_apart": apart, "npus": _on_npus(file)}
+
+
+def _on_npus(file: bytes) -> dict[str, dict[str, Any]]:
+    """Return what Vela estimates of a file on Ethos-U chips; nothing where Vela is not installed."""
+    try:
+        found = [estimate(file, chip) for chip in CHIPS]
+    except MissingExtra:
+        return {}
+    return {one.chip: {"latency_ms": one.latency_ms, "sram_kb": one.sram_kb, "whole": one.whole} for one in found}
 
 
 @contextmanager

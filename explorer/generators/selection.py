@@ -9,7 +9,7 @@ returned instead.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,28 @@ class Pool:
         accuracy[fallback] = self.evaluator.evaluate(codes[fallback])
         costs[fallback] = costs_of(self.space, self.devices, codes[fallback])
         return Selection(codes, accuracy, costs, meets(costs, limits), fallback)
+
+    def cheapest(self, accuracy: float, column: int, limits: np.ndarray) -> Selection:
+        """Select the network with the lowest cost on one device that is accurate enough and meets the limits.
+
+        Lower accuracies and larger limits never give a costlier network. If no network of the pool is accurate enough
+        within the limits, the most accurate one within them is returned instead, with `feasible` False; if none is
+        within them, the nearest reachable one.
+
+        Args:
+            accuracy: least accuracy, in [0, 1].
+            column: the device whose cost is minimised.
+            limits: (m,), one per device, NaN where unconstrained.
+
+        Returns:
+            One network.
+        """
+        fits = np.flatnonzero((self.accuracy >= accuracy) & meets(self.costs, limits[None]))
+        if not len(fits):
+            found = self.select(limits[None])
+            return replace(found, feasible=found.feasible & (found.accuracy >= accuracy))
+        row = fits[[self.costs[fits, column].argmin()]]  # of equally cheap ones the most accurate
+        return Selection(self.codes[row], self.accuracy[row], self.costs[row], np.ones(1, bool), np.zeros(1, bool))
 
     def _nearest(self, limits: np.ndarray) -> np.ndarray:
         """Return the network (d,) with the smallest overshoot of (m,) limits."""

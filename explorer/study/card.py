@@ -10,6 +10,7 @@ import numpy as np
 from explorer.devices import LayerDevice
 from explorer.evaluators import Predictor, Scored
 from explorer.generators import BudgetGenerator
+from explorer.study.eight_bits import SEARCHED
 from explorer.study.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def study_card(
     manifest: Manifest, devices: Sequence[LayerDevice], scored: Scored, predictor: Predictor,
-    generators: Sequence[tuple[BudgetGenerator, float]], outside: Sequence[str],
+    generators: Sequence[tuple[BudgetGenerator, float]], outside: Sequence[str], lowered: Predictor | None = None,
 ) -> str:  # fmt: skip
     """Write the card of a study as Markdown.
 
@@ -28,6 +29,7 @@ def study_card(
         generators: generators with their mean predicted accuracy on held-out budgets, best first.
         outside: one line per device that extrapolates beyond the data it was fitted to; the error of the fit does not
             hold for its costs, so it is not given.
+        lowered: the predictor of accuracy in eight bits, if networks were measured in them.
     """
     quality = predictor.quality
     accuracy = _published(manifest, scored) if not manifest.reported else _measured(manifest, scored)
@@ -52,7 +54,7 @@ A study of Pareto Explorer: {"one supernet, " * bool(manifest.reported)}one pred
 Kendall's tau {quality["kendall_tau"]:.3f} and mean absolute error {quality["mae"]:.2%} on {quality["held_out"]}
 held-out networks. Predictions carry a band of +-{quality["half_width"]:.2%}, calibrated to cover {quality["coverage"]:.0%} of
 networks drawn as the sample was; networks that a search found by the predictor may do worse than predicted.
-{warning}
+{warning}{_in_eight_bits(lowered)}
 ## Costs
 
 | device | unit | where its numbers come from | error on held-out data |
@@ -72,6 +74,21 @@ network is checked against the true cost. The first one is the default: held-out
 
 - Modelled latencies order networks plausibly; they are not measurements.
 {limits}- Accuracies hold for these images and for inherited weights without further training.
+"""
+
+
+def _in_eight_bits(lowered: Predictor | None) -> str:
+    if lowered is None:
+        return ""
+    quality = lowered.quality
+    return f"""
+## Accuracy in eight bits, predicted
+
+{quality["held_out"]:.0f} networks were measured with eight-bit weights and activations (`evaluations-int8.csv`), as an export has them;
+{1 / SEARCHED:.0%} of them lie on searched fronts. Accuracy changes by {-100 * quality["drop"]:+.2f} points on average, which is predicted within
+{100 * quality["drop_mae"]:.2f} points. All of the following is on networks that were held out: mean absolute error of the accuracy
+{quality["mae"]:.2%} ({quality["float_mae"]:.2%} by the predictor for float32), Kendall's tau {quality["kendall_tau"]:.3f} ({quality["float_tau"]:.3f}), and a band of
++-{quality["half_width"]:.2%} that covers {quality["coverage"]:.0%}.
 """
 
 

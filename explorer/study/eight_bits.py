@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +15,14 @@ from explorer.core.errors import InputError
 from explorer.core.protocols import Progress, SearchSpace
 from explorer.core.steps import has_steps
 from explorer.devices import DEVICES, LayerDevice, load_device
-from explorer.evaluators import Predictor, Scored, SharedWeights, append_scores, spread_sample
+from explorer.evaluators import Predictor, Scored, append_scores, spread_sample
 from explorer.evaluators.lowered import fit_change
 from explorer.evaluators.scoring import evaluate_one_by_one
 from explorer.spaces import Space
 from explorer.study.manifest import CHANGE_INT8, EVALUATIONS_INT8
+
+if TYPE_CHECKING:
+    from explorer.evaluators import SharedWeights
 
 USUAL = ("cpu-int8", "ram_kb", "flash_kb")  # devices that price eight bits
 SEARCHED = 3  # one measured network in so many lies on a searched front

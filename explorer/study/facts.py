@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -236,9 +237,11 @@ class Facts:
         if checked_precision(precision) == self.precision:
             return self
         if precision not in self.precisions:
+            listed = self.folder.parent.name == "studies"  # found by its name
+            where = self.name if listed else shlex.quote(str(self.folder))
             raise InputError(
                 f"study {self.name!r} has no accuracies in {precision}; this adds them: "
-                f"explorer quantise {self.name} --out DIR"
+                f"explorer quantise {where} --out DIR"
             )
         if precision not in self._views:
             other = copy.copy(self)

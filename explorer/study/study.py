@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 
 from explorer.core.architecture import Architecture
-from explorer.core.errors import unknown
+from explorer.core.errors import InputError, unknown
 from explorer.core.front import Candidate, Front, make_front
 from explorer.core.protocols import Device, Progress, silent
 from explorer.devices import not_reachable
 from explorer.generators import ENUMERATION, BudgetGenerator, Enumeration, open_generator, side_by_side
+from explorer.generators.selection import Selection
 from explorer.searches import search
 from explorer.study.facts import Facts
 
@@ -103,6 +104,51 @@ class Study(Facts):
         ])  # fmt: skip
         return self._generate(table, generator)
 
+    def cheapest(
+        self, accuracy: float, device: str | None = None, limits: Mapping[str, float] | None = None,
+        generator: str | None = None, precision: str | None = None,
+    ) -> Candidate:  # fmt: skip
+        """Generate the cheapest network on a device that reaches an accuracy: always the same one.
+
+        A lower accuracy, or larger limits, never give a costlier network. If no network is accurate enough within the
+        limits, the most accurate one within them is returned with `feasible=False`.
+
+        Args:
+            accuracy: least accuracy in [0, 1], of the kind that the study generates by (see `Candidate.source`).
+            device: name of the device whose cost is minimised, by default the first of `main_targets`.
+            limits: device name -> largest allowed cost, in addition.
+            generator: name of the generator, by default the first.
+            precision: see `generate`.
+
+        Raises:
+            InputError: unknown device, generator or precision, an accuracy that is not from 0 to 1, or a limit that is
+                not a number above 0.
+        """
+        if precision is not None and precision != self.precision:
+            return self.in_precision(precision).cheapest(accuracy, device, limits, generator)
+        device, limits = device or self.main_targets[0], limits or {}
+        self._known([device, *limits])
+        for name, value in limits.items():
+            self._check_budget(name, value)
+        share = accuracy if isinstance(accuracy, (int, float, np.number)) and not isinstance(accuracy, bool) else -1
+        if not 0 <= share <= 1:
+            raise InputError(f"accuracy = {accuracy!r}; expected a share from 0 to 1, such as 0.93")
+        row = np.array([float(limits.get(name, np.nan)) for name in self.devices])
+        chosen = self.generator(generator)
+        return self._candidates(chosen, chosen.pool.cheapest(float(share), list(self.devices).index(device), row))[0]
+
+    def unreached_line(self, accuracy: float, candidate: Candidate, limits: Mapping[str, float]) -> str:
+        """Format a message that an accuracy cannot be reached, with the nearest network."""
+        if any(candidate.costs[name] > value for name, value in limits.items()):
+            return self.nearest_line(limits, candidate)
+        within = (
+            f" within {', '.join(f'{n} {v:g} {self.devices[n].unit}' for n, v in limits.items())}" if limits else ""
+        )
+        return (
+            f"accuracy {accuracy:.2%} is not reachable{within}; the most accurate network there has "
+            f"{candidate.accuracy:.2%} ({self.origin.generated})"
+        )
+
     def generated_front(self, device: str, generator: str | None = None, budgets: int = 100) -> Front:
         """Generate networks for budgets spread over one device's range (log scale), and return their front."""
         low, high = self.budget_range(device)
@@ -134,7 +180,9 @@ class Study(Facts):
 
     def _generate(self, limits: np.ndarray, generator: str | None) -> list[Candidate]:
         chosen = self.generator(generator)
-        kept = chosen.select(limits)
+        return self._candidates(chosen, chosen.select(limits))
+
+    def _candidates(self, chosen: BudgetGenerator | Enumeration, kept: Selection) -> list[Candidate]:
         lo, hi = self.predictor.interval(kept.accuracy)
         return [
             Candidate(

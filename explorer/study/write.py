@@ -15,10 +15,11 @@ from explorer.core.front import Front, nondominated, objectives
 from explorer.devices import LayerDevice, is_target
 from explorer.devices.population import costs_of
 from explorer.evaluators import Predictor, Scored, Table
+from explorer.evaluators.lowered import Change
 from explorer.generators import ENUMERATION, by_accuracy, open_generator
 from explorer.spaces import Enumerable, Space
 from explorer.study.card import study_card
-from explorer.study.manifest import STUDY, About, Manifest
+from explorer.study.manifest import CHANGE_INT8, STUDY, About, Manifest
 
 ENUMERATED = 5000  # largest number of networks in a space for an exact reference point of the hypervolume
 
@@ -64,7 +65,9 @@ def write_study(
     outside = [line for device in devices if (line := device.outside(space, scored.codes))]
     if card is None:
         assert isinstance(predictor, Predictor)
-        text = study_card(manifest, devices, scored, predictor, ranked, outside)
+        change = out / CHANGE_INT8
+        lowered = Change.open(change).added(predictor) if change.exists() else None
+        text = study_card(manifest, devices, scored, predictor, ranked, outside, lowered)
     else:
         text = card(manifest)
     write_text(out / "README.md", text)

@@ -142,10 +142,11 @@ class Dashboard(w.VBox):
     def _layout(self) -> list[w.Widget]:
         study = self.state.study
         bounded = words_of(study.devices[name] for name in study.main_targets).replace(" and ", " or ")
+        words = in_words(study.precision)
         title = w.HTML(
             f"<h2>Pareto Explorer: {escape(study.manifest.title)}</h2>"
             f"<p style='margin:0'>Drag a {bounded} budget: the star is the network "
-            f"generated for it. {cloud(study)}; the star's accuracy{in_words(study.precision)} is "
+            f"generated for it. {cloud(study)}{words}; the star's accuracy{words} is "
             f"{study.origin.generated}, its bar is the error "
             f"band{'; the dotted line is the front that a search predicts' * study.origin.searched}. "
             "Click a point to look at its network.</p>" + _warning(study.predictor.warning)

@@ -45,10 +45,10 @@ def random_budgets(study, costs: np.ndarray, rng: np.random.Generator) -> np.nda
     names = list(study.devices)
     for row in range(BUDGETS):
         if row % 2:
-            columns = [names.index(t) for t in study.targets]
+            columns = [names.index(t) for t in study.main_targets]
             limits[row, columns] = costs[rng.integers(len(costs)), columns] * (1 + 0.3 * rng.random(len(columns)))
         else:
-            target = study.targets[rng.integers(len(study.targets))]
+            target = study.main_targets[rng.integers(len(study.main_targets))]
             low, high = study.budget_range(target)
             limits[row, names.index(target)] = low * (high / low) ** rng.random()
     return limits

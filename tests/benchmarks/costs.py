@@ -60,8 +60,8 @@ class Costs:
     def __init__(self, seed: int = 5) -> None:
         self.study, self.recipe = open_study(NAME), load_recipe(NAME)
         self.space, self.devices = self.study.space, list(self.study.devices.values())
-        self.targets = [self.study.devices[name] for name in self.study.targets]
-        self.columns = [list(self.study.devices).index(name) for name in self.study.targets]
+        self.targets = [self.study.devices[name] for name in self.study.main_targets]
+        self.columns = [list(self.study.devices).index(name) for name in self.study.main_targets]
         self.phone, rng = self.targets[0], np.random.default_rng(seed)
         self.truth = truth_of(self.space, self.study.predictor, self.phone)
         sample = costs_of(self.space, self.devices, self.space.sample(20_000, rng))
@@ -78,7 +78,7 @@ class Costs:
         """Search a network for every joint budget on its own: (300,) accuracies, and the seconds of them all."""
         start, found = time.process_time(), []
         for row in self.joint:
-            budgets = dict(zip(self.study.targets, row[self.columns].tolist()))
+            budgets = dict(zip(self.study.main_targets, row[self.columns].tolist()))
             one = search(self.space, self.study.predictor, self.targets, "constrained", evaluations, 0, budgets=budgets)
             fits = overshoot(one.costs, row[self.columns]) <= 1
             found.append(one.accuracy[fits].max(initial=0))

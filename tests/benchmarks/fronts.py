@@ -69,14 +69,14 @@ def generators(study, target: str, known: float, nsga2: float) -> dict:
 def joint(study) -> dict:
     """Budgets over all targets at once, against a long search at each of them."""
     rng = np.random.default_rng(5)
-    devices, targets = list(study.devices.values()), [study.devices[t] for t in study.targets]
-    columns = [list(study.devices).index(t) for t in study.targets]
+    devices, targets = list(study.devices.values()), [study.devices[t] for t in study.main_targets]
+    columns = [list(study.devices).index(t) for t in study.main_targets]
     sample = costs_of(study.space, devices, study.space.sample(20_000, rng))
     limits = random_budgets(study, sample, rng)[1::2][:JOINT]
     archive = search(study.space, study.predictor, targets, "memetic", LONG, 0)
     best = []
     for row in limits:
-        bounds = dict(zip(study.targets, row[columns].tolist()))
+        bounds = dict(zip(study.main_targets, row[columns].tolist()))
         one = search(study.space, study.predictor, targets, "constrained", PER_BUDGET, 0, budgets=bounds)
         known = archive.accuracy[(archive.costs <= row[columns]).all(1)].max(initial=0)
         best.append(max(one.accuracy.max(), known))
@@ -99,7 +99,7 @@ def joint(study) -> dict:
 def main(name: str, searches: Path | None) -> None:
     """Print the figures."""
     study = open_study(name)
-    target = study.targets[0]
+    target = study.main_targets[0]
     found = json.loads(searches.read_text())["search"] if searches else algorithms(study, target)
     runs = pd.DataFrame(found["runs"])
     nsga2 = float(runs[runs["algorithm"] == "nsga2"]["hypervolume"].median())

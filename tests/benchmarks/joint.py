@@ -35,7 +35,7 @@ class Some(pnag._Trainer):
 
     def __init__(self, study, budgets, config, seed):
         self.given = budgets
-        device = study.devices[study.targets[0]]
+        device = study.devices[study.main_targets[0]]
         super().__init__(study.space, study.predictor, [device], config, seed, None)
 
     def limits(self, n):
@@ -90,7 +90,7 @@ def main(out: Path, seeds: list[int]) -> None:
     """Fill the table."""
     torch.set_num_threads(1)
     study = open_study("fashion-mnist")
-    device = study.devices[study.targets[0]]
+    device = study.devices[study.main_targets[0]]
     corner = study.manifest.reference[device.name]
     front = search(study.space, study.predictor, [device], "memetic", LONG, 11)
     budgets = np.geomspace(1.02 * front.costs[:, 0].min(), front.costs[:, 0].max(), BUDGETS)

@@ -34,7 +34,7 @@ class Claim:
     def __init__(self) -> None:
         self.study = open_study(NAME)
         self.space, self.judge = self.study.space, self.study.predictor
-        self.phone = self.study.devices[self.study.targets[0]]
+        self.phone = self.study.devices[self.study.main_targets[0]]
         self.corner = self.study.manifest.reference[self.phone.name]
 
     def front(self, codes):

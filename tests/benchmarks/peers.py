@@ -30,7 +30,7 @@ class Objectives:
     """Error and latency of one integer vector or a population; keeps what was asked."""
 
     def __init__(self, study) -> None:
-        self.study, self.device = study, study.devices[study.targets[0]]
+        self.study, self.device = study, study.devices[study.main_targets[0]]
         self.options = [len(values) for values in study.space.decisions.values()]
         self.asked: list[np.ndarray] = []
 
@@ -47,7 +47,7 @@ class Objectives:
 
 def volume(study, codes: np.ndarray) -> float:
     """Hypervolume of a set on the first target."""
-    target = study.targets[0]
+    target = study.main_targets[0]
     corner, costs = study.manifest.reference[target], costs_of(study.space, [study.devices[target]], codes)
     front = make_front(study.space, codes, study.predictor.evaluate(codes), costs, [target])
     return hypervolume(front.accuracy, front.costs, corner)
@@ -99,7 +99,7 @@ def optuna(objectives: Objectives, seed: int, sampler: str) -> None:
 def compare(out: Path, seeds: list[int]) -> None:
     """Fill the table of searches."""
     study = open_study("imagenet-mobilenetv3")
-    target = study.targets[0]
+    target = study.main_targets[0]
     device = study.devices[target]
     known = volume(study, search(study.space, study.predictor, [device], "memetic", LONG, 11).codes)
     ours = {
@@ -113,7 +113,7 @@ def compare(out: Path, seeds: list[int]) -> None:
     }
     limits = np.full((100, len(study.devices)), np.nan)
     limits[:, list(study.devices).index(target)] = np.geomspace(*study.budget_range(target), 100)
-    imitated = load_recipe(study.name).search.evaluations * (len(study.targets) + 1)
+    imitated = load_recipe(study.name).search.evaluations * (len(study.main_targets) + 1)
     for name in study.generators:
         if not _done(out, f"generator {name}, one pass", study.manifest.seed):
             generator, start = study.generator(name), time.perf_counter()

@@ -60,7 +60,7 @@ def main(out: Path, seeds: list[int]) -> None:
     from explorer.generators.pnag import PnagConfig, train_pnag
 
     study = open_study("fashion-mnist")
-    device = study.devices[study.targets[0]]
+    device = study.devices[study.main_targets[0]]
     front = search(study.space, study.predictor, [device], "memetic", LONG, 11)
     for seed in seeds:
         for reward, settings in REWARDS.items():

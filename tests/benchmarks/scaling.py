@@ -27,21 +27,21 @@ def architectures(study) -> dict:
     """Predicting, pricing and searching so many networks."""
     sizes = [1_000, 10_000, 100_000]
     codes = study.space.sample(sizes[-1], np.random.default_rng(0))
-    device = study.devices[study.targets[0]]
+    device = study.devices[study.main_targets[0]]
     return {
         "predict n networks": row("s", sizes, [timed(lambda n=n: study.predictor.evaluate(codes[:n])) for n in sizes]),
         "price n networks": row("s", sizes, [timed(lambda n=n: device.cost(study.space, codes[:n])) for n in sizes]),
         "search with n evaluations": row("s", sizes, [
-            timed(lambda n=n: study.search("memetic", devices=[study.targets[0]], evaluations=n, seed=0)) for n in sizes
+            timed(lambda n=n: study.search("memetic", devices=[study.main_targets[0]], evaluations=n, seed=0)) for n in sizes
         ]),
     }  # fmt: skip
 
 
 def budgets(study) -> dict:
     """So many budgets in one pass."""
-    low, high = study.budget_range(study.targets[0])
+    low, high = study.budget_range(study.main_targets[0])
     sizes = [1, 10, 100, 1000]
-    asked = {n: pd.DataFrame({study.targets[0]: np.linspace(1.01 * low, high, n)}) for n in sizes}
+    asked = {n: pd.DataFrame({study.main_targets[0]: np.linspace(1.01 * low, high, n)}) for n in sizes}
     return {
         "generate for n budgets": row("s", sizes, [timed(lambda n=n: study.generate_many(asked[n])) for n in sizes])
     }
@@ -60,7 +60,7 @@ def spaces() -> dict:
 def devices(study) -> dict:
     """The costs of 10,000 networks on so many devices."""
     codes = study.space.sample(10_000, np.random.default_rng(0))
-    chosen = [study.devices[study.targets[i % len(study.targets)]] for i in range(16)]
+    chosen = [study.devices[study.main_targets[i % len(study.main_targets)]] for i in range(16)]
     sizes = [1, 4, 16]
     return {"price 10,000 networks on n devices": row("s", sizes, [
         timed(lambda n=n: [d.cost(study.space, codes) for d in chosen[:n]]) for n in sizes

@@ -61,7 +61,7 @@ def trained(study, config: SgnasConfig, seed: int, shipped: bool):
     train = study.images.train
     rest = train.take(slice(round((1 - config.held_out) * len(train)), None))
     signal = SupernetSignal(study.supernet, rest.images, rest.labels, config.images, seed)
-    devices, targets = list(study.devices.values()), [study.devices[name] for name in study.targets]
+    devices, targets = list(study.devices.values()), [study.devices[name] for name in study.main_targets]
     known = np.concatenate([f.codes for f in fronts(study.space, study.predictor, targets, SEARCHED, 0)])
     return train_sgnas(study.space, study.predictor, devices, config, seed, progress, known, signal=signal)
 
@@ -82,7 +82,7 @@ def spread(study, device: str, n: int) -> np.ndarray:
 def costs_met(study, generator) -> dict:
     """Raw networks (one draw each) on 100 targets of every device; selected ones on the same."""
     error, tau, raw, met = {}, {}, {}, {}
-    for name in [*study.targets, "macs_m"]:
+    for name in [*study.main_targets, "macs_m"]:
         budgets = spread(study, name, TARGETS)
         limits = limits_of(study, name, budgets)
         cost = study.devices[name].cost(study.space, generator.generate(limits, samples=1))
@@ -95,8 +95,8 @@ def costs_met(study, generator) -> dict:
 
 def quality(study, generator, seed: int) -> dict:
     """Measured accuracy of the networks for ten budgets on the first target."""
-    name, space, rng = study.targets[0], study.space, np.random.default_rng((2026, seed))
-    device, budgets = study.devices[name], spread(study, study.targets[0], BUDGETS)
+    name, space, rng = study.main_targets[0], study.space, np.random.default_rng((2026, seed))
+    device, budgets = study.devices[name], spread(study, study.main_targets[0], BUDGETS)
     sample = space.sample(RANDOM, rng)
     front = search(space, study.predictor, [device], "nsga2", EVALUATIONS, seed)
     chosen = {
@@ -125,7 +125,7 @@ def best_within(budgets: np.ndarray, codes: np.ndarray, accuracy: np.ndarray, co
 
 def speed(study) -> dict:
     """Seconds for 100 budgets in one pass, and for a constrained search each that is at least as accurate."""
-    name, generator = study.targets[0], study.generator("sgnas")
+    name, generator = study.main_targets[0], study.generator("sgnas")
     budgets = spread(study, name, TARGETS)
     limits = limits_of(study, name, budgets)
     seconds = []

@@ -23,7 +23,7 @@ def main(name: str = "digits", seeds: int = 5) -> dict:
     space, devices = study.space, list(study.devices.values())
     codes = space.enumerate()
     accuracy, result = study.predictor.evaluate(codes), {"architectures": len(codes)}
-    for target in study.targets:
+    for target in study.main_targets:
         device, column = [study.devices[target]], list(study.devices).index(target)
         costs = costs_of(space, device, codes)
         truth = make_front(space, codes, accuracy, costs, [target], ((1 - accuracy).max(), costs.max()))

@@ -47,7 +47,7 @@ def head_of(file):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_memory_is_what_the_interpreter_takes(name, rng):
-    from explorer.exports.tflite_writer import tflite_bytes
+    from explorer.core.tflite_eight_bits import tflite_bytes
 
     pytest.importorskip("tflite_micro")
     space = SPACES[name]
@@ -78,7 +78,7 @@ def test_every_chain_has_a_plan_as_small_as_what_is_alive(name, rng):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_size_is_a_close_upper_bound_of_the_file(name, rng):
-    from explorer.exports.tflite_writer import tflite_bytes
+    from explorer.core.tflite_eight_bits import tflite_bytes
 
     pytest.importorskip("tflite_micro")
     space = SPACES[name]

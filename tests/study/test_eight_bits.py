@@ -135,9 +135,9 @@ def test_fronts_and_searches_in_eight_bits(lowered):
     assert "i7" in wider.devices
 
 
-def test_what_has_no_eight_bits_says_so(digits_study, tmp_path, command):
-    with pytest.raises(InputError, match=r"explorer quantise digits --out DIR"):
-        digits_study.generate({"mobile": 0.2}, precision="int8")
+def test_what_has_no_eight_bits_says_so(quick_study, digits_study, tmp_path, command):
+    with pytest.raises(InputError, match=r"explorer quantise /.*/quick --out DIR"):
+        quick_study.generate({"mobile": 0.2}, precision="int8")
     with pytest.raises(InputError, match="choose from: fp32, int8"):
         digits_study.in_precision("int4")
     for name, why in (("imagenet-mobilenetv3", "has no weights"), ("fashion-mnist-pruned", "no form in eight bits")):
@@ -145,6 +145,13 @@ def test_what_has_no_eight_bits_says_so(digits_study, tmp_path, command):
         assert done.returncode == 2
         assert why in done.stderr
         assert not (tmp_path / "x").exists()
+
+
+def test_the_card_tells(lowered):
+    card = (lowered.folder / "README.md").read_text()
+    quality = lowered.in_precision("int8").predictor.quality
+    assert f"{quality['held_out']:.0f} networks were measured with eight-bit" in card
+    assert f"tau {quality['kendall_tau']:.3f} ({quality['float_tau']:.3f})" in card
 
 
 def test_a_damaged_change_is_named(lowered, tmp_path):
@@ -155,7 +162,7 @@ def test_a_damaged_change_is_named(lowered, tmp_path):
         ex.open_study(copied)
 
 
-def test_the_page_in_eight_bits(lowered, digits_study):
+def test_the_page_in_eight_bits(lowered, quick_study):
     page = Dashboard(lowered)
     assert page.precision.layout.display == ""
     assert set(page.budgets.rows) == {"mobile", "cpu", "gpu"}
@@ -173,7 +180,7 @@ def test_the_page_in_eight_bits(lowered, digits_study):
     assert page.state.board == ""
     page.precision.value = "fp32"
     assert page.state.candidate.precision == "fp32"
-    assert Dashboard(digits_study).precision.layout.display == "none"
+    assert Dashboard(quick_study).precision.layout.display == "none"
 
 
 def test_a_board_that_nothing_fits_says_what_is_missing(lowered, request):
