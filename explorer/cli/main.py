@@ -25,9 +25,9 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(data.app, name="data")
 app.add_typer(device.app, name="device")
 for verb in (
-    pages.demo, pages.dashboard, pages.lab,
+    pages.demo, pages.dashboard, pages.lab, pages.publish, pages.report,
     study.suggest, study.train, study.generate, study.search, study.evaluate, study.measure,
-    study.export, study.quantise, study.report,
+    study.export, study.quantise,
     lists.studies, lists.devices, lists.boards, lists.spaces, lists.generators,
     networks.rank, networks.train_network, networks.prune,
     machine.bench, machine.doctor,

@@ -1,4 +1,4 @@
-"""`explorer demo`, `dashboard` and `lab`: the commands that serve pages for a browser."""
+"""The commands that make or serve pages for a browser: `explorer demo`, `dashboard`, `lab`, `report` and `publish`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from explorer.cli.terminal import Json, answer, progress
+from explorer.cli.terminal import Generator, Json, Out, StudyName, answer, progress
 from explorer.core.errors import InputError, unknown
 from explorer.core.files import expanded, scratch_folder
 
@@ -122,6 +122,32 @@ def lab(
     command = lab_command(folder, chosen, browser)
     answer({"folder": str(folder), "port": chosen}, as_json, f"JupyterLab on {folder}, port {chosen}  (Ctrl-C ends it)")
     _serve(command, folder, page_environment(None, page=False))
+
+
+def report(
+    study: StudyName,
+    out: Annotated[
+        str | None, typer.Option(help="File, or folder (also with / at the end). Default: STUDY-report.html.")
+    ] = None,
+    generator: Generator = None,
+    as_json: Json = False,
+) -> None:
+    """Write a report on a study: one self-contained HTML page that can be mailed and opened without this package."""
+    from explorer.page.publish import write_report
+    from explorer.study import open_study
+
+    path = write_report(open_study(study), out, generator)
+    answer({"file": str(path), "bytes": path.stat().st_size}, as_json, f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def publish(study: StudyName, out: Out, generator: Generator = None, as_json: Json = False) -> None:
+    """Write a study as a folder for a web site: sliders, joint budgets and pins, without a server."""
+    from explorer.page.publish import publish as publish_study
+    from explorer.study import open_study
+
+    page = publish_study(open_study(study), out, generator)
+    size = sum(path.stat().st_size for path in page.parent.iterdir())
+    answer({"file": str(page), "bytes": size}, as_json, f"{page} ({size / 1e6:.1f} MB with all it needs)")
 
 
 def _serve_page(

@@ -11,15 +11,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer.cli.terminal import Json, Precision, Seed, SkipBroken, answer, hint_when_stopped, progress, table
+from explorer.cli.terminal import (
+    Generator,
+    Json,
+    Out,
+    Precision,
+    Seed,
+    SkipBroken,
+    StudyName,
+    answer,
+    hint_when_stopped,
+    progress,
+    table,
+)
 from explorer.cli.wishes import accuracy_words, asked, candidate_of, describe, parse_budget, said_of
 from explorer.core.errors import InputError
 
 if TYPE_CHECKING:
     from explorer.study import Study
 
-StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
-Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]
 Budgets = Annotated[
     list[str] | None,
     typer.Option("--budget", help="Upper limit of the cost on a device, such as mobile=0.5. Repeat for more devices."),
@@ -31,12 +41,6 @@ Moved = Annotated[
 Start = Annotated[
     str | None,
     typer.Option("--from", help="Weights to start from: none; {}; a checkpoint of once-for-all; or a study."),
-]
-Generator = Annotated[
-    str | None,
-    typer.Option(
-        "--generator", help="A generator of the study, by its method: {}. Default: the best on held-out budgets."
-    ),
 ]
 
 
@@ -319,21 +323,6 @@ def export(
             lines.append(f"{name}: {ram:.4g} kB of RAM for activations (measured), {flash:.4g} kB of flash")
     lines += bundle.notes
     answer(result, as_json, "\n".join(lines))
-
-
-def report(
-    study: StudyName,
-    out: Annotated[
-        str | None, typer.Option(help="File, or folder (also with / at the end). Default: STUDY-report.html.")
-    ] = None,
-    generator: Generator = None,
-    as_json: Json = False,
-) -> None:
-    """Write a report on a study: one self-contained HTML page that can be mailed and opened without this package."""
-    from explorer.plots.report import write_report
-
-    path = write_report(_open(study), out, generator)
-    answer({"file": str(path), "bytes": path.stat().st_size}, as_json, f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def _warn(study: Study) -> None:

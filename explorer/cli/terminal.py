@@ -10,12 +10,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from explorer.core.errors import InputError
 
+StudyName = Annotated[str, typer.Argument(help="A study's name or folder.")]
+Out = Annotated[Path, typer.Option("--out", help="An empty or new folder.")]
+Generator = Annotated[
+    str | None,
+    typer.Option(
+        "--generator", help="A generator of the study, by its method: {}. Default: the best on held-out budgets."
+    ),
+]
 Precision = Annotated[str, typer.Option(help="Of the network that runs: fp32, or int8 (eight bits).")]
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0, max=2**31 - 1)]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out damaged files instead of refusing them.")]

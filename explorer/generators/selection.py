@@ -141,10 +141,14 @@ class Pool:
         return Selection(self.codes[row], self.accuracy[row], self.costs[row], np.ones(1, bool), np.zeros(1, bool))
 
     def _nearest(self, limits: np.ndarray) -> np.ndarray:
-        """Return the network (d,) with the smallest overshoot of (m,) limits."""
+        """Return the network (d,) with the smallest overshoot of (m,) limits; of equal ones the most accurate."""
+        over = overshoot(self.costs, limits)
+        own = int(over.argmin())
         if self.complete:
-            return np.asarray(self.codes[overshoot(self.costs, limits).argmin()])
-        return nearest(self.space, self.devices, limits)
+            return np.asarray(self.codes[own])
+        found = nearest(self.space, self.devices, limits)
+        least = overshoot(costs_of(self.space, self.devices, found[None]), limits)[0]
+        return np.asarray(self.codes[own]) if over[own] <= least else found
 
 
 def as_limits(limits: np.ndarray, devices: Sequence[Device]) -> np.ndarray:

@@ -16,6 +16,14 @@ import pandas as pd
 from explorer.core.files import read_json
 from explorer.study import open_study
 from tests.benchmarks import shown
+from tests.benchmarks.eight_bits_shown import (
+    int8_budgets,
+    int8_choice,
+    int8_drop,
+    int8_files,
+    int8_latency,
+    int8_memory,
+)
 from tests.benchmarks.generators_shown import costs, few, strangers, unseen
 from tests.benchmarks.shown import ROOT, bench, csv, share, spread, table, training
 
@@ -419,6 +427,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
         studies, budgets, photographs, fine_tuned, imagenet, rewards, generators, costs, unseen, few, strangers, fronts, tiny, peers, sgnas, unified, memory,
         standalone, rules, ladder, transfer, random_search, pruning, pruning_costs, five, speed, page, scaling, readme,
+        int8_memory, int8_drop, int8_budgets, int8_choice, int8_files, int8_latency,
     )
 }  # fmt: skip
 

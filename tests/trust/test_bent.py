@@ -30,8 +30,8 @@ from explorer.devices.kit import table_of_kit
 from explorer.evaluators import read_published
 from explorer.evaluators.scoring import append_scores
 from explorer.generators.budgets import BudgetCode
+from explorer.page.publish import write_report
 from explorer.plots import architecture_svg
-from explorer.plots.report import write_report
 from explorer.spaces import SPACES
 from explorer.study import open_study
 from explorer.study.own import delete_study, rename_study

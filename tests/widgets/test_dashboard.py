@@ -394,15 +394,16 @@ def test_the_links_of_a_study_opened_by_its_folder_lead_back(digits_study, tmp_p
     assert study_of_page("study=fashion-mnist") == "fashion-mnist"
 
 
-def test_a_pruned_family_is_measured_and_has_weights_of_its_own(tmp_path):
-    from explorer.plots.report import write_report
+def test_a_pruned_family_is_measured_and_has_weights_of_its_own():
+    from explorer.page.publish import published_data
 
     page = Dashboard("fashion-mnist-pruned")
     assert "individually trained weights" in page.architecture.table.value
     assert "inherited" not in page.architecture.table.value
     assert "source" not in page.export.formats
-    text = write_report(page.state.study, tmp_path / "report.html").read_text()
-    assert '"accuracy_is":"measured","weights_are":"individually trained weights"' in text
+    data = published_data(page.state.study)
+    assert data["accuracy_is"] == "measured"
+    assert data["weights_are"] == "individually trained weights"
 
 
 @pytest.mark.parametrize(
