@@ -161,10 +161,10 @@ def test_the_chart_can_be_drawn_in_other_ways(page, digits_study):
     assert len(trace(page, "generated front").x) > 5
     page.front.every.value = True
     small = page.front.small.children[0]
-    assert len(small.data) == len(TRACES) * len(digits_study.targets)
+    assert len(small.data) == len(TRACES) * len(digits_study.main_targets)
     page.budgets.rows["mobile"].slider.value *= 0.9
     stars = [t for t in small.data if t.name == "generated"]
-    assert [t.x[0] for t in stars] == [page.state.candidate.costs[name] for name in digits_study.targets]
+    assert [t.x[0] for t in stars] == [page.state.candidate.costs[name] for name in digits_study.main_targets]
     page.front.every.value = False
     assert page.front.small.children == ()
 
@@ -214,7 +214,7 @@ def test_a_link_restores_the_page(page, digits_study):
 def test_every_link_opens_the_network_that_was_seen(digits_study):
     """The budget goes into a link with all its digits: rounded down at the slider's end it opened another network."""
     state = DashboardState(digits_study)
-    for target in digits_study.targets:
+    for target in digits_study.main_targets:
         low, high = state.range(target)
         for value in [*np.geomspace(low, high, 50), low, high]:
             state.move(target, float(min(max(value, low), high)))
