@@ -40,6 +40,13 @@ class BudgetPanel(w.VBox):
             description="board", layout={"width": "330px"},
         )  # fmt: skip
         self.board.observe(guarded(say)(lambda change: self._board(change["new"])), "value")
+        self.asking = w.Checkbox(value=False, description="ask for accuracy instead", indent=False)
+        self.least = NumberField(0, 0, 100, 0.1, "at least [%]", "%", width="170px")
+        self.cheapest = w.Dropdown(options=state.targets, description="cheapest on", layout={"width": "240px"})
+        self.asking.observe(guarded(say)(lambda change: self._asked()), "value")
+        self.least.observe(guarded(say)(lambda change: self._asked()), "value")
+        self.cheapest.observe(guarded(say)(lambda change: self._asked()), "value")
+        self.wish = w.VBox([self.least, self.cheapest])
         self.knee = w.Button(description="Suggest: the knee", layout={"width": "160px"})
         self.knee.on_click(guarded(say)(lambda _: state.knee()))
         self.more = w.HTML()
@@ -55,6 +62,8 @@ class BudgetPanel(w.VBox):
                 w.HTML(f"<h3>{words_of(devices.values()).capitalize()} budgets</h3>"),
                 *[self.board] * set(MEMORY).issubset(self.rows),
                 *(row.box for row in self.rows.values()),
+                self.asking,
+                self.wish,
                 *picker,
                 self.knee,
                 self.more,
@@ -72,6 +81,19 @@ class BudgetPanel(w.VBox):
         if not self._quiet:
             self.state.switch(device, on)
 
+    def _asked(self) -> None:
+        """Pass on what is asked for; at first, the accuracy of the present network at the chart's device."""
+        if self._quiet:
+            return
+        if not self.asking.value:
+            self.state.ask(None)
+        elif self.state.least is None:
+            rounded = math.floor(1e4 * self.state.candidate.accuracy) / 1e4
+            chart = self.state.chart
+            self.state.ask(rounded, chart if chart in self.state.targets else None)
+        else:
+            self.state.ask(self.least.value / 100, str(self.cheapest.value))
+
     def _board(self, board: str) -> None:
         if not self._quiet:
             self.state.bound(board)
@@ -81,7 +103,10 @@ class BudgetPanel(w.VBox):
         self._quiet = True
         try:
             for name, row in self.rows.items():
-                row.show(self.state.budgets[name], name in self.state.active)
+                row.show(self.state.budgets[name], name in self.state.budget)
+            least = self.state.least
+            self.asking.value, self.wish.layout.display = least is not None, "none" if least is None else ""
+            self.least.value, self.cheapest.value = 100 * (least or 0), self.state.on
             self.generator.value, self.board.value = self.state.generator, self.state.board
             self.more.value = f'<div class="one-more" style="line-height:1.3">{escape(self.state.one_more())}</div>'
         finally:

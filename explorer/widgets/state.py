@@ -35,6 +35,8 @@ class DashboardState:
         targets: devices with a slider: those that price the precision of the study.
         active: devices whose budget is switched on.
         board: name of the board whose memory is bounded, or "".
+        least: the accuracy in [0, 1] that is asked for instead of a budget on the device `on`, or None.
+        on: the device whose cost is then the lowest.
         chart: the device of the chart; `every` shows all targets beside it.
         log: the cost axis is logarithmic.
         shown: fronts in the chart: "searched", "generated front".
@@ -54,6 +56,8 @@ class DashboardState:
         self.budgets: dict[str, float] = {}
         self.active: set[str] = {self.chart}
         self.board = ""
+        self.least: float | None = None
+        self.on: str = self.chart
         self.picked: Candidate | None = None
         self.pins: list[Candidate] = []
         self.measured: dict[str, dict[str, Any]] = {}
@@ -68,8 +72,9 @@ class DashboardState:
 
     @property
     def budget(self) -> dict[str, float]:
-        """The active budgets: device -> limit."""
-        return {name: self.budgets[name] for name in self.targets if name in self.active}
+        """The active budgets: device -> limit; where an accuracy is asked for, without that of the device `on`."""
+        asked = set() if self.least is None else {self.on}
+        return {name: self.budgets[name] for name in self.targets if name in self.active - asked}
 
     def range(self, device: str) -> tuple[float, float]:
         """Lowest and highest value of a device's slider."""
@@ -84,12 +89,29 @@ class DashboardState:
 
     def move(self, device: str, value: float) -> None:
         """Set the budget of a device and switch it on."""
-        if device in self.active and self.budgets[device] == value:
+        if device in self.budget and self.budgets[device] == value:
             return
+        if device == self.on:
+            self.least = None
         self.budgets[device] = value
         self.active.add(device)
         self._leave_board()
         self._update()
+
+    def ask(self, least: float | None, on: str | None = None) -> None:
+        """Ask for an accuracy in [0, 1] at the lowest cost on a device, within all other budgets; None asks no more.
+
+        Raises:
+            InputError: the accuracy is not from 0 to 1.
+        """
+        before = self.least, self.on
+        self.least, self.on = least, on or self.on
+        try:
+            if before != (self.least, self.on):
+                self._update()
+        except InputError:
+            self.least, self.on = before
+            raise
 
     def bound(self, board: str) -> None:
         """Set the budgets of RAM and flash to what a board has, and switch them on; "" switches them off.
@@ -134,6 +156,8 @@ class DashboardState:
 
     def one_more(self) -> str:
         """A sentence: how much predicted accuracy a slightly larger or smaller first active budget gives."""
+        if self.least is not None:
+            return f"The cheapest network on {self.on} with an accuracy of at least {self.least:.2%}."
         device = next(iter(self.budget), None)
         if device is None:
             return "All budgets are off: the page shows the most accurate network."
@@ -214,6 +238,7 @@ class DashboardState:
         wanted |= {f"budget-{name}": repr(float(value)) for name, value in self.budget.items()}
         wanted |= {"precision": self.study.precision} if self.study.precision != FP32 else {}
         wanted |= {"board": self.board} if self.board else {}
+        wanted |= {"least": repr(self.least), "cheapest": self.on} if self.least is not None else {}
         wanted |= {"log": 1} if self.log else {}
         wanted |= {"every": 1} if self.every else {}
         wanted |= {"shown": ",".join(sorted(self.shown))}
@@ -236,6 +261,12 @@ class DashboardState:
         for device in budgets:
             if device not in devices:
                 raise unknown("target", device, devices)
+        least = _number("least", given["least"]) if "least" in given else None
+        if least is not None and least > 1:
+            raise InputError(f"least = {least:g}; expected a share from 0 to 1, such as 0.93")
+        on = given.get("cheapest", self.on)
+        if on not in devices:
+            raise unknown("target", on, devices)
         if budgets:
             self.active = set(budgets)
             self.budgets |= {d: min(max(v, self.range(d)[0]), self.range(d)[1]) for d, v in budgets.items()}
@@ -244,6 +275,8 @@ class DashboardState:
             self.active |= set(MEMORY)
             self.board = board
         self.chart, self.generator = given.get("chart", self.chart), given.get("generator", self.generator)
+        if least is not None:
+            self.least, self.on = least, on
         self.log, self.every = "log" in given, "every" in given
         if "shown" in given:
             self.shown = set(given["shown"].split(",")) & {"searched", "generated front"}
@@ -266,14 +299,19 @@ class DashboardState:
             return f"Picked from the chart. {said}"
         if c.feasible:
             return said
+        if self.least is not None:
+            return f"{study.unreached_line(self.least, c, self.budget).capitalize()}. {said}"
         short = lacking(BOARDS[self.board], dict(c.costs)) if self.board else ""
         return f"Not reachable: {study.nearest_line(self.budget, c)}{f'; {short}' * bool(short)}. {said}"
 
     def _generate(self) -> Candidate:
         self.picked = None
-        candidate: Candidate = self.study.generate(self.budget, self.generator)
+        if self.least is not None:
+            candidate = self.study.cheapest(self.least, self.on, self.budget, self.generator)
+        else:
+            candidate = self.study.generate(self.budget, self.generator)
         for name in self.targets:
-            if name not in self.active:
+            if name not in self.budget:
                 self.budgets[name] = candidate.costs[name]
         return candidate
 

@@ -436,3 +436,31 @@ def test_a_device_without_a_price_for_some_networks_has_a_slider(digits_study):
     missing = study.evaluations["key"][study.evaluations["partial"].isna()].iloc[0]
     with pytest.raises(InputError, match=f"network {missing} has no cost on device 'partial'"):
         page.state.pick(missing)
+
+
+def test_it_can_be_asked_for_an_accuracy(fashion_study):
+    page = Dashboard(fashion_study)
+    budgets, state = page.budgets, page.state
+    assert budgets.wish.layout.display == "none"
+    budgets.asking.value = True
+    assert state.least == pytest.approx(state.candidate.accuracy, abs=2e-4)
+    budgets.least.type("93,2 %")
+    assert budgets.wish.layout.display == ""
+    assert state.candidate == fashion_study.cheapest(0.932, "mobile", generator=state.generator)
+    assert "at least 93.20%" in budgets.more.value
+    budgets.cheapest.value = "gpu"
+    budgets.rows["cpu"].slider.value = 0.04
+    assert state.candidate.costs["cpu"] <= state.budgets["cpu"]
+    assert "cpu" in state.budget
+    assert "gpu" not in state.budget
+    again = Dashboard(fashion_study, state.query)
+    assert again.state.candidate == state.candidate
+    assert again.state.query == state.query
+    budgets.least.type("99")
+    assert "Accuracy 99.00% is not reachable" in page.status.value
+    state.move("gpu", 0.5)  # its own slider asks for a budget again
+    assert state.least is None
+    assert not budgets.asking.value
+    assert state.candidate == fashion_study.generate(state.budget, state.generator)
+    for bad in ("least=2", "least=x", "least=0.9&cheapest=toaster"):
+        assert "could not be followed" in Dashboard(fashion_study, bad).message.value
