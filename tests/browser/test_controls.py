@@ -154,6 +154,31 @@ def use_every_control(page, study, tmp_path):
     assert ort.InferenceSession(str(tmp_path / "int8.onnx")).get_inputs()[0].name == "images"
 
 
+def use_the_other_questions(page, study):
+    """Accuracy instead of a budget, eight bits, and boards."""
+    check(page, "bound mobile", False)
+    check(page, "ask for accuracy instead")
+    least = page.get_by_label("at least [%]").first
+    least.wait_for()
+    least.fill("93,2")
+    least.press("Enter")
+    page.get_by_label("cheapest on", exact=True).select_option("gpu")
+    name = page.get_by_label("generator", exact=True).input_value()
+    wanted = study.cheapest(0.932, "gpu", generator=name).key
+    settle(page, lambda: key_of_page(page) == wanted, "the cheapest on the gpu")
+    check(page, "ask for accuracy instead", False)
+    page.get_by_role("button", name="eight bits").click()
+    page.get_by_label("ram_kb [kB]").first.wait_for(timeout=60_000)
+    eight = study.in_precision("int8")
+    settle(page, lambda: points(page, "evaluated")[1] == len(eight.evaluations), "the networks measured in eight bits")
+    made = eight.generate({"cpu-int8": eight.knee("cpu-int8")}, name)
+    settle(page, lambda: key_of_page(page) == made.key, "the knee in eight bits")
+    page.get_by_label("board", exact=True).select_option(label="Raspberry Pi Pico")
+    settle(page, lambda: page.get_by_label("bound flash_kb", exact=True).first.is_checked(), "a board bounds flash")
+    page.get_by_role("button", name="float32").click()
+    page.get_by_label("mobile [ms]").first.wait_for(timeout=60_000)
+
+
 def test_every_control_does_what_it_says(tmp_path):
     home, root = tmp_path / "home", tmp_path / "data"
     (home / "studies").mkdir(parents=True)
@@ -176,6 +201,7 @@ def test_every_control_does_what_it_says(tmp_path):
         assert key_of_page(page) == key
         assert chart(page)["generated"] == shown
         assert points(page, "pinned")[1] == 1
+        use_the_other_questions(page, study)
 
         # studies: another one, renaming, deleting
         page.get_by_label("study", exact=True).select_option(label="imagenet-mobilenetv3")
@@ -205,6 +231,7 @@ def test_every_control_in_jupyterlab(tmp_path):
         page = browser.new_page(viewport={"width": 1500, "height": 2600}, accept_downloads=True)
         run_in_lab(page, address, found)
         use_every_control(page, open_study("fashion-mnist"), tmp_path)
+        use_the_other_questions(page, open_study("fashion-mnist"))
         assert found == []
 
 
