@@ -166,9 +166,11 @@ def generate(
     seconds = time.perf_counter() - start
     result = {
         "architecture": candidate.key, "accuracy": candidate.accuracy, "interval": list(candidate.interval),
-        "precision": candidate.precision, "costs": dict(candidate.costs), "feasible": candidate.feasible,
-        "generator": candidate.generator, "seconds": seconds,
+        "costs": dict(candidate.costs), "feasible": candidate.feasible, "generator": candidate.generator,
+        "seconds": seconds,
     }  # fmt: skip
+    if candidate.precision != "fp32":
+        result["precision"] = candidate.precision
     _warn(opened)
     answer(result, as_json, describe(candidate, opened))
     if missed:
@@ -231,9 +233,9 @@ def evaluate(
     """Measure the accuracy of a network on validation or test images, with the weights of the study."""
     opened = _open(study).with_images(data)
     found = opened.recognised([opened.architecture(architecture)], split, precision)[0]
-    result: dict[str, object] = {
-        "architecture": architecture, "accuracy": found.accuracy, "split": split, "precision": precision
-    }  # fmt: skip
+    result: dict[str, object] = {"architecture": architecture, "accuracy": found.accuracy, "split": split}
+    if precision != "fp32":
+        result["precision"] = precision
     if per_class:
         result |= {"balanced_accuracy": found.balanced, "majority_share": found.majority, "recall": found.recall}
     how = f"measured{', in eight bits' * (precision != 'fp32')}, {opened.origin.weights}, {found.images:,} images"

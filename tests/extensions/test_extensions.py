@@ -105,7 +105,7 @@ def test_device_kind(quick_study, tmp_path):
 
 def test_unit(digits_study):
     study = digits_study.with_device(load_device("activations_kb"), retrain=False)
-    assert study.targets == ["mobile", "cpu", "gpu", "activations_kb"]
+    assert study.main_targets == ["mobile", "cpu", "gpu", "activations_kb"]
     check_device(study.devices["activations_kb"], study.space)
     low, high = study.budget_range("activations_kb")
     assert low < high
