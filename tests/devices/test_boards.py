@@ -31,8 +31,8 @@ def test_a_board_sets_both_budgets(capsys):
 
 def test_accuracy_and_memory_are_of_different_precisions_and_it_is_said(capsys):
     assert run(["generate", "digits", "--budget", "ram_kb=3"]) == 0
-    assert "ram_kb: of the network in eight bits; the accuracy is in float32" in capsys.readouterr().out
-    assert run(["generate", "digits", "--budget", "mobile=0.2"]) == 0
+    assert "ram_kb, flash_kb: of the network in eight bits; the accuracy is in float32" in capsys.readouterr().out
+    assert run(["generate", "clothing", "--budget", "mobile=5"]) == 0
     assert "eight bits" not in capsys.readouterr().out
 
 

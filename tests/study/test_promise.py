@@ -47,7 +47,7 @@ def test_a_larger_budget_never_gets_a_less_accurate_network(name, generator):
     tight, loose = nested(list(own.devices), ranges, PAIRS, rng)
     first, second = chosen.select(tight), chosen.select(loose)
     kept = first.feasible
-    assert kept.mean() > 0.5
+    assert kept.mean() > 0.3  # joint limits on up to eight devices; memory hardly varies
     assert second.feasible[kept].all()
     assert (second.accuracy[kept] >= first.accuracy[kept]).all()
 
@@ -55,7 +55,7 @@ def test_a_larger_budget_never_gets_a_less_accurate_network(name, generator):
 @pytest.mark.parametrize(("name", "generator"), SHIPPED)
 def test_four_ways_to_ask_give_one_answer(name, generator):
     own, rng = study(name), np.random.default_rng(12)
-    ranges = {target: own.budget_range(target) for target in own.targets}
+    ranges = {target: own.budget_range(target) for target in own.main_targets}
     low, high = np.log(np.array(list(ranges.values()))).T
     table = pd.DataFrame(np.exp(low + (high - low) * rng.random((60, len(ranges)))), columns=list(ranges))
     table[rng.random(table.shape) < 0.4] = np.nan
