@@ -104,7 +104,10 @@ def opened_page(browser, path, said, **how):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", ["fashion-mnist", "clothing", "imagenet-mobilenetv3", "fashion-mnist-pruned"])
+@pytest.mark.parametrize("name", [
+    "fashion-mnist", "fashion-mnist-pruned",
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("clothing", "imagenet-mobilenetv3")),
+])  # fmt: skip
 def test_a_browser_gives_the_networks_of_python(browser, name, tmp_path):
     study, said = ex.open_study(name), []
     page = opened_page(browser, publish(study, tmp_path / "site"), said)

@@ -21,7 +21,7 @@ from explorer.widgets import Dashboard
 def lowered(tmp_path_factory, command):
     """The shipped digits with 56 networks in eight bits, made by the command."""
     out = tmp_path_factory.mktemp("int8") / "digits"
-    found = json.loads(command("quantise", "digits", "--out", out, "--networks", "80", "--json").stdout)
+    found = json.loads(command("quantise", "digits", "--out", out, "--networks", "60", "--json").stdout)
     assert found["targets"] == ["mobile", "cpu", "gpu", "cpu-int8", "ram_kb", "flash_kb"]
     assert found["networks"] == found["quality"]["held_out"] >= 20
     return ex.open_study(out)
