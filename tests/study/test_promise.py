@@ -44,10 +44,13 @@ def test_a_larger_budget_never_gets_a_less_accurate_network(name, generator):
         assert (np.diff(accuracy) >= 0).all()
         assert sorted(accuracy) == sorted(a for _, a in by_cost)  # another order of calls, the same networks
     ranges = {name: own.budget_range(name) for name in own.devices}
-    tight, loose = nested(list(own.devices), ranges, PAIRS, rng)
+    sums = [name for name, device in own.devices.items() if device.additive]  # the nearest is found slowly on others
+    columns = [list(own.devices).index(name) for name in sums]
+    tight, loose = (np.full((PAIRS, len(own.devices)), np.nan) for _ in range(2))
+    tight[:, columns], loose[:, columns] = nested(sums, ranges, PAIRS, rng)
     first, second = chosen.select(tight), chosen.select(loose)
     kept = first.feasible
-    assert kept.mean() > 0.3  # joint limits on up to eight devices; memory hardly varies
+    assert kept.mean() > 0.5
     assert second.feasible[kept].all()
     assert (second.accuracy[kept] >= first.accuracy[kept]).all()
 
