@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.cli.terminal import Json, Precision, Seed, answer, progress
-from explorer.core.errors import InputError, unknown
+from explorer.core.errors import InputError
 
 if TYPE_CHECKING:
     from explorer.devices.few import FewFit
@@ -65,7 +65,7 @@ def measure(
 
 @app.command()
 def estimate(
-    chip: Annotated[str, typer.Argument(help="An NPU: ethos-u55-128, ethos-u65-512 or ethos-u85-256.")],
+    chip: Annotated[str, typer.Argument(help="An NPU: one of {}.")],
     space: SpaceNames,
     out: OutFile,
     name: Annotated[str | None, typer.Option(help="Name of the device. Default: the chip's.")] = None,
@@ -79,10 +79,9 @@ def estimate(
     """
     from explorer.core.files import check_writable
     from explorer.devices import checked_device_name
-    from explorer.devices.ethos_u import CHIPS, estimate_table
+    from explorer.devices.ethos_u import checked_chip, estimate_table
 
-    if chip not in CHIPS:
-        raise unknown("chip", chip, CHIPS)
+    checked_chip(chip)
     checked_device_name(name or chip)
     check_writable(out, "the device to ")
     _written(estimate_table(name or chip, _spaces(space), chip, networks, progress=progress), out, as_json)

@@ -38,7 +38,7 @@ for verb in (
 # parameter -> the registry whose entries its help lists, as "module:registry"
 TABLES = {
     "algorithm": "explorer.searches:ALGORITHMS", "board": "explorer.devices.boards:BOARDS",
-    "formats": "explorer.exports:FORMATS",
+    "chip": "explorer.devices.ethos_u:CHIPS", "formats": "explorer.exports:FORMATS",
     "generator": "explorer.generators:METHODS", "start": "explorer.supernets.sources:SOURCES",
 }  # fmt: skip
 

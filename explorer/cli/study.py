@@ -289,7 +289,10 @@ def export(
         ),
     ] = False,
     precision: Annotated[
-        str, typer.Option(help="With --budget: fp32, or int8 for the network that is best in eight bits.")
+        str,
+        typer.Option(
+            help="fp32, or int8: a budget's network is then the best in eight bits, and an int8 file is written, too."
+        ),
     ] = "fp32",
     as_json: Json = False,
 ) -> None:

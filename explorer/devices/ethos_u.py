@@ -23,7 +23,7 @@ from explorer.core.steps import steps_of
 from explorer.core.tflite_eight_bits import schema, tflite_bytes
 from explorer.devices.base import Provenance
 from explorer.devices.graph import alone, with_random_weights
-from explorer.devices.plan import make_plan, table_from
+from explorer.devices.plan import make_plan
 from explorer.devices.quantities import INT8
 from explorer.devices.table import BlockTable
 from explorer.spaces.base import Space
@@ -50,6 +50,21 @@ class Estimate:
     system: str
 
 
+class CannotCompile(InputError):
+    """Vela refuses a file."""
+
+
+def checked_chip(chip: str) -> str:
+    """Return the name of a chip.
+
+    Raises:
+        InputError: it is not one of `CHIPS`.
+    """
+    if chip not in CHIPS:
+        raise unknown("chip", chip, CHIPS)
+    return chip
+
+
 def estimate(file: bytes, chip: str) -> Estimate:
     """Estimate a `.tflite` file.
 
@@ -58,11 +73,11 @@ def estimate(file: bytes, chip: str) -> Estimate:
         chip: one of `CHIPS`.
 
     Raises:
-        InputError: the chip is unknown, or Vela refuses the file.
+        InputError: the chip is unknown.
+        CannotCompile: Vela refuses the file.
         MissingExtra: `ethos-u-vela` is not installed.
     """
-    if chip not in CHIPS:
-        raise unknown("chip", chip, CHIPS)
+    checked_chip(chip)
     try:
         from ethosu.vela import vela
     except ImportError as error:
@@ -75,7 +90,7 @@ def estimate(file: bytes, chip: str) -> Estimate:
             with redirect_stdout(said), redirect_stderr(said):
                 vela.main(line)
         except (Exception, SystemExit) as error:
-            raise InputError(f"Vela cannot compile the network for {chip}: {error}") from error
+            raise CannotCompile(f"Vela cannot compile the network for {chip}: {error}") from error
         return _read(folder, chip)
 
 
@@ -127,11 +142,8 @@ def estimate_table(
     """
     plan = make_plan(spaces, networks, seed=seed)
     found = estimate_networks(plan.graphs, chip, progress)
-    ms = [one.latency_ms for one in found]
-    blocks = dict(zip((layer.signature for layer in plan.blocks), ms[1:]))
-    whole = [([x.signature for x in layers], t) for layers, t in zip(plan.networks, ms[1 + len(blocks) :])]
     about = Provenance(
         kind="modelled", hardware=f"Arm {chip.title()} ({found[-1].system})",
         runtime=f"Vela estimate ({version('ethos-u-vela')})", batch=1,
     )  # fmt: skip
-    return table_from(name, ms[0], blocks, whole, about, precision=INT8)
+    return plan.table(name, [one.latency_ms for one in found], about, INT8)

@@ -16,7 +16,7 @@ from explorer.core.protocols import Progress, silent
 from explorer.devices.base import Provenance
 from explorer.devices.graph import graph_to_time
 from explorer.devices.kit_run import hardware, open_graph, time_graphs
-from explorer.devices.plan import make_plan, table_from
+from explorer.devices.plan import make_plan
 from explorer.devices.quantities import FP32
 from explorer.devices.table import BlockTable
 from explorer.spaces.base import Space
@@ -79,12 +79,10 @@ def measure_table(
     """
     plan = make_plan(spaces, networks, seed=seed)
     ms = measure_networks(plan.graphs, threads, rounds, progress, precision)
-    blocks = {layer.signature: float(t) for layer, t in zip(plan.blocks, ms[1:])}
-    whole = [([x.signature for x in layers], float(t)) for layers, t in zip(plan.networks, ms[1 + len(blocks) :])]
     about = Provenance(
         kind="measured", hardware=hardware(), runtime=f"onnxruntime {ort.__version__}", threads=threads, batch=1
     )
-    return table_from(name, float(ms[0]), blocks, whole, about, precision=precision)
+    return plan.table(name, ms.tolist(), about, precision)
 
 
 def _tell(progress: Progress) -> Callable[[range], Any]:

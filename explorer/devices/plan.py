@@ -43,6 +43,13 @@ class Plan:
         """Everything that is timed, in order: the empty call, the blocks, the networks."""
         return [(NOTHING,), *((layer,) for layer in self.blocks), *self.networks]
 
+    def table(self, name: str, ms: Sequence[float], provenance: Provenance, precision: str) -> BlockTable:
+        """Create a device from the milliseconds of all graphs; see `table_from`."""
+        blocks = {layer.signature: float(t) for layer, t in zip(self.blocks, ms[1:])}
+        networks = [[layer.signature for layer in layers] for layers in self.networks]
+        whole = list(zip(networks, map(float, ms[1 + len(self.blocks) :])))
+        return table_from(name, float(ms[0]), blocks, whole, provenance, precision=precision)
+
 
 def make_plan(spaces: Sequence[Space], networks: int = 100, most: int | None = None, seed: int = 0) -> Plan:
     """Plan the measurement of some spaces.

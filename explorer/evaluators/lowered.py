@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, field_validator
 
 from explorer.core.config import Settings, parse
 from explorer.core.errors import InputError
@@ -21,6 +21,7 @@ from explorer.core.files import read_json, write_json
 from explorer.core.front import kendall_tau
 from explorer.core.protocols import SearchSpace
 from explorer.evaluators.predictor import Predictor, half_width
+from explorer.evaluators.scoring import Scored
 from explorer.spaces.operators import one_hot
 
 STRENGTHS = (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
@@ -39,6 +40,13 @@ class Change(Settings):
     weights: list[FiniteFloat] = Field(max_length=100_000)
     constant: float = Field(ge=-1, le=1)
     quality: dict[str, FiniteFloat]
+
+    @field_validator("quality")
+    @classmethod
+    def _whole(cls, quality: dict[str, float]) -> dict[str, float]:
+        if missing := sorted({"half_width", "drop", "on_fronts"} - set(quality)):
+            raise ValueError(f"quality lacks {', '.join(missing)}")
+        return quality
 
     @classmethod
     def open(cls, path: Path) -> Change:
@@ -65,25 +73,26 @@ class Change(Settings):
 
 
 def fit_change(
-    predictor: Predictor, codes: np.ndarray, full: np.ndarray, low: np.ndarray, coverage: float = 0.9, seed: int = 0
+    predictor: Predictor, measured: Scored, full: np.ndarray, coverage: float = 0.9, seed: int = 0
 ) -> Change:
     """Fit the change of accuracy in eight bits.
 
     The figures of its quality are those of a predictor (see `Predictor.fit`), all on held-out networks, and: `drop`,
     the mean loss of accuracy; `drop_mae`, the mean error of the predicted loss; `float_tau` and `float_mae`, how well
-    the predictor for float32 ranks and meets the accuracies in eight bits.
+    the predictor for float32 ranks and meets the accuracies in eight bits; `on_fronts`, the share of the networks that
+    lie on searched fronts.
 
     Args:
         predictor: of accuracy in float32.
-        codes: (n, d) int8, measured networks that the predictor was not fitted to.
-        full: (n,) their accuracy in float32.
-        low: (n,) their accuracy in eight bits, on the same images.
+        measured: n networks that the predictor was not fitted to, with their accuracy in eight bits.
+        full: (n,) their accuracy in float32, on the same images.
         coverage: share of accuracies that the band should cover.
         seed: seed of the cross-validation folds.
 
     Raises:
         InputError: fewer than 20 networks.
     """
+    codes, low = measured.codes, measured.accuracy
     if len(codes) < FEWEST:
         raise InputError(f"a predictor for eight bits needs at least {FEWEST} measured networks, not {len(codes)}")
     bits, change, known = one_hot(predictor.space, codes), low - full, predictor.evaluate(codes)
@@ -98,7 +107,7 @@ def fit_change(
         "kendall_tau": kendall_tau(predicted, low), "mae": float(errors.mean()), "trained_on": len(bits),
         "calibrated_on": len(bits), "drop": float(-change.mean()),
         "drop_mae": float(np.abs(held_out[strength] - change).mean()), "float_tau": kendall_tau(known, low),
-        "float_mae": float(np.abs(known - low).mean()),
+        "float_mae": float(np.abs(known - low).mean()), "on_fronts": float((measured.source == "front").mean()),
     }  # fmt: skip
     return Change(weights=[round(float(w), 7) for w in weights], constant=round(constant, 7), quality=quality)
 

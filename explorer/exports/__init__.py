@@ -17,6 +17,7 @@ from explorer.core.front import Candidate
 from explorer.core.protocols import Progress, silent
 from explorer.core.registry import Registry
 from explorer.core.steps import has_steps
+from explorer.devices.quantities import INT8
 from explorer.exports.card import facts_of, notes_of, readme
 from explorer.exports.check import ExportError, Run, compared, refuse_other
 from explorer.exports.onnx_files import RUNTIME, run_onnx, write_int8, write_onnx
@@ -27,7 +28,7 @@ from explorer.exports.torch_files import run_program, run_source, write_program,
 from explorer.spaces import OnceForAll
 from explorer.study import Study
 
-__all__ = ["FORMATS", "ExportBundle", "ExportError", "export", "formats_of"]
+__all__ = ["FORMATS", "ExportBundle", "ExportError", "export", "formats_of", "usual_formats"]
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,13 @@ class ExportBundle:
     notes: list[str] = field(default_factory=list)
 
 
+def usual_formats(study: Study, precision: str) -> list[str]:
+    """List the formats that are written where none is named; in eight bits, the float32 network is written, too."""
+    if not study.origin.has_weights:
+        return [name for name in formats_of(study) if FORMATS[name].untrained]
+    return ["onnx", "int8"] if precision == INT8 else ["onnx"]
+
+
 def formats_of(study: Study) -> list[str]:
     """List the formats that a study's networks can be exported to."""
     return [name for name, form in FORMATS.items() if form.possible(study)]
@@ -146,9 +154,7 @@ def export(
         ExportError: the check failed; nothing was written.
         MissingExtra: torch is not installed.
     """
-    possible = formats_of(study)
-    usual = ["onnx"] if study.origin.has_weights else [name for name in possible if FORMATS[name].untrained]
-    formats = list(formats or usual)
+    possible, formats = formats_of(study), list(formats or usual_formats(study, candidate.precision))
     for name in formats:
         if name not in possible:
             raise unknown("format", name, possible)

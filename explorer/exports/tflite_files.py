@@ -17,7 +17,7 @@ from explorer.core.eight_bits import HIGH, LOW
 from explorer.core.errors import MissingExtra
 from explorer.core.files import write_bytes
 from explorer.core.tflite_eight_bits import tflite_bytes
-from explorer.devices.ethos_u import CHIPS, estimate
+from explorer.devices.ethos_u import CHIPS, CannotCompile, estimate
 from explorer.devices.file_size import size_of
 from explorer.devices.memory import offsets
 from explorer.exports.check import ExportError, Run
@@ -122,10 +122,10 @@ def on_a_microcontroller(original: Original, path: Path) -> dict[str, Any]:
 
 
 def _on_npus(file: bytes) -> dict[str, dict[str, Any]]:
-    """Return what Vela estimates of a file on Ethos-U chips; nothing where Vela is not installed."""
+    """Return what Vela estimates of a file on Ethos-U chips; nothing where it is not installed or refuses the file."""
     try:
         found = [estimate(file, chip) for chip in CHIPS]
-    except MissingExtra:
+    except (MissingExtra, CannotCompile):  # the file is good without an estimate
         return {}
     return {one.chip: {"latency_ms": one.latency_ms, "sram_kb": one.sram_kb, "whole": one.whole} for one in found}
 

@@ -27,6 +27,7 @@ from explorer.devices import (
     needs_file,
 )  # fmt: skip
 from explorer.devices.population import cheapest
+from explorer.devices.quantities import FP32
 from explorer.evaluators import Predictor
 from explorer.generators import METHODS, BudgetGenerator, check_costs, open_generator
 from explorer.study.judges import judge, judged_methods
@@ -55,11 +56,12 @@ def with_device(study: Study, device: Device, retrain: bool = False, progress: P
             generator that learns through the supernet is to be retrained and the study's images are not available.
         MissingExtra: torch is needed for retraining and is not installed.
     """
+    precision, study = study.precision, study.in_precision(FP32)
     devices = _with(study, device)
     check_costs(study.space, [devices[device.name]])
     if not retrain or study.origin.enumerated:  # an enumerated space has no trained generator
         wider = Study(study.folder, study.manifest, devices, study.space, _for(devices, study))
-        return wider.in_precision(study.precision)
+        return wider.in_precision(precision)
     require_torch("training a generator (without retraining, the present one answers for the device)")
     assert isinstance(study.predictor, Predictor)
     recipe = study.recipe
@@ -71,7 +73,7 @@ def with_device(study: Study, device: Device, retrain: bool = False, progress: P
             study.space, study.predictor, list(devices.values()), recipe.method_settings(name),
             study.manifest.seed, progress, known, judge_of(study, recipe, name),
         )  # fmt: skip
-    return Study(study.folder, study.manifest, devices, study.space, trained)
+    return Study(study.folder, study.manifest, devices, study.space, trained).in_precision(precision)
 
 
 def with_calculated(study: Study, names: Iterable[str]) -> Study:
@@ -163,7 +165,7 @@ def add_device(
             f"study {study.name!r} is a family of pruned networks; add {device.name!r} to the study it was made from, "
             "then prune that study again"
         )
-    out = empty_folder(out)
+    study, out = study.in_precision(FP32), empty_folder(out)
     if needs_file(device):
         device_json(device)  # raises if the device has no file format
     devices = list(_with(study, device).values())

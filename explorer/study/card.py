@@ -10,7 +10,6 @@ import numpy as np
 from explorer.devices import LayerDevice
 from explorer.evaluators import Predictor, Scored
 from explorer.generators import BudgetGenerator
-from explorer.study.eight_bits import SEARCHED
 from explorer.study.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def _in_eight_bits(lowered: Predictor | None) -> str:
 ## Accuracy in eight bits, predicted
 
 {quality["held_out"]:.0f} networks were measured with eight-bit weights and activations (`evaluations-int8.csv`), as an export has them;
-{1 / SEARCHED:.0%} of them lie on searched fronts. Accuracy changes by {-100 * quality["drop"]:+.2f} points on average, which is predicted within
+{quality["on_fronts"]:.0%} of them lie on searched fronts. Accuracy changes by {-100 * quality["drop"]:+.2f} points on average, which is predicted within
 {100 * quality["drop_mae"]:.2f} points. All of the following is on networks that were held out: mean absolute error of the accuracy
 {quality["mae"]:.2%} ({quality["float_mae"]:.2%} by the predictor for float32), Kendall's tau {quality["kendall_tau"]:.3f} ({quality["float_tau"]:.3f}), and a band of
 +-{quality["half_width"]:.2%} that covers {quality["coverage"]:.0%}.

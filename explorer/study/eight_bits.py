@@ -85,4 +85,4 @@ def measure_in_eight_bits(
     for source, codes in chosen.items():
         found = append_scores(out / EVALUATIONS_INT8, space, codes, EightBitWeights(weights), source, progress)
     full = evaluate_one_by_one(weights, found.codes, progress)
-    fit_change(predictor, found.codes, full, found.accuracy).save(out / CHANGE_INT8)
+    fit_change(predictor, found, full).save(out / CHANGE_INT8)

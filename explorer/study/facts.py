@@ -247,7 +247,9 @@ class Facts:
             other = copy.copy(self)
             for name in ("predictor", "scored", "evaluations", "measured_accuracy"):
                 other.__dict__.pop(name, None)
-            other.precision, other._ranges, other._generators, other._views = precision, {}, {}, {}
+            other.precision, other._ranges, other._generators = precision, {}, {}
+            other._views = {self.precision: self}
+            other.__dict__["measured"] = self.measured  # images and weights are read once
             devices = list(self.devices.values())
             for name, made in self._generators.items():
                 other._generators[name] = open_generator(self.space, made.model, other.predictor, devices, made.weights)

@@ -11,6 +11,7 @@ from explorer.core.errors import InputError, require_torch
 from explorer.core.files import empty_folder, hand_over, scratch
 from explorer.core.protocols import Progress, silent
 from explorer.devices import is_target, load_device
+from explorer.devices.quantities import FP32
 from explorer.evaluators import Predictor
 from explorer.spaces import read_architecture
 from explorer.study.add_device import BRIEFLY, with_device
@@ -42,6 +43,7 @@ def quantise(
             cannot be added.
         MissingExtra: torch is not installed.
     """
+    study = study.in_precision(FP32)
     check_space(study.space)
     if not study.origin.has_weights:
         raise InputError(f"study {study.name!r} has no weights, so there is nothing to measure in eight bits")

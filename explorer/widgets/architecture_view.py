@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from explorer.devices import amount
 from explorer.plots.architecture import architecture_svg, describe
-from explorer.widgets.state import DashboardState
+from explorer.widgets.state import DashboardState, in_words
 
 
 class ArchitectureView(w.VBox):
@@ -42,17 +42,24 @@ class ArchitectureView(w.VBox):
         c, study = self.state.candidate, self.state.study
         budget = self.state.budget
         rows = [
-            ("accuracy", f"{c.accuracy:.2%} ({c.interval[0]:.2%} to {c.interval[1]:.2%})", "", study.origin.generated),
+            (
+                "accuracy",
+                f"{c.accuracy:.2%} ({c.interval[0]:.2%} to {c.interval[1]:.2%})",
+                "",
+                study.origin.generated + in_words(study.precision),
+            ),
         ]
         measured = self.state.accuracy_of(c.key)
         if measured is not None:
-            rows.append(("accuracy", f"{measured:.2%}", "", f"measured on validation images, {study.origin.weights}"))
+            how = f"measured on validation images{in_words(study.precision)}, {study.origin.weights}"
+            rows.append(("accuracy", f"{measured:.2%}", "", how))
         for name, device in study.devices.items():
             limit = f"{budget[name]:.4g}" if name in budget else ""
             rows.append((name, amount(device, c.costs[name]), limit, str(device.provenance)))
         here = self.state.measured.get(c.key, {}).get("latency")
         if here is not None:
-            rows.append(("this machine", here, "", "measured, onnxruntime, one thread, batch 1"))
+            how = f"measured{in_words(study.precision)}, onnxruntime, one thread, batch 1"
+            rows.append(("this machine", here, "", how))
         cells = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>" for row in rows)
         return (
             "<style>.costs td,.costs th{padding:1px 14px 1px 0;text-align:left}</style>"

@@ -103,7 +103,7 @@ class BudgetPanel(w.VBox):
         self._quiet = True
         try:
             for name, row in self.rows.items():
-                row.show(self.state.budgets[name], name in self.state.budget)
+                row.show(self.state.budgets[name], name in self.state.active)
             least = self.state.least
             self.asking.value, self.wish.layout.display = least is not None, "none" if least is None else ""
             self.least.value, self.cheapest.value = 100 * (least or 0), self.state.on

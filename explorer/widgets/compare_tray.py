@@ -9,7 +9,7 @@ import ipywidgets as w
 from explorer.core.front import Candidate
 from explorer.plots.architecture import describe, difference_svg
 from explorer.widgets.guarded import Say, guarded
-from explorer.widgets.state import PINS, DashboardState
+from explorer.widgets.state import PINS, DashboardState, in_words
 
 STYLE = (
     "<style>.compare td,.compare th{padding:2px 14px 2px 0;text-align:left;vertical-align:top}"
@@ -51,9 +51,10 @@ class CompareTray(w.VBox):
 
     def _rows(self) -> list[tuple[str, list[str]]]:
         state = self.state
-        rows = [(f"accuracy, {state.study.origin.generated}", [f"{p.accuracy:.2%}" for p in state.pins])]
+        words = in_words(state.study.precision)
+        rows = [(f"accuracy{words}, {state.study.origin.generated}", [f"{p.accuracy:.2%}" for p in state.pins])]
         measured = [state.accuracy_of(p.key) for p in state.pins]
-        rows.append(("accuracy, measured on validation", ["" if a is None else f"{a:.2%}" for a in measured]))
+        rows.append((f"accuracy{words}, measured on validation", ["" if a is None else f"{a:.2%}" for a in measured]))
         for name, device in state.study.devices.items():
             rows.append((f"{name} [{device.unit}]", [f"{p.costs[name]:.4g}" for p in state.pins]))
         rows.append(("on this machine", [state.measured.get(p.key, {}).get("latency", "") for p in state.pins]))

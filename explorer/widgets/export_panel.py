@@ -15,7 +15,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from explorer.exports import FORMATS, formats_of
+from explorer.exports import FORMATS, formats_of, usual_formats
 from explorer.exports.check import accuracy_of
 from explorer.widgets.job import JobRow
 from explorer.widgets.number_field import NumberField
@@ -35,9 +35,10 @@ class ExportPanel(w.VBox):
     def __init__(self, state: DashboardState) -> None:
         self.state, self._made = state, list[Path]()
         self.button = w.Button(description="Export", button_style="primary", layout={"width": "160px"})
+        usual = usual_formats(state.study, state.study.precision)
         self.formats = {
             name: w.Checkbox(
-                value=name == "onnx", description=FORMATS[name].title, indent=False, layout={"width": "auto"}
+                value=name in usual, description=FORMATS[name].title, indent=False, layout={"width": "auto"}
             )
             for name in formats_of(state.study)
         }
@@ -54,9 +55,10 @@ class ExportPanel(w.VBox):
     def start(self) -> Future:
         """Start the export; the returned future completes when the links are shown."""
         key, folder = self.state.candidate.key, self._folder()
-        wanted = [name for name, box in self.formats.items() if box.value] or ["onnx"]
+        wanted = [name for name, box in self.formats.items() if box.value]
         self.row.say_text(f"Exporting {key} and checking it ...")
         arguments = ["export", str(self.state.study.folder), "--architecture", key, "--out", str(folder)]
+        arguments += ["--precision", self.state.study.precision]
         arguments += [part for name in wanted for part in ("--format", name)]
         arguments += ["--fine-tune", f"{self.tuning.value:.0f}"] if self.tuning.value else []
         return self.row.run(arguments, lambda made: self.row.say(self._links(made)))

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as w
 
 from explorer.widgets.job import JobRow
-from explorer.widgets.state import DashboardState
+from explorer.widgets.state import DashboardState, in_words
 
 
 class MeasurePanel(JobRow):
@@ -32,13 +32,14 @@ class MeasurePanel(JobRow):
         command = {"latency": ["measure"], "accuracy": ["evaluate", "--per-class"]}[what]
         self.say_text(f"{'Timing' if what == 'latency' else 'Evaluating'} {key} ...")
         return self.run(
-            [*command, str(self.state.study.folder), "--architecture", key], lambda found: self._done(key, what, found)
+            [*command, str(self.state.study.folder), "--architecture", key, "--precision", self.state.study.precision],
+            lambda found: self._done(key, what, found),
         )
 
     def _done(self, key: str, what: str, found: dict[str, Any]) -> None:
         if what == "accuracy":
             self.state.note(key, accuracy=found["accuracy"])
-            how = f"measured, {self.state.study.origin.weights}"
+            how = f"measured{in_words(self.state.study.precision)}, {self.state.study.origin.weights}"
             said = f"{key}: {found['accuracy']:.2%} on {found['split']} images ({how}); balanced "
             said += f"{found['balanced_accuracy']:.2%}, always naming the largest class {found['majority_share']:.2%}"
             worst = min(found["recall"], key=found["recall"].get)
@@ -46,6 +47,5 @@ class MeasurePanel(JobRow):
             return
         said = f"{found['latency_ms']:.3g} ms +- {found['spread_ms']:.2g}"
         self.state.note(key, latency=said)
-        self.say_text(
-            f"{key}: {said} (measured: {found['hardware']}, {found['runtime']}, {found['threads']} thread, batch 1)"
-        )
+        how = f"measured{in_words(self.state.study.precision)}: {found['hardware']}, {found['runtime']}"
+        self.say_text(f"{key}: {said} ({how}, {found['threads']} thread, batch 1)")

@@ -72,9 +72,8 @@ class DashboardState:
 
     @property
     def budget(self) -> dict[str, float]:
-        """The active budgets: device -> limit; where an accuracy is asked for, without that of the device `on`."""
-        asked = set() if self.least is None else {self.on}
-        return {name: self.budgets[name] for name in self.targets if name in self.active - asked}
+        """The active budgets: device -> limit."""
+        return {name: self.budgets[name] for name in self.targets if name in self.active}
 
     def range(self, device: str) -> tuple[float, float]:
         """Lowest and highest value of a device's slider."""
@@ -89,7 +88,7 @@ class DashboardState:
 
     def move(self, device: str, value: float) -> None:
         """Set the budget of a device and switch it on."""
-        if device in self.budget and self.budgets[device] == value:
+        if device in self.active and self.budgets[device] == value:
             return
         if device == self.on:
             self.least = None
@@ -99,18 +98,21 @@ class DashboardState:
         self._update()
 
     def ask(self, least: float | None, on: str | None = None) -> None:
-        """Ask for an accuracy in [0, 1] at the lowest cost on a device, within all other budgets; None asks no more.
+        """Ask for an accuracy in [0, 1] at the lowest cost on a device, which has no budget then, within all others.
+
+        None asks for a budget on that device again, at the cost of the present network.
 
         Raises:
             InputError: the accuracy is not from 0 to 1.
         """
-        before = self.least, self.on
-        self.least, self.on = least, on or self.on
+        before, on = (self.least, self.on, set(self.active)), on or self.on
+        if (least, on) == before[:2]:
+            return
+        self.least, self.on, self.active = least, on, self.active - {on} if least is not None else self.active | {on}
         try:
-            if before != (self.least, self.on):
-                self._update()
+            self._update()
         except InputError:
-            self.least, self.on = before
+            self.least, self.on, self.active = before
             raise
 
     def bound(self, board: str) -> None:
@@ -139,6 +141,8 @@ class DashboardState:
         """Switch the budget of a device on or off."""
         if on == (device in self.active):
             return
+        if device == self.on:
+            self.least = None
         self.active.symmetric_difference_update({device})
         self._leave_board()
         self._update()
@@ -264,13 +268,18 @@ class DashboardState:
         least = _number("least", given["least"]) if "least" in given else None
         if least is not None and least > 1:
             raise InputError(f"least = {least:g}; expected a share from 0 to 1, such as 0.93")
+        board = given.get("board", "")
+        if board and board not in BOARDS:
+            raise unknown("board", board, BOARDS)
+        if board and not set(MEMORY).issubset(devices):
+            raise InputError(f"board {board!r} bounds {' and '.join(MEMORY)}, which this view has no sliders for")
         on = given.get("cheapest", self.on)
         if on not in devices:
             raise unknown("target", on, devices)
-        if budgets:
-            self.active = set(budgets)
+        if budgets or least is not None:
+            self.active = set(budgets) - ({on} if least is not None else set())
             self.budgets |= {d: min(max(v, self.range(d)[0]), self.range(d)[1]) for d, v in budgets.items()}
-        if board := given.get("board", ""):
+        if board:
             self.budgets |= BOARDS[board].budget
             self.active |= set(MEMORY)
             self.board = board
@@ -300,7 +309,8 @@ class DashboardState:
         if c.feasible:
             return said
         if self.least is not None:
-            return f"{study.unreached_line(self.least, c, self.budget).capitalize()}. {said}"
+            line = study.unreached_line(self.least, c, self.budget)
+            return f"{line[0].upper()}{line[1:]}. {said}"
         short = lacking(BOARDS[self.board], dict(c.costs)) if self.board else ""
         return f"Not reachable: {study.nearest_line(self.budget, c)}{f'; {short}' * bool(short)}. {said}"
 
@@ -311,7 +321,7 @@ class DashboardState:
         else:
             candidate = self.study.generate(self.budget, self.generator)
         for name in self.targets:
-            if name not in self.budget:
+            if name not in self.active:
                 self.budgets[name] = candidate.costs[name]
         return candidate
 

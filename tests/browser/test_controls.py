@@ -156,7 +156,6 @@ def use_every_control(page, study, tmp_path):
 
 def use_the_other_questions(page, study):
     """Accuracy instead of a budget, eight bits, and boards."""
-    check(page, "bound mobile", False)
     check(page, "ask for accuracy instead")
     least = page.get_by_label("at least [%]").first
     least.wait_for()

@@ -188,6 +188,12 @@ def test_a_report_in_a_browser(browser, fashion_study, tmp_path):
     assert again.inner_text("#key") == page.inner_text("#key")
     assert again.inner_text("#pins") == page.inner_text("#pins")
     assert again.get_attribute("#link", "href") == link
+    lost = opened_page(browser, tmp_path / "fashion-mnist-report.html", said)
+    lost.goto(lost.url + "#budget-toaster=3")
+    lost.reload()
+    lost.wait_for_selector("html[data-ready=true]")
+    assert "budget-toaster" in lost.inner_text("#lost")
+    assert page.inner_text("#lost") == ""
     page.check("#asking")
     page.fill("#least", "93,2")
     page.keyboard.press("Tab")

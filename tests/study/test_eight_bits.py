@@ -10,11 +10,13 @@ import pytest
 import explorer as ex
 from explorer.core.errors import InputError
 from explorer.devices.boards import BOARDS
-from explorer.evaluators import Predictor
+from explorer.evaluators import Predictor, Scored
 from explorer.evaluators.lowered import Change, fit_change
+from explorer.study.add_device import add_device
 from explorer.study.eight_bits import networks_to_measure
 from explorer.testing import check_evaluator, check_generator
 from explorer.widgets import Dashboard
+from explorer.widgets.job import JobRow
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,11 @@ def predictor(digits_study):
     return digits_study.predictor
 
 
+def scored(codes, accuracy):
+    """Measured networks, every fourth of them on a front."""
+    return Scored(codes, accuracy, np.array([("front" if i % 4 == 0 else "sample") for i in range(len(codes))]))
+
+
 def test_a_known_change_is_found(predictor, rng):
     """Accuracies that fall by what two decisions say are predicted, with a band that covers new ones."""
     space = predictor.space
@@ -42,7 +49,7 @@ def test_a_known_change_is_found(predictor, rng):
         return full, full - 0.01 - 0.02 * (rows[:, 0] == 1) + rng.normal(0, 0.001, len(rows))
 
     full, low = measured(codes)
-    change = fit_change(predictor, codes, full, low)
+    change = fit_change(predictor, scored(codes, low), full)
     in_eight = change.added(predictor)
     check_evaluator(in_eight, space)
     expected = predictor.evaluate(new) - 0.01 - 0.02 * (new[:, 0] == 1)
@@ -57,20 +64,20 @@ def test_a_known_change_is_found(predictor, rng):
 def test_noise_alone_leaves_the_mean(predictor, rng):
     codes = np.unique(predictor.space.sample(60, rng), axis=0)
     full = predictor.evaluate(codes)
-    change = fit_change(predictor, codes, full, full - 0.01 + rng.normal(0, 1e-4, len(codes)))
+    change = fit_change(predictor, scored(codes, full - 0.01 + rng.normal(0, 1e-4, len(codes))), full)
     assert np.allclose(change.added(predictor).evaluate(codes), full - 0.01, atol=2e-4)
 
 
 def test_a_change_is_of_one_space(predictor, fashion_study, tmp_path):
     codes = predictor.space.sample(30, np.random.default_rng(0))
-    change = fit_change(predictor, codes, np.full(30, 0.9), np.full(30, 0.9))
+    change = fit_change(predictor, scored(codes, np.full(30, 0.9)), np.full(30, 0.9))
     change.save(tmp_path / "change.json")
     assert Change.open(tmp_path / "change.json") == change
     with pytest.raises(InputError, match="weights; expected"):
         change.added(fashion_study.predictor)
     with pytest.raises(InputError, match="at least 20"):
-        fit_change(predictor, codes[:5], np.ones(5), np.ones(5))
-    for bad in ({"constant": 7}, {"weights": "x"}, {"quality": {"half_width": None}}):
+        fit_change(predictor, scored(codes[:5], np.ones(5)), np.ones(5))
+    for bad in ({"constant": 7}, {"weights": "x"}, {"quality": {"half_width": None}}, {"quality": {"mae": 0.1}}):
         (tmp_path / "bad.json").write_text(json.dumps(change.model_dump() | bad))
         with pytest.raises(InputError, match=r"bad\.json"):
             Change.open(tmp_path / "bad.json")
@@ -152,6 +159,50 @@ def test_the_card_tells(lowered):
     quality = lowered.in_precision("int8").predictor.quality
     assert f"{quality['held_out']:.0f} networks were measured with eight-bit" in card
     assert f"tau {quality['kendall_tau']:.3f} ({quality['float_tau']:.3f})" in card
+    share = np.mean(lowered.in_precision("int8").scored.source == "front")
+    assert f"{share:.0%} of them lie on searched fronts" in card
+
+
+def test_nothing_is_made_from_the_accuracies_of_a_view(lowered, tmp_path):
+    """A study with one more device, made from the view in eight bits, is the one made from the study."""
+    eight, device = lowered.in_precision("int8"), ex.load_device("i7=i7-8700k")
+    assert eight.in_precision("fp32") is lowered
+    assert eight.measured is lowered.measured
+    made = add_device(eight, device, tmp_path / "wider")
+    assert (made.scored.accuracy == lowered.scored.accuracy).all()
+    assert f"tau {lowered.predictor.quality['kendall_tau']:.3f}" in (made.folder / "README.md").read_text()
+    assert eight.with_device(device).in_precision("fp32").predictor.quality == lowered.predictor.quality
+
+
+def test_the_page_measures_and_exports_what_it_shows(lowered, monkeypatch):
+    """In eight bits, the float32 network was timed and evaluated, and shown beside accuracies in eight."""
+    started = []
+    monkeypatch.setattr(JobRow, "run", lambda self, arguments, done: started.append(arguments))
+    for precision in ("fp32", "int8"):
+        page = Dashboard(lowered.in_precision(precision))
+        page.measure.start("accuracy")
+        page.measure.start("latency")
+        page.export.start()
+        assert {words[words.index("--precision") + 1] for words in started} == {precision}
+        assert page.export.formats["int8"].value == (precision == "int8")
+        started.clear()
+
+
+def test_an_export_in_eight_bits_has_the_file(lowered, tmp_path):
+    network = lowered.generate({"ram_kb": 3.0}, precision="int8")
+    made = ex.export(lowered, network, tmp_path / "out")
+    assert set(made.files) >= {"onnx", "int8"}
+    assert (
+        "accuracy of the trained architecture, predicted in eight bits"
+        in next((tmp_path / "out").glob("*.md")).read_text()
+    )
+
+
+def test_links_that_this_view_cannot_follow(lowered):
+    for query in ("board=pico", "board=toaster&precision=int8", "precision=int4"):
+        page = Dashboard(lowered, query)
+        assert "could not be followed" in page.message.value
+        assert page.state.board == ""
 
 
 def test_a_damaged_change_is_named(lowered, tmp_path):

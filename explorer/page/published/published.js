@@ -35,19 +35,27 @@
   }
 
   function choose() {
-    if (state.asking) {
-      const others = budget();
-      delete others[state.cheapest];
-      current = Selection.cheapest(view, state.least, state.cheapest, others);
-    } else current = Selection.generate(view, budget());
+    current = state.asking ? Selection.cheapest(view, state.least, state.cheapest, budget()) : Selection.generate(view, budget());
     for (const name of view.targets) if (!state.active.has(name)) state.budgets[name] = current.costs[name];
   }
 
   function move(name, value) {
     const {low, high} = device(name);
     state.budgets[name] = Math.min(Math.max(value, low), high);
-    state.active.add(name);
+    bind(name, true);
+  }
+
+  // switch a budget on or off; the device that the network is cheapest on has none, so its budget ends the asking
+  function bind(name, on) {
+    if (on) state.active.add(name); else state.active.delete(name);
+    if (name === state.cheapest) state.asking = false;
     state.board = "";
+    show();
+  }
+
+  function ask(on, name = state.cheapest) {
+    Object.assign(state, {asking: on, cheapest: name});
+    if (on) state.active.delete(name); else state.active.add(name);
     show();
   }
 
@@ -65,18 +73,24 @@
   function follow(text) {
     const words = new URLSearchParams(text);
     open(data.views[words.get("precision")] ? words.get("precision") : Object.keys(data.views)[0]);
+    const known = ["precision", "chart", "board", "least", "cheapest", "pins", ...view.targets.map(name => `budget-${name}`)];
+    const lost = [...words.keys()].filter(name => !known.includes(name));
+    if (words.has("precision") && !data.views[words.get("precision")]) lost.push("precision");
     const bounded = view.targets.filter(name => Number(words.get(`budget-${name}`)) > 0);
-    if (bounded.length) state.active = new Set(bounded);
+    const least = Number(words.get("least"));
+    if (bounded.length || least > 0) state.active = new Set(bounded);
     for (const name of bounded) state.budgets[name] = Number(words.get(`budget-${name}`));
     if (view.targets.includes(words.get("chart"))) state.chart = words.get("chart");
     if (data.boards.some(([title]) => title === words.get("board"))) state.board = words.get("board");
-    const least = Number(words.get("least"));
     if (least > 0 && least <= 1) Object.assign(state, {asking: true, least, cheapest: words.get("cheapest") ?? state.chart});
     if (!view.targets.includes(state.cheapest)) state.cheapest = view.targets[0];
+    if (state.asking) state.active.delete(state.cheapest);
     for (const key of (words.get("pins") ?? "").split(",")) {
       const row = view.keys.indexOf(key);
       if (row >= 0 && state.pins.length < PINS) state.pins.push(network(row));
+      else if (key) lost.push(key);
     }
+    at("lost").textContent = lost.length ? `The link names what this page does not have: ${lost.join(", ")}.` : "";
   }
 
   function network(row) {
@@ -101,7 +115,7 @@
       box.append(top, slider, element("small", `reachable ${short(known.low)} to ${short(known.high)} ${known.unit} · ${known.kind}`));
       at("rows").append(box);
       rows[name] = {on, number, slider};
-      on.addEventListener("change", () => { on.checked ? state.active.add(name) : state.active.delete(name); state.board = ""; show(); });
+      on.addEventListener("change", () => bind(name, on.checked));
       slider.addEventListener("input", () => move(name, known.low * (known.high / known.low) ** (slider.value / 1000)));
       number.addEventListener("change", () => {
         const value = Number(number.value.replace(",", ".").replace(known.unit, "").trim());
@@ -139,8 +153,7 @@
 
   function marks() {
     const chart = view.charts[state.chart], index = name => chart.figure.data.findIndex(trace => trace.name === name);
-    const bound = state.active.has(state.chart) && !(state.asking && state.chart === state.cheapest) ? state.budgets[state.chart] : null;
-    const line = state.asking ? null : bound;
+    const line = state.active.has(state.chart) ? state.budgets[state.chart] : null;
     const pins = of => state.pins.map(of), {interval, accuracy} = current;
     Plotly.restyle("chart", {  // one call, because each draws the whole chart
       x: [line === null ? [] : [line, line], pins(pin => pin.costs[state.chart]), [current.costs[state.chart]]],
@@ -230,19 +243,18 @@
 
   at("target").addEventListener("change", () => { state.chart = at("target").value; draw(); show(); });
   at("log").addEventListener("change", () => { state.log = at("log").checked; draw(); show(); });
-  at("knee").addEventListener("click", () => { state.asking = false; move(state.chart, device(state.chart).knee); });
+  at("knee").addEventListener("click", () => move(state.chart, device(state.chart).knee));
   at("pin").addEventListener("click", () => { state.pins.push({...current, precision: state.precision}); show(); });
   at("asking").addEventListener("change", () => {
-    state.asking = at("asking").checked;
     state.least = Math.floor(1e4 * current.accuracy) / 1e4;
-    show();
+    ask(at("asking").checked, at("asking").checked ? state.chart : state.cheapest);
   });
   at("least").addEventListener("change", () => {
     const value = Number(at("least").value.replace(",", ".").replace("%", "")) / 100;
     at("least").classList.toggle("bad", !(value >= 0 && value <= 1));
     if (value >= 0 && value <= 1) { state.least = value; show(); }
   });
-  at("cheapest").addEventListener("change", () => { state.cheapest = at("cheapest").value; show(); });
+  at("cheapest").addEventListener("change", () => ask(true, at("cheapest").value));
   at("board").querySelector("select").addEventListener("change", event => {
     const board = data.boards.find(([title]) => title === event.target.value);
     state.board = event.target.value;
@@ -261,7 +273,7 @@
     button.addEventListener("click", () => { open(name); build(); show(); });
     at("precisions").append(button);
   }
-  at("about").textContent = "Drag a budget: the star is the network generated for it. Switch on several budgets, and it meets all of them.";
+  at("about").textContent = "Drag a budget: the star is the network generated for it. Switch on several budgets, and it meets all of them. A click into the chart sets the budget to that cost.";
   follow(location.hash.slice(1));
   build();
   show();
