@@ -41,7 +41,7 @@ class BudgetPanel(w.VBox):
         )  # fmt: skip
         self.board.observe(guarded(say)(lambda change: self._board(change["new"])), "value")
         self.asking = w.Checkbox(value=False, description="ask for accuracy instead", indent=False)
-        self.least = NumberField(0, 0, 100, 0.1, "at least [%]", "%", width="170px")
+        self.least = NumberField(0, 0, 100, 0.1, "at least [%]", "%", width="200px")
         self.cheapest = w.Dropdown(options=state.targets, description="cheapest on", layout={"width": "240px"})
         self.asking.observe(guarded(say)(lambda change: self._asked()), "value")
         self.least.observe(guarded(say)(lambda change: self._asked()), "value")

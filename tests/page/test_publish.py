@@ -177,6 +177,10 @@ def test_a_report_in_a_browser(browser, fashion_study, tmp_path):
     page.click("#pin")
     page.get_by_role("button", name="eight bits").click()
     assert page.locator("#rows .row").count() == 3
+    assert page.locator("#pins td").count() == 0
+    page.get_by_role("button", name="float32").click()
+    assert page.locator("#pins td").count() > 0
+    page.get_by_role("button", name="eight bits").click()
     page.select_option("#board select", "Raspberry Pi Pico")
     assert "216" in page.inner_text("#costs")
     page.click("#pin")

@@ -11,6 +11,7 @@
   const percent = value => `${(100 * value).toFixed(2)} %`;
   const state = {precision: Object.keys(data.views)[0], chart: "", budgets: {}, active: new Set(), board: "", log: false,
     asking: false, least: 0, cheapest: "", pins: []};
+  const kept = {};  // precision -> its pins
   let view, rows = {}, current;
 
   const device = name => view.devices.find(known => known.name === name);
@@ -26,12 +27,13 @@
   // state ------------------------------------------------------------------------------------------------------------
 
   function open(precision) {
+    kept[state.precision] = state.pins;
     state.precision = precision;
+    state.pins = kept[precision] ?? [];
     view = data.views[precision];
     const first = view.targets[0];
     Object.assign(state, {chart: first, budgets: {}, active: new Set([first]), board: "", asking: false, cheapest: first});
     for (const name of view.targets) state.budgets[name] = device(name).knee;
-    state.pins = state.pins.filter(pin => pin.precision === precision);
   }
 
   function choose() {
@@ -95,8 +97,7 @@
 
   function network(row) {
     const costs = Object.fromEntries(view.devices.map((known, j) => [known.name, view.costs[row][j]]));
-    return {architecture: view.keys[row], accuracy: view.accuracy[row], interval: [view.lo[row], view.hi[row]], costs, row,
-      precision: state.precision};
+    return {architecture: view.keys[row], accuracy: view.accuracy[row], interval: [view.lo[row], view.hi[row]], costs, row};
   }
 
   // drawing --------------------------------------------------------------------------------------------------------------
@@ -244,7 +245,7 @@
   at("target").addEventListener("change", () => { state.chart = at("target").value; draw(); show(); });
   at("log").addEventListener("change", () => { state.log = at("log").checked; draw(); show(); });
   at("knee").addEventListener("click", () => move(state.chart, device(state.chart).knee));
-  at("pin").addEventListener("click", () => { state.pins.push({...current, precision: state.precision}); show(); });
+  at("pin").addEventListener("click", () => { state.pins.push(current); show(); });
   at("asking").addEventListener("change", () => {
     state.least = Math.floor(1e4 * current.accuracy) / 1e4;
     ask(at("asking").checked, at("asking").checked ? state.chart : state.cheapest);
@@ -263,7 +264,7 @@
     }
     show();
   });
-  window.addEventListener("hashchange", () => { state.pins = []; follow(location.hash.slice(1)); build(); show(); });
+  window.addEventListener("hashchange", () => { state.pins = []; for (const name of Object.keys(kept)) delete kept[name]; follow(location.hash.slice(1)); build(); show(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { draw(); show(); });
 
   const names = Object.keys(data.views);
