@@ -94,7 +94,7 @@ def difference_svg(a: Sequence[Layer], b: Sequence[Layer], names: tuple[str, str
     )
 
 
-def _size(layer: Layer) -> str:
+def size_of(layer: Layer) -> str:
     """Format the output shape as channels @ size, such as "40 @ 14"."""
     return f"{layer.cout} @ {layer.size_out}"
 
@@ -124,21 +124,24 @@ def _small_block(layer: Layer | None, name: str, x: float, base: float, tallest:
     words = layer.words() if "." in layer.name else layer.name
     return (
         f'<g><title>{escape(layer.name)}: {escape(layer.signature)}</title><rect x="{x}" y="{base - height:.1f}" '
-        f'width="{WIDTH}" height="{height:.1f}" rx="3" fill="{_colour(layer)}" {stroke}/>'
+        f'width="{WIDTH}" height="{height:.1f}" rx="3" fill="{colour_of(layer)}" {stroke}/>'
         f'<text x="{x + WIDTH / 2}" y="{base + 12}" text-anchor="middle" font-size="9">{escape(words)}</text></g>'
     )
 
 
-def _colour(layer: Layer) -> str:
+def colour_of(layer: Layer) -> str:
+    """The colour of a layer's stage; grey outside stages."""
     found = re.match(r"stage(\d{1,4})\.", layer.name)
     return STAGE_COLOURS[(int(found[1]) - 1) % len(STAGE_COLOURS)] if found else "#BBBBBB"
 
 
 def _block(layer: Layer, x: float, y: float, height: float, share: float, most: float) -> str:
-    dot, colour = "." in layer.name, _colour(layer)
+    dot, colour = "." in layer.name, colour_of(layer)
     middle, base = x + WIDTH / 2, TOP + HEIGHT
     words = layer.words().split() if dot else [layer.name]
-    size = f'<text x="{middle}" y="{y - 3:.1f}" text-anchor="middle" font-size="8" opacity="0.75">{_size(layer)}</text>'
+    size = (
+        f'<text x="{middle}" y="{y - 3:.1f}" text-anchor="middle" font-size="8" opacity="0.75">{size_of(layer)}</text>'
+    )
     title = f"{layer.name}: {layer.signature}, {share:.1%} of the cost"
     lines = "".join(
         f'<text x="{middle}" y="{base - 8 - 13 * (len(words) - 1 - i)}" text-anchor="middle" fill="#111" '

@@ -24,7 +24,10 @@ from explorer.plots.study_view import StudyView
 # colour-blind-safe palette by Okabe and Ito
 GREY, BLUE, ORANGE, GREEN, PINK = "#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
-TRACES = ("evaluated", "front", "searched", "generated front", "budget", "pinned", "picked", "measured", "generated")
+TRACES = (
+    "band", "evaluated", "front", "searched", "generated front", "found", "budget", "pinned", "picked", "hinted",
+    "measured", "generated",
+)  # fmt: skip
 THEME = "EXPLORER_THEME"  # environment variable with the page's theme: "light" or "dark"
 MANY = 1000  # with more points than this, the evaluated networks are drawn by WebGL
 DRAWN = 2000  # evaluated networks drawn at most: without a GPU, the time of every redraw grows with their number
@@ -79,6 +82,7 @@ class FrontInfo:
         evaluated: all evaluated networks.
         front: the non-dominated evaluated networks.
         searched: the front found by a search, with predicted accuracy.
+        band: (n, 2) lower and upper end of the accuracy's prediction interval, for each network of `searched`.
         provenance: where the device's costs come from.
         of_accuracy: "measured" or "predicted": how the evaluated networks' accuracies were obtained.
         of_generated: "measured" or "predicted": the same for generated networks.
@@ -91,6 +95,7 @@ class FrontInfo:
     evaluated: Points
     front: Points
     searched: Points
+    band: np.ndarray
     provenance: str
     of_accuracy: str
     of_generated: str = "predicted"
@@ -102,9 +107,9 @@ class FrontInfo:
 
     @property
     def y_range(self) -> tuple[float, float]:
-        """Range of the y axis: from the first percentile of the accuracies to the highest, with some padding."""
+        """Range of the y axis: from the first percentile of the accuracies to the highest point, with some padding."""
         low = float(np.percentile(self.evaluated.accuracy, 1))
-        high = float(max(self.evaluated.accuracy.max(), self.front.accuracy.max()))
+        high = float(max(self.evaluated.accuracy.max(), self.front.accuracy.max(), *self.band[:, 1]))
         air = 0.08 * max(high - low, 0.1)
         return low - air, high + 2 * air
 
@@ -121,6 +126,9 @@ class Marks:
         measured: key -> measured accuracy in [0, 1]; drawn for the networks above.
         generated_front: the generator's networks for budgets over the whole range, None to hide them.
         searched: whether the searched front is shown.
+        band: whether its error band is shown.
+        found: networks within the ranges that are asked for on the axes.
+        hinted: a network that the user points at elsewhere.
     """
 
     generated: Candidate | None = None
@@ -130,6 +138,9 @@ class Marks:
     measured: dict[str, float] = field(default_factory=dict)
     generated_front: Points | None = None
     searched: bool = True
+    band: bool = False
+    found: Points | None = None
+    hinted: Candidate | None = None
 
 
 def front_info(study: StudyView, device: str) -> FrontInfo:
@@ -145,6 +156,7 @@ def front_info(study: StudyView, device: str) -> FrontInfo:
         Points(front[device].to_numpy(), best, list(front["key"]), front[names].to_numpy()),
         Points(searched[device].to_numpy(float), 100 * searched["predicted"].to_numpy(float), list(searched["key"]),
                searched[[device]].to_numpy(float)),
+        100 * np.column_stack(study.predictor.interval(searched["predicted"].to_numpy(float))),
         str(study.devices[device].provenance), study.origin.evaluated, study.origin.generated,
     )  # fmt: skip
 
@@ -195,6 +207,9 @@ def marked(info: FrontInfo, marks: Marks) -> dict[str, dict[str, Any]]:
         },
         "generated front": (marks.generated_front or Points.none()).data(),
         "searched": {"visible": marks.searched},
+        "band": {"visible": marks.band},
+        "found": (marks.found or Points.none()).data(),
+        "hinted": _candidates(info, [marks.hinted] if marks.hinted else []),
     }  # fmt: skip
 
 
@@ -220,7 +235,12 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
         marker = {"symbol": symbol, "color": colour, "size": size, "line": {"color": "black", "width": 1}}
         return {"mode": "markers", "marker": marker, **given}
 
+    along, (lower, upper) = info.searched.cost, info.band.T
     made = {
+        "band": go.Scatter(
+            x=np.concatenate([along, along[::-1]]), y=np.concatenate([upper, lower[::-1]]), mode="lines", fill="toself",
+            fillcolor="rgba(0,158,115,0.13)", line={"width": 0}, hoverinfo="skip", showlegend=False, **moving["band"],
+        ),
         "evaluated": cloud(
             **info.drawn.data(), mode="markers", hovertemplate=card,
             marker={"color": GREY, "size": 5, "opacity": 0.55},
@@ -237,6 +257,10 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
             **moving["generated front"], **line(ORANGE, "solid"),
             hovertemplate=f"generated: %{{text}}<br>{at}, {info.of_generated}",
         ),
+        "found": go.Scatter(
+            **moving["found"], hovertemplate=f"within the axes: %{{text}}<br>{at}, {info.of_generated}",
+            **marks_of("circle", "#56B4E9", 8),
+        ),
         "budget": go.Scatter(**moving["budget"], **line(ORANGE, "dash", 2), hoverinfo="skip"),
         "pinned": go.Scatter(
             **moving["pinned"], hovertemplate=f"pinned %{{text}}<br>{at}, {info.of_generated}",
@@ -246,6 +270,9 @@ def traces(info: FrontInfo, marks: Marks) -> list[Any]:
         "picked": go.Scatter(
             **moving["picked"], hovertemplate=f"picked: %{{text}}<br>{at}, {info.of_generated}",
             **marks_of("circle-open", PINK, 18),
+        ),
+        "hinted": go.Scatter(
+            **moving["hinted"], hoverinfo="skip", showlegend=False, **marks_of("circle-open", PINK, 24),
         ),
         "measured": go.Scatter(
             **moving["measured"], hovertemplate=f"measured: %{{text}}<br>{at}", **marks_of("diamond", BLUE, 11)
@@ -295,7 +322,7 @@ def figure_layout(x: str, y: str) -> go.Layout:
         margin={"l": 60, "r": 16, "t": 34, "b": 70},
         xaxis={"title": x},
         yaxis={"title": y},
-        legend={"orientation": "h", "y": 1.1, "x": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
         hovermode="closest",
         uirevision="keep",
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from explorer.core.architecture import Architecture
 from explorer.core.front import Candidate
 from explorer.devices import LayerDevice
 from explorer.spaces import Space
@@ -45,6 +46,13 @@ class StudyView(Protocol):
     @property
     def measured_accuracy(self) -> Mapping[str, float]:
         """Architecture key -> measured accuracy in [0, 1]."""
+
+    @property
+    def predictor(self) -> Any:
+        """Gives accuracies of networks, and their interval."""
+
+    def architecture(self, key: str) -> Architecture:
+        """Return the architecture with this key."""
 
     def front(self, device: str) -> pd.DataFrame:
         """Return the non-dominated evaluated networks on one device."""

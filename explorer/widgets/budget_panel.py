@@ -11,6 +11,7 @@ from explorer.devices.boards import BOARDS
 from explorer.devices.quantities import words_of
 from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.number_field import NumberField
+from explorer.widgets.sentences import one_more
 from explorer.widgets.slider_names import SliderNames
 from explorer.widgets.state import MEMORY, DashboardState
 
@@ -32,22 +33,22 @@ class BudgetPanel(w.VBox):
             row.number.observe(guarded(say)(lambda change, n=name: self._moved(n, change["new"])), "value")
             row.on.observe(guarded(say)(lambda change, n=name: self._switched(n, change["new"])), "value")
         self.generator = w.Dropdown(
-            options=state.study.generators, value=state.generator, description="generator", layout={"width": "240px"}
+            options=state.study.generators, value=state.generator, description="generator", layout={"width": "100%"}
         )
         self.generator.observe(guarded(say)(lambda change: state.use(change["new"])), "value")
         self.board = w.Dropdown(
             options=[("no board", ""), *((board.title, name) for name, board in BOARDS.items())], value=state.board,
-            description="board", layout={"width": "330px"},
+            description="board", layout={"width": "100%"},
         )  # fmt: skip
         self.board.observe(guarded(say)(lambda change: self._board(change["new"])), "value")
         self.asking = w.Checkbox(value=False, description="ask for accuracy instead", indent=False)
         self.least = NumberField(0, 0, 100, 0.1, "at least [%]", "%", width="200px")
-        self.cheapest = w.Dropdown(options=state.targets, description="cheapest on", layout={"width": "240px"})
+        self.cheapest = w.Dropdown(options=state.targets, description="cheapest on", layout={"width": "100%"})
         self.asking.observe(guarded(say)(lambda change: self._asked()), "value")
         self.least.observe(guarded(say)(lambda change: self._asked()), "value")
         self.cheapest.observe(guarded(say)(lambda change: self._asked()), "value")
         self.wish = w.VBox([self.least, self.cheapest])
-        self.knee = w.Button(description="Suggest: the knee", layout={"width": "160px"})
+        self.knee = w.Button(description="Suggest: the knee", layout={"width": "auto"})
         self.knee.on_click(guarded(say)(lambda _: state.knee()))
         self.more = w.HTML()
         state.observe(self.refresh)
@@ -108,7 +109,7 @@ class BudgetPanel(w.VBox):
             self.asking.value, self.wish.layout.display = least is not None, "none" if least is None else ""
             self.least.value, self.cheapest.value = 100 * (least or 0), self.state.on
             self.generator.value, self.board.value = self.state.generator, self.state.board
-            self.more.value = f'<div class="one-more" style="line-height:1.3">{escape(self.state.one_more())}</div>'
+            self.more.value = f'<div class="one-more">{escape(one_more(self.state))}</div>'
         finally:
             self._quiet = False
 
@@ -119,18 +120,20 @@ class _Row:
         unit = state.study.devices[device].unit
         self.low, self.high = low, high
         self._shown: tuple[float, ...] = ()
-        self.on = w.Checkbox(value=False, description=f"bound {device}", indent=False, layout={"width": "140px"})
+        self.on = w.Checkbox(value=False, description=f"bound {device}", indent=False, layout={"width": "auto"})
+        self.on.tooltip = f"bound {device}"
         self.slider = w.FloatLogSlider(
             value=high, min=math.log10(low), max=math.log10(high), step=max(1e-4, math.log10(high / low) / 100),
-            readout=False, layout={"width": "250px"},
+            readout=False, layout={"width": "100%"},
         )  # fmt: skip
         self.slider.add_class(f"slider-{device}")
         self.number = NumberField(high, low, high, (high - low) / 100, f"{device} [{unit}]", unit)
         about = state.study.devices[device].provenance
-        self.range = w.HTML(
-            f'<small style="opacity:.75">reachable {low:.3g} to {high:.3g} {unit} &middot; {about.kind}</small>'
-        )
-        self.box = w.VBox([w.HBox([self.on, self.number]), self.slider, self.range], layout={"margin": "0 0 8px 0"})
+        self.range = w.HTML(f"<small>{low:.3g} to {high:.3g} {unit} reachable &middot; {about.kind}</small>")
+        top = w.HBox([self.on, self.number])
+        top.add_class("top")
+        self.box = w.VBox([top, self.slider, self.range])
+        self.box.add_class("explorer-budget")
 
     def show(self, value: float, on: bool) -> None:
         """Show a value.
@@ -143,6 +146,7 @@ class _Row:
         self.slider.value = min(10 ** (start + steps * step), self.high)
         self.number.value = value
         self.on.value = on
+        (self.box.add_class if on else self.box.remove_class)("on")
         self._shown = (self.slider.value, self.number.value)
 
     def shows(self, value: float) -> bool:

@@ -1,4 +1,4 @@
-"""A table that compares pinned networks; values that differ from the first network are bold and marked."""
+"""Pinned networks side by side, with names and notes; values that differ from the first network are bold and marked."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import ipywidgets as w
 from explorer.core.front import Candidate
 from explorer.plots.architecture import describe, difference_svg
 from explorer.widgets.guarded import Say, guarded
-from explorer.widgets.state import PINS, DashboardState, in_words
+from explorer.widgets.links import LONGEST
+from explorer.widgets.sentences import in_words
+from explorer.widgets.state import DashboardState
 
-STYLE = (
-    "<style>.compare td,.compare th{padding:2px 14px 2px 0;text-align:left;vertical-align:top}"
-    ".compare .differs{font-weight:bold}.compare .differs::before{content:'\\2260 '}</style>"
-)
+EMPTY = "<p>No network is pinned. Press “Pin this network” for up to four of them: they stand here side by side.</p>"
 
 
 class CompareTray(w.VBox):
-    """Pin the current network, compare up to four pinned networks, unpin them.
+    """Name, compare and unpin the pinned networks.
 
     Args:
         state: the state of the page.
@@ -27,27 +26,37 @@ class CompareTray(w.VBox):
 
     def __init__(self, state: DashboardState, say: Say) -> None:
         self.state, self._guard = state, guarded(say)
-        self.pin = w.Button(description="Pin this network", layout={"width": "150px"})
-        self.pin.on_click(self._guard(lambda _: state.pin()))
-        self.unpins = w.HBox([], layout={"flex_flow": "row wrap"})
+        self.pins = w.VBox([])
+        self._shown: list[str] = []
         self.table, self.picture = w.HTML(), w.HTML()
         state.observe(self.refresh)
-        super().__init__([w.HBox([self.pin, self.unpins]), self.table, self.picture])
+        super().__init__([self.pins, self.table, self.picture])
         self.refresh()
 
     def refresh(self) -> None:
         """Show the pinned networks."""
         pins = self.state.pins
-        self.pin.disabled = len(pins) == PINS
-        if [b.tooltip for b in self.unpins.children] != [p.key for p in pins]:
-            self.unpins.children = [self._unpin(i, p.key) for i, p in enumerate(pins, 1)]
-        self.table.value = self._table() if pins else ""
+        if self._shown != [p.key for p in pins]:
+            self._shown = [p.key for p in pins]
+            self.pins.children = [self._row(i, p.key) for i, p in enumerate(pins, 1)]
+        for row, pin in zip(self.pins.children, pins):
+            row.children[0].value, row.children[1].value = self.state.texts.get(pin.key, ("", ""))
+        self.table.value = self._table() if pins else EMPTY
         self.picture.value = self._difference() if len(pins) > 1 else ""
 
-    def _unpin(self, number: int, key: str) -> w.Button:
-        button = w.Button(description=f"Unpin {number}", tooltip=key, layout={"width": "90px"})
-        button.on_click(self._guard(lambda _: self.state.unpin(key)))
-        return button
+    def _row(self, number: int, key: str) -> w.HBox:
+        """Fields for a pinned network's name and note, and buttons to look at it and to unpin it."""
+        name = w.Text(description=f"name of {number}", placeholder=str(number), continuous_update=False)
+        note = w.Text(description=f"note on {number}", placeholder="a note", continuous_update=False)
+        name.layout.width, note.layout.width = "220px", "360px"
+        for field, what in ((name, "name"), (note, "note")):
+            field.tooltip = f"a {what} of up to {LONGEST[what]} characters, part of the link to this view"
+            field.observe(self._guard(lambda _: self.state.call(key, name.value, note.value)), "value")
+        look = w.Button(description=f"Show {number}", tooltip=key, layout={"width": "80px"})
+        look.on_click(self._guard(lambda _: self.state.pick(key)))
+        unpin = w.Button(description=f"Unpin {number}", tooltip=key, layout={"width": "90px"})
+        unpin.on_click(self._guard(lambda _: self.state.unpin(key)))
+        return w.HBox([name, note, look, unpin], layout={"flex_flow": "row wrap"})
 
     def _rows(self) -> list[tuple[str, list[str]]]:
         state = self.state
@@ -68,16 +77,19 @@ class CompareTray(w.VBox):
 
     def _table(self) -> str:
         heads = "".join(
-            f'<th scope="col">{i}: <code>{escape(p.key)}</code></th>' for i, p in enumerate(self.state.pins, 1)
+            f'<th scope="col">{escape(self.state.name_of(p.key))}: <code>{escape(p.key)}</code></th>'
+            for p in self.state.pins
         )
         rows = []
         for name, values in self._rows():
             cells = "".join(
-                f"<td{' class=differs' if value != values[0] else ''}>{escape(value)}</td>" for value in values
+                f"<td{' class=differs' if value and value != values[0] else ''}>{escape(value)}</td>"
+                for value in values
             )
             rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
-        return f'{STYLE}<table class="compare"><tr><td></td>{heads}</tr>{"".join(rows)}</table>'
+        return f'<table class="compare rows"><tr><td></td>{heads}</tr>{"".join(rows)}</table>'
 
     def _difference(self) -> str:
+        names = (self.state.name_of(self.state.pins[0].key), self.state.name_of(self.state.pins[1].key))
         first, second = (self.state.study.space.layers(p.architecture) for p in self.state.pins[:2])
-        return difference_svg(first, second, names=("1", "2"))
+        return difference_svg(first, second, names=names)

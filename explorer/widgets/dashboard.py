@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,26 +16,27 @@ from explorer.core.errors import InputError, unknown
 from explorer.core.files import is_file
 from explorer.devices import LayerDevice
 from explorer.devices.quantities import FP32, INT8, words_of
+from explorer.plots.front import THEME
 from explorer.study import Study, open_study, study_names
 from explorer.widgets.budget_panel import BudgetPanel
 from explorer.widgets.connection import Connection
 from explorer.widgets.front_view import FrontView
+from explorer.widgets.gallery import Gallery
 from explorer.widgets.guarded import alert, guarded
+from explorer.widgets.network_card import NetworkCard
 from explorer.widgets.own_device import OwnDevice
 from explorer.widgets.own_images import OwnImages, data_root
 from explorer.widgets.panels import PANELS
-from explorer.widgets.state import DashboardState, in_words
+from explorer.widgets.sentences import summary
+from explorer.widgets.state import DashboardState
 from explorer.widgets.studies_panel import StudiesPanel
+from explorer.widgets.tabs import Tabs
 
-STYLE = (
-    "<style>.pareto-explorer h2,.pareto-explorer h3{margin:4px 0}.pareto-explorer :focus-visible"
-    "{outline:3px solid #0072B2;outline-offset:2px}.pareto-explorer .jupyter-widget-Collapse-header"
-    "{color:var(--jp-ui-font-color1)}</style>"
-)
+STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
 
 
 class Dashboard(w.VBox):
-    """The whole page: study menu, budget sliders, chart, architecture, measurement, comparison, export.
+    """The whole page: budgets on the left, the chart in the middle, the network on the right, everything else in tabs.
 
     Args:
         study: an open study, its name or its folder.
@@ -42,31 +45,32 @@ class Dashboard(w.VBox):
 
     def __init__(self, study: str | Path | Study, query: str = "") -> None:
         self.message = w.HTML()
-        self.studies = w.Dropdown(description="study", layout={"width": "340px"})
+        self.title = w.HTML()
+        self.studies = w.Dropdown(description="study", layout={"width": "300px", "max_width": "100%"})
         self.studies.observe(guarded(self._say)(lambda change: self._chosen(change["new"])), "value")
         self.precision = w.ToggleButtons(
             options=[("float32", FP32), ("eight bits", INT8)], layout={"width": "auto"}, style={"button_width": "90px"},
             tooltips=["Accuracy and costs in float32", "Accuracy, latency, memory and flash of the network in int8"],
         )  # fmt: skip
         self.precision.observe(guarded(self._say)(lambda change: self._in_precision(change["new"])), "value")
+        self.undo = _icon("undo", "Undo the last change")
+        self.redo = _icon("repeat", "Redo what was undone")
+        self.undo.on_click(guarded(self._say)(lambda _: self.state.undo()))
+        self.redo.on_click(guarded(self._say)(lambda _: self.state.redo()))
         self.own = StudiesPanel(self._say, self._studies_changed)
         self.images = OwnImages(self._say, self.show_study) if data_root() else None
         self.device = OwnDevice(lambda: self.state.study, self.add_device)
+        self.link = w.HTML()
         self.body = w.VBox([])
         self._quiet = False
         self.connection = Connection()
-        images = [self.images.accordion()] if self.images else []
-        more = [self.device.accordion(), *images, self.own.accordion(), self.connection]
-        super().__init__(
-            [
-                w.HTML(STYLE),
-                w.HBox([self.studies, self.precision], layout={"flex_flow": "row wrap"}),
-                self.message,
-                self.body,
-                *more,
-            ]
-        )
+        head = w.HBox([self.title, self.studies, self.precision, self.undo, self.redo, self.link])
+        head.layout.flex_flow = "row wrap"
+        head.add_class("explorer-head")
+        super().__init__([w.HTML(STYLE), head, self.message, self.body, self.connection])
         self.add_class("pareto-explorer")
+        if os.environ.get(THEME) == "dark":
+            self.add_class("dark")
         self.show_study(study, query)
 
     def show_study(self, study: str | Path | Study, query: str = "") -> None:
@@ -87,11 +91,10 @@ class Dashboard(w.VBox):
             trouble = f"The link could not be followed: {error}"
         self.state = state
         self.front = FrontView(state, self._say)  # observes first, so that the browser gets the chart first
-        self.budgets = BudgetPanel(state, self._say)
-        self.panels: dict[str, Any] = {name: panel.make(state, self._say) for name, panel in PANELS.items()}
-        self.architecture, self.compare = self.panels["architecture"], self.panels["compare"]
-        self.measure, self.export = self.panels["measure"], self.panels["export"]
-        self.status, self.link = w.HTML(), w.HTML()
+        self.budgets, self.status = BudgetPanel(state, self._say), w.HTML()
+        self.network, self.gallery = NetworkCard(state, self._say), Gallery(state, self._say)
+        self.tabs = Tabs(self._panels(), self._say)
+        self.tabs.add_class("explorer-tabs")
         self.body.children = self._layout()
         self.refresh_studies()
         state.observe(self._refresh)
@@ -139,30 +142,42 @@ class Dashboard(w.VBox):
         if not self._quiet and precision != self.state.study.precision:
             self.show_study(self.state.study.in_precision(precision), urlencode({"generator": self.state.generator}))
 
+    def _panels(self) -> dict[str, tuple[str, Callable[[], w.Widget]]]:
+        """All tabs: name -> (title, function that makes the panel)."""
+        state, say = self.state, self._say
+        made: dict[str, tuple[str, Callable[[], w.Widget]]] = {}
+        made |= {name: (panel.title, partial(panel.make, state, say)) for name, panel in PANELS.items()}
+        made["device"] = ("Another device", lambda: self.device.refreshed())
+        if (images := self.images) is not None:
+            made["own images"] = ("Your own images", lambda: images)
+        made["studies"] = ("My studies", lambda: self.own)
+        return made
+
+    def panel(self, name: str) -> Any:
+        """The panel of a tab, such as "compare" or "export"."""
+        return self.tabs.panel(name)
+
     def _layout(self) -> list[w.Widget]:
         study = self.state.study
         bounded = words_of(study.devices[name] for name in study.main_targets).replace(" and ", " or ")
-        words = in_words(study.precision)
-        title = w.HTML(
+        self.title.value = (
             f"<h2>Pareto Explorer: {escape(study.manifest.title)}</h2>"
-            f"<p style='margin:0'>Drag a {bounded} budget: the star is the network "
-            f"generated for it. {cloud(study)}{words}; the star's accuracy{words} is "
-            f"{study.origin.generated}, its bar is the error "
-            f"band{'; the dotted line is the front that a search predicts' * study.origin.searched}. "
-            "Click a point to look at its network.</p>" + _warning(study.predictor.warning)
+            f"<p class='soft'>Drag a {bounded} budget: the star is the network generated for it.</p>"
+            + _warning(study.predictor.warning)
         )
-        left = w.VBox([self.budgets, self.status], layout={"width": "340px", "flex": "0 0 340px"})
-        right = w.VBox([self.front], layout={"flex": "1 1 480px", "min_width": "420px"})
-        top = w.HBox([left, right], layout={"flex_flow": "row wrap", "width": "100%"})
-        below: list[w.Widget] = []
-        for name, panel in self.panels.items():
-            heading = PANELS[name].title
-            below += [*([w.HTML(f"<h3>{escape(heading)}</h3>")] if heading else []), panel]
-        return [title, top, *below, self.link]
+        side = w.VBox([self.budgets, self.status])
+        side.add_class("explorer-side")
+        main = w.Box([side, self.front, self.network])
+        main.add_class("explorer-main")
+        return [main, self.gallery, self.tabs]
 
     def _refresh(self) -> None:
+        state = self.state
         self.message.value = ""
-        self.status.value = f'<div role="status" aria-live="polite">{escape(self.state.summary())}</div>'
+        missed = "" if state.candidate.feasible else ' class="missed"'
+        said = f'<div role="status" aria-live="polite"{missed}>{escape(summary(state))}</div>'
+        self.status.value = f'<div class="explorer-status">{said}</div>'
+        self.undo.disabled, self.redo.disabled = not state.undoable, not state.redoable
         self.connection.query = self.state.query
         self.link.value = f'<a class="state-link" href="?{escape(self.state.query)}">Link to this view</a>'
 
@@ -185,9 +200,9 @@ def open_folder(name: str) -> str:
         return ""
 
 
-def cloud(study: Study) -> str:
-    """A sentence on what the points of the chart are."""
-    return study.origin.cloud.format(n=len(study.scored.codes), rows=study.manifest.data.val)
+def _icon(name: str, text: str) -> w.Button:
+    """A small button with a drawing; its text is for screen readers and on hovering."""
+    return w.Button(description=text.split()[0], icon=name, tooltip=text, layout={"width": "auto"})
 
 
 def study_of_page(query: str = "") -> str:

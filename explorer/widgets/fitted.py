@@ -11,15 +11,26 @@ import anywidget
 ESM = """
 export default {
   render({ el }) {
-    const observer = new ResizeObserver(() => window.dispatchEvent(new Event("resize")));
+    const off = (plot) => {
+      const drawn = plot._fullLayout;
+      return drawn && (Math.abs(drawn.width - plot.clientWidth) > 1 || Math.abs(drawn.height - plot.clientHeight) > 1);
+    };
+    const fit = () => {
+      const plots = [...(el.parentElement?.querySelectorAll(".js-plotly-plot") ?? [])];
+      if (plots.some(off)) window.dispatchEvent(new Event("resize"));
+    };
+    const observer = new ResizeObserver(fit);
     observer.observe(el);
-    return () => observer.disconnect();
+    requestAnimationFrame(() => { if (el.parentElement) observer.observe(el.parentElement); });
+    let left = 20;  // a chart may be drawn some time after this
+    const timer = setInterval(() => { fit(); if (--left <= 0) clearInterval(timer); }, 300);
+    return () => { observer.disconnect(); clearInterval(timer); };
   },
 };
 """
 
 
 class Fitted(anywidget.AnyWidget):
-    """Makes the page's charts fit again whenever the width of its own place becomes known or changes."""
+    """Makes the charts beside it fit again whenever the size of their place becomes known or changes."""
 
     _esm = ESM

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import ipywidgets as w
 import plotly.graph_objects as go
 
+from explorer.plots.axes import keys_of
 from explorer.plots.front import (
     CONFIG,
     TRACES,
     Marks,
+    Points,
     axis_title,
     front_figure,
     front_info,
@@ -18,11 +21,13 @@ from explorer.plots.front import (
     fronts_figure,
     marked,
 )
+from explorer.study import Study
 from explorer.widgets.fitted import Fitted
 from explorer.widgets.guarded import Say, guarded
+from explorer.widgets.sentences import in_words
 from explorer.widgets.state import DashboardState
 
-CLICKED = ("evaluated", "front", "searched", "generated front")
+CLICKED = ("evaluated", "front", "searched", "generated front", "found", "pinned")
 
 
 class FrontView(w.VBox):
@@ -40,13 +45,17 @@ class FrontView(w.VBox):
         self._log = state.log
         self.figure = self._widget(front_figure(self.info, self._marks(state.chart), state.log))
         self.device = w.Dropdown(
-            options=list(state.study.devices), value=state.chart, description="chart of", layout={"width": "200px"}
+            options=list(state.study.devices),
+            value=state.chart,
+            description="chart of",
+            layout={"width": "170px"},
+            style={"description_width": "auto"},
         )
         self.log_scale = _check("log scale", state.log)
         self.searched = _check("searched front", "searched" in state.shown)
         self.generated = _check("generated front", "generated front" in state.shown)
+        self.band = _check("error band", "band" in state.shown)
         self.every = _check("all targets", state.every)
-        self.release = w.Button(description="Back to generated", layout={"width": "150px", "display": "none"})
         self.small = w.VBox([])
         on = self._guard
         self.device.observe(on(lambda change: state.show(change["new"])), "value")
@@ -54,17 +63,22 @@ class FrontView(w.VBox):
         self.every.observe(on(lambda change: state.look(every=change["new"])), "value")
         self.searched.observe(on(lambda change: state.toggle("searched", change["new"])), "value")
         self.generated.observe(on(lambda change: state.toggle("generated front", change["new"])), "value")
-        self.release.on_click(on(lambda _: state.release()))
+        self.band.observe(on(lambda change: state.toggle("band", change["new"])), "value")
         state.observe(self.refresh)
         controls = w.HBox(
-            [self.device, self.log_scale, self.searched, self.generated, self.every, self.release],
+            [self.device, self.log_scale, self.searched, self.band, self.generated, self.every],
             layout={"flex_flow": "row wrap"},
         )
-        super().__init__([controls, Fitted(), self.figure, self.small], layout={"width": "100%"})
+        self.caption = w.HTML(f'<p class="caption">{escape(caption(state.study))}</p>')
+        controls.add_class("controls")
+        self.small.add_class("small")
+        super().__init__([Fitted(), controls, self.figure, self.small, self.caption])
+        self.add_class("explorer-chart")
         self.refresh()
 
     def _widget(self, figure: go.Figure) -> go.FigureWidget:
         """A clickable figure, built with all its traces, since traces added later do not reach a Voila page."""
+        figure.layout.height, figure.layout.autosize = None, True  # the page's style sheet says how high it is
         widget = go.FigureWidget(figure)
         widget._config = CONFIG
         for trace in widget.data:
@@ -74,7 +88,8 @@ class FrontView(w.VBox):
 
     def _clicked(self, trace: Any, points: Any, _: Any) -> None:
         if points.point_inds:
-            self.state.pick(str(trace.text[points.point_inds[0]]))
+            at = points.point_inds[0]
+            self.state.pick(self.state.pins[at].key if trace.name == "pinned" else str(trace.text[at]))
 
     def _marks(self, device: str) -> Marks:
         state = self.state
@@ -86,9 +101,20 @@ class FrontView(w.VBox):
             if key not in self._fronts:
                 self._fronts[key] = front_points(state.study.generated_front(*key))
             front = self._fronts[key]
+        searched = "searched" in state.shown
         return Marks(
-            state.generated, state.budget, state.picked, tuple(state.pins), known, front, "searched" in state.shown
-        )
+            state.generated, state.budget, state.picked, tuple(state.pins), known, front, searched,
+            searched and "band" in state.shown, self._found(device), state.hinted_candidate,
+        )  # fmt: skip
+
+    def _found(self, device: str) -> Points | None:
+        """Networks within the ranges of the axes, where some are asked for."""
+        state = self.state
+        if not state.ranges:
+            return None
+        info, rows = state.axes_info, state.found
+        cost = info.values[rows, info.names.index(device)]
+        return Points(cost, info.accuracy[rows], keys_of(state.study.space, info.codes[rows]), cost[:, None])
 
     def refresh(self) -> None:
         """Update the moving traces; replace the point cloud only if the chart shows another device."""
@@ -98,7 +124,7 @@ class FrontView(w.VBox):
                 self.info = info = front_info(state.study, state.chart)
                 whole = front_figure(info, self._marks(state.chart), state.log)
                 for old, new in zip(figure.data, whole.data):
-                    if old.name in ("evaluated", "front", "searched"):
+                    if old.name in ("band", "evaluated", "front", "searched"):
                         old.update(x=new.x, y=new.y, text=new.text, customdata=new.customdata)
                         old.hovertemplate = new.hovertemplate
                 figure.layout.xaxis.title.text = axis_title(info)
@@ -132,7 +158,7 @@ class FrontView(w.VBox):
         self.device.value, self.log_scale.value, self.every.value = state.chart, state.log, state.every
         self.searched.value = "searched" in state.shown
         self.generated.value = "generated front" in state.shown
-        self.release.layout.display = "" if state.picked else "none"
+        self.band.value = "band" in state.shown
 
 
 def _update(traces: Any, moving: dict[str, dict[str, Any]]) -> None:
@@ -155,5 +181,14 @@ def _same(a: Any, b: Any) -> bool:
     return bool((a == b).all()) if hasattr(a, "all") else bool(a == b)
 
 
+def caption(study: Study) -> str:
+    """What the chart shows, in words: where its points and its lines come from."""
+    words = in_words(study.precision)
+    star = f"the star's accuracy{words} is {study.origin.generated}, its bar is the error band"
+    line = "; the dotted line is the front that a search predicts, the area its band" * study.origin.searched
+    said = study.origin.cloud.format(n=len(study.scored.codes), rows=study.manifest.data.val)
+    return f"{said}{words}; {star}{line}. Click a point to look at its network."
+
+
 def _check(text: str, value: bool) -> w.Checkbox:
-    return w.Checkbox(value=value, description=text, indent=False, layout={"width": "140px"})
+    return w.Checkbox(value=value, description=text, indent=False, layout={"width": "auto"})

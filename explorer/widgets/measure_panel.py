@@ -8,7 +8,8 @@ from typing import Any
 import ipywidgets as w
 
 from explorer.widgets.job import JobRow
-from explorer.widgets.state import DashboardState, in_words
+from explorer.widgets.sentences import in_words
+from explorer.widgets.state import DashboardState
 
 
 class MeasurePanel(JobRow):
@@ -20,8 +21,8 @@ class MeasurePanel(JobRow):
 
     def __init__(self, state: DashboardState) -> None:
         self.state = state
-        self.latency = w.Button(description="Measure on this machine", layout={"width": "190px"})
-        self.accuracy = w.Button(description="Evaluate now", layout={"width": "130px"})
+        self.latency = w.Button(description="Measure on this machine", layout={"width": "auto"})
+        self.accuracy = w.Button(description="Evaluate now", layout={"width": "auto"})
         self.latency.on_click(lambda _: self.start("latency"))
         self.accuracy.on_click(lambda _: self.start("accuracy"))
         super().__init__([self.latency, self.accuracy] if state.study.origin.has_weights else [self.latency])

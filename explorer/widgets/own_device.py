@@ -48,11 +48,10 @@ class OwnDevice(w.VBox):
             w.HBox([self.known, self.add], layout={"flex_flow": "row wrap"}), self.upload, self.about,
         ])  # fmt: skip
 
-    def accordion(self) -> w.Accordion:
-        """The panel in a collapsed accordion; devices are read when it is opened."""
-        closed = w.Accordion([self], titles=("Another device",), selected_index=None)
-        closed.observe(lambda change: self.refresh() if change["new"] == 0 else None, "selected_index")
-        return closed
+    def refreshed(self) -> OwnDevice:
+        """The panel, with the devices that there are now."""
+        self.refresh()
+        return self
 
     def refresh(self) -> None:
         """List the known devices that the study does not have and that have a cost for its networks."""

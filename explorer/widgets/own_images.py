@@ -88,10 +88,6 @@ class OwnImages(w.VBox):
         super().__init__([self.drop, self.source, fields, self.row, self.sheet])
         self._stale()
 
-    def accordion(self) -> w.Accordion:
-        """The panel in a collapsed accordion."""
-        return w.Accordion([self], titles=("Your own images",), selected_index=None)
-
     def _options(self) -> list[str]:
         """The folders and archives to choose from: those that were dropped, then those below the data root."""
         dropped = dropped_root()

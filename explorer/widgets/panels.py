@@ -1,7 +1,7 @@
-"""The registry of the page's panels below the chart, in their order; other packages can add panels.
+"""The registry of the page's panels, which are tabs below the chart, in their order; other packages can add panels.
 
-A panel has a title and a function that makes a widget from the page's state. The widget observes the state itself, and
-shows errors through the function's second argument, `say`.
+A panel has a title and a function that makes a widget from the page's state. The widget is made when its tab is first
+opened; it observes the state itself, and shows errors through the function's second argument, `say`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import ipywidgets as w
 
 from explorer.core.registry import Registry
-from explorer.widgets.architecture_view import ArchitectureView
+from explorer.widgets.axes_view import AxesView
 from explorer.widgets.compare_tray import CompareTray
 from explorer.widgets.export_panel import ExportPanel
 from explorer.widgets.guarded import Say
-from explorer.widgets.measure_panel import MeasurePanel
 from explorer.widgets.state import DashboardState
+from explorer.widgets.targets_view import TargetsView
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Panel:
     """One panel of the page.
 
     Attributes:
-        title: heading above the panel, "" for none.
+        title: the tab's title.
         make: function (state, say) -> widget.
     """
 
@@ -34,7 +34,7 @@ class Panel:
 
 
 PANELS: Registry[Panel] = Registry("panel", "explorer.panels")
-PANELS.register("architecture", Panel("The network", lambda state, say: ArchitectureView(state)))
-PANELS.register("measure", Panel("", lambda state, say: MeasurePanel(state)))
 PANELS.register("compare", Panel("Compare", CompareTray))
+PANELS.register("targets", Panel("Targets", TargetsView))
+PANELS.register("axes", Panel("Axes", AxesView))
 PANELS.register("export", Panel("Export", lambda state, say: ExportPanel(state)))

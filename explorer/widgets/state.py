@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
+from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
-import pandas as pd
+import numpy as np
 
-from explorer.core.errors import InputError, unknown
+from explorer.core.errors import InputError
 from explorer.core.front import Candidate
-from explorer.devices import amount
-from explorer.devices.boards import BOARDS, lacking
-from explorer.devices.quantities import FP32
+from explorer.devices.boards import BOARDS
+from explorer.plots.axes import ACCURACY, AxesInfo, axes_info, kinds_of
 from explorer.study import Study
+from explorer.widgets.history import History
+from explorer.widgets.links import LONGEST, query_of, restore
 
 PINS = 4
+FOUND = 40  # networks shown at most for ranges on the axes
 MEMORY = ("ram_kb", "flash_kb")  # what a board bounds
+REMEMBERED = (  # what can be undone, and what a link has
+    "budgets", "active", "board", "least", "on", "chart", "every", "log", "shown", "generator", "generated", "picked",
+    "pins", "texts", "ranges",
+)  # fmt: skip
 
 
 class DashboardState:
@@ -39,11 +46,14 @@ class DashboardState:
         on: the device whose cost is then the lowest.
         chart: the device of the chart; `every` shows all targets beside it.
         log: the cost axis is logarithmic.
-        shown: fronts in the chart: "searched", "generated front".
+        shown: what the chart shows beside: "searched", "generated front", "band" (the error band of the searched one).
         generator: the name of the generator.
         generated: the network generated for the budget.
         picked: a network chosen by hand, or None.
-        pins: pinned networks to compare, at most four.
+        pins: pinned networks to compare, at most `most`.
+        texts: key of a pinned network -> its name and a note, where they were given.
+        hinted: key of a network that the chart marks while the user points at it elsewhere, or "".
+        ranges: name of one of the `axes` -> the range asked for there; an end may be infinite.
         measured: values measured on this page: key -> {"accuracy": number, "latency": text}.
     """
 
@@ -51,7 +61,7 @@ class DashboardState:
         self.study, self.targets = study, study.main_targets
         self.chart: str = self.targets[0]
         self.every, self.log = False, False
-        self.shown: set[str] = {"searched"}
+        self.shown: set[str] = {"searched", "band"}
         self.generator: str = study.generators[0]
         self.budgets: dict[str, float] = {}
         self.active: set[str] = {self.chart}
@@ -60,15 +70,40 @@ class DashboardState:
         self.on: str = self.chart
         self.picked: Candidate | None = None
         self.pins: list[Candidate] = []
+        self.most = PINS
+        self.texts: dict[str, tuple[str, str]] = {}
+        self.hinted = ""
+        self._found: tuple[Any, np.ndarray] = (None, np.zeros(0, int))
+        self.axes = [*study.devices, ACCURACY, *kinds_of(study.space)]
+        self.ranges: dict[str, tuple[float, float]] = {}
         self.measured: dict[str, dict[str, Any]] = {}
         self._observers: list[Callable[[], None]] = []
         self.budgets[self.chart] = study.knee(self.chart)
         self.generated: Candidate = self._generate()
+        self._history = History(self._snapshot())
 
     @property
     def candidate(self) -> Candidate:
         """The current network: the picked one, else the generated one."""
         return self.picked or self.generated
+
+    @property
+    def hinted_candidate(self) -> Candidate | None:
+        """The network that the user points at, or None."""
+        return self.study.candidate(self.study.architecture(self.hinted)) if self.hinted else None
+
+    @cached_property
+    def axes_info(self) -> AxesInfo:
+        """The networks that ranges on the axes choose from; made when it is first read, in about half a second."""
+        return axes_info(self.study, self.study.generator().pool.codes)
+
+    @property
+    def found(self) -> np.ndarray:
+        """Rows of `axes_info` within the ranges, the most accurate first."""
+        asked = tuple(sorted(self.ranges.items()))
+        if self._found[0] != asked:
+            self._found = (asked, self.axes_info.within(self.ranges, FOUND))
+        return self._found[1]
 
     @property
     def budget(self) -> dict[str, float]:
@@ -94,8 +129,9 @@ class DashboardState:
             self.least = None
         self.budgets[device] = value
         self.active.add(device)
+        self._follow(device, value)
         self._leave_board()
-        self._update()
+        self._update(f"move {device}")
 
     def ask(self, least: float | None, on: str | None = None) -> None:
         """Ask for an accuracy in [0, 1] at the lowest cost on a device, which has no budget then, within all others.
@@ -144,6 +180,7 @@ class DashboardState:
         if device == self.on:
             self.least = None
         self.active.symmetric_difference_update({device})
+        self._follow(device, self.budgets[device] if on else math.inf)
         self._leave_board()
         self._update()
 
@@ -157,24 +194,6 @@ class DashboardState:
         """Set the budget of the chart's device to the knee of its front."""
         device = self.chart if self.chart in self.targets else self.targets[0]
         self.move(device, self.study.knee(device))
-
-    def one_more(self) -> str:
-        """A sentence: how much predicted accuracy a slightly larger or smaller first active budget gives."""
-        if self.least is not None:
-            return f"The cheapest network on {self.on} with an accuracy of at least {self.least:.2%}."
-        device = next(iter(self.budget), None)
-        if device is None:
-            return "All budgets are off: the page shows the most accurate network."
-        unit, (low, high) = self.study.devices[device].unit, self.range(device)
-        step, at = step_of(low, high), self.budgets[device]
-        here = self.generated.accuracy
-        asked = pd.DataFrame([self.budget | {device: max(low, at + d)} for d in (step, -step)])
-        more, less = (c.accuracy - here for c in self.study.generate_many(asked, self.generator))
-        buys, costs = (abs(round(100 * max(gain, 0), 2)) for gain in (more, -less))  # abs avoids -0.00
-        return (
-            f"{step:g} {unit} more on {device} buys {buys:.2f} points; {step:g} {unit} less costs {costs:.2f} "
-            f"({self.study.origin.generated})."
-        )
 
     # what the chart shows --------------------------------------------------------------------------------------
 
@@ -212,14 +231,62 @@ class DashboardState:
         """
         if self.candidate.key in [p.key for p in self.pins]:
             return
-        if len(self.pins) == PINS:
-            raise InputError(f"{PINS} networks are pinned already; unpin one first")
+        if len(self.pins) == self.most:
+            raise InputError(f"{self.most} networks are pinned already; unpin one first")
         self.pins.append(self.candidate)
         self._tell()
 
     def unpin(self, key: str) -> None:
         """Remove a network from the pinned ones."""
         self.pins = [p for p in self.pins if p.key != key]
+        self.texts.pop(key, None)
+        self._tell()
+
+    def call(self, key: str, name: str, note: str) -> None:
+        """Give a pinned network a name and a note; both are cut to the length that a link can carry."""
+        given = (name.strip()[: LONGEST["name"]], note.strip()[: LONGEST["note"]])
+        if given != self.texts.get(key, ("", "")):
+            self.texts[key] = given
+            self._tell()
+
+    def name_of(self, key: str) -> str:
+        """The name of a pinned network: the one that was given, else its number."""
+        number = next((i for i, pin in enumerate(self.pins, 1) if pin.key == key), 0)
+        return self.texts.get(key, ("", ""))[0] or str(number)
+
+    def hint(self, key: str) -> None:
+        """Mark a network in the chart while the user points at it elsewhere; "" ends it."""
+        if key != self.hinted:
+            self.hinted = key
+            self._tell()
+
+    def within(self, axis: str, low: float, high: float) -> None:
+        """Ask for a range on one of the `axes`; infinite ends bound nothing. A target's upper end is its budget."""
+        before = self.ranges.get(axis, (-math.inf, math.inf))
+        self._set_range(axis, low, high)
+        if axis in self.targets and high != before[1]:
+            if math.isinf(high):
+                self.switch(axis, False)
+            else:
+                ends = self.range(axis)
+                self.move(axis, min(max(high, ends[0]), ends[1]))
+                self._set_range(axis, low, high)
+        self._tell(f"axis {axis}")
+
+    def _set_range(self, axis: str, low: float, high: float) -> None:
+        if math.isinf(low) and math.isinf(high):
+            self.ranges.pop(axis, None)
+        else:
+            self.ranges[axis] = (low, high)
+
+    def _follow(self, device: str, high: float) -> None:
+        """Where a target has a range on its axis, its upper end follows the budget."""
+        if device in self.ranges:
+            self._set_range(device, min(self.ranges[device][0], high), high)
+
+    def within_all(self, ranges: dict[str, tuple[float, float]]) -> None:
+        """Ask for these ranges, and for no others."""
+        self.ranges = dict(ranges)
         self._tell()
 
     def note(self, key: str, **found: Any) -> None:
@@ -233,86 +300,50 @@ class DashboardState:
         known = self.study.measured_accuracy.get(key)
         return known if here is None else float(here)
 
-    # links ----------------------------------------------------------------------------------------------------
+    # links, undo and redo -------------------------------------------------------------------------------------
 
     @property
     def query(self) -> str:
         """The state as a query string that `restore` reads."""
-        wanted: dict[str, Any] = {"study": self.study.name, "chart": self.chart, "generator": self.generator}
-        wanted |= {f"budget-{name}": repr(float(value)) for name, value in self.budget.items()}
-        wanted |= {"precision": self.study.precision} if self.study.precision != FP32 else {}
-        wanted |= {"board": self.board} if self.board else {}
-        wanted |= {"least": repr(self.least), "cheapest": self.on} if self.least is not None else {}
-        wanted |= {"log": 1} if self.log else {}
-        wanted |= {"every": 1} if self.every else {}
-        wanted |= {"shown": ",".join(sorted(self.shown))}
-        wanted |= {"picked": self.picked.key} if self.picked else {}
-        wanted |= {"pins": ",".join(p.key for p in self.pins)} if self.pins else {}
-        return urlencode(wanted)
+        return query_of(self)
 
     def restore(self, query: str) -> None:
-        """Set the state from a query string; chart, generator, budgets and fronts that it does not name stay.
+        """Set the state from a query string; see `links.restore`."""
+        restore(self, query)
 
-        Raises:
-            InputError: a name that this study does not have, or a budget that is not a number above 0.
-        """
-        given = {name: values[0] for name, values in parse_qs(query).items()}
-        devices, study = self.targets, self.study
-        for name, known in (("chart", list(study.devices)), ("generator", study.generators)):
-            if given.get(name, known[0]) not in known:
-                raise unknown(name, given[name], known)
-        budgets = {n.removeprefix("budget-"): _number(n, v) for n, v in given.items() if n.startswith("budget-")}
-        for device in budgets:
-            if device not in devices:
-                raise unknown("target", device, devices)
-        least = _number("least", given["least"]) if "least" in given else None
-        if least is not None and least > 1:
-            raise InputError(f"least = {least:g}; expected a share from 0 to 1, such as 0.93")
-        board = given.get("board", "")
-        if board and board not in BOARDS:
-            raise unknown("board", board, BOARDS)
-        if board and not set(MEMORY).issubset(devices):
-            raise InputError(f"board {board!r} bounds {' and '.join(MEMORY)}, which this view has no sliders for")
-        on = given.get("cheapest", self.on)
-        if on not in devices:
-            raise unknown("target", on, devices)
-        if budgets or least is not None:
-            self.active = set(budgets) - ({on} if least is not None else set())
-            self.budgets |= {d: min(max(v, self.range(d)[0]), self.range(d)[1]) for d, v in budgets.items()}
-        if board:
-            self.budgets |= BOARDS[board].budget
-            self.active |= set(MEMORY)
-            self.board = board
-        self.chart, self.generator = given.get("chart", self.chart), given.get("generator", self.generator)
-        if least is not None:
-            self.least, self.on = least, on
-        self.log, self.every = "log" in given, "every" in given
-        if "shown" in given:
-            self.shown = set(given["shown"].split(",")) & {"searched", "generated front"}
+    def restored(self, picked: Candidate | None) -> None:
+        """Generate the network for budgets that were set from outside, and tell the views."""
         self.generated = self._generate()
-        keys = [key for key in given.get("pins", "").split(",") if key][:PINS]
-        self.pins = [study.candidate(study.architecture(key)) for key in keys]
-        self.picked = study.candidate(study.architecture(given["picked"])) if "picked" in given else None
+        self.picked = picked
+        self._history = History(self._snapshot())
         self._tell()
 
-    def summary(self) -> str:
-        """The current network in one or two sentences, also for screen readers."""
-        c, study = self.candidate, self.study
-        costs = ", ".join(f"{name} {amount(study.devices[name], c.costs[name], 3)}" for name in self.targets)
-        band = f"{c.interval[0]:.1%} to {c.interval[1]:.1%}"
-        what = f"{study.origin.generated.capitalize()} accuracy{in_words(study.precision)}"
-        said = f"{what} {c.accuracy:.1%} ({band}); {costs}."
-        if beyond := [name for name in study.extrapolated(c.architecture) if name in self.targets]:
-            said += f" Extrapolated beyond what was measured there: {', '.join(beyond)}."
-        if self.picked:
-            return f"Picked from the chart. {said}"
-        if c.feasible:
-            return said
-        if self.least is not None:
-            line = study.unreached_line(self.least, c, self.budget)
-            return f"{line[0].upper()}{line[1:]}. {said}"
-        short = lacking(BOARDS[self.board], dict(c.costs)) if self.board else ""
-        return f"Not reachable: {study.nearest_line(self.budget, c)}{f'; {short}' * bool(short)}. {said}"
+    @property
+    def undoable(self) -> bool:
+        """Whether there is a change to undo."""
+        return self._history.undoable
+
+    @property
+    def redoable(self) -> bool:
+        """Whether there is an undone change."""
+        return self._history.redoable
+
+    def undo(self) -> None:
+        """Take back the last change of this view."""
+        self._back_to(self._history.undo())
+
+    def redo(self) -> None:
+        """Make the change again that was undone last."""
+        self._back_to(self._history.redo())
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {name: copy(getattr(self, name)) for name in REMEMBERED}
+
+    def _back_to(self, snapshot: dict[str, Any]) -> None:
+        for name, value in snapshot.items():
+            setattr(self, name, copy(value))
+        for callback in self._observers:
+            callback()
 
     def _generate(self) -> Candidate:
         self.picked = None
@@ -325,38 +356,11 @@ class DashboardState:
                 self.budgets[name] = candidate.costs[name]
         return candidate
 
-    def _update(self) -> None:
+    def _update(self, kind: str = "") -> None:
         self.generated = self._generate()
-        self._tell()
+        self._tell(kind)
 
-    def _tell(self) -> None:
+    def _tell(self, kind: str = "") -> None:
+        self._history.add(self._snapshot(), kind)
         for callback in self._observers:
             callback()
-
-
-def step_of(low: float, high: float) -> float:
-    """A step of the budget: 1 if the range spans at least 5, else about a tenth of it, as a round number."""
-    if high - low >= 5:
-        return 1.0
-    tenth = (high - low) / 10
-    magnitude = 10.0 ** math.floor(math.log10(tenth))
-    return float(f"{max(k for k in (1, 2, 5) if k == 1 or k * magnitude <= tenth) * magnitude:.3g}")
-
-
-def in_words(precision: str) -> str:
-    """Say a precision behind the word "accuracy"; nothing for float32.
-
-    >>> in_words("int8")
-    ' in eight bits'
-    """
-    return "" if precision == FP32 else " in eight bits"
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise InputError(f"{name} = {text!r}; expected a number above 0")
-    return value

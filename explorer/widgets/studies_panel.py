@@ -35,10 +35,6 @@ class StudiesPanel(w.VBox):
         ])  # fmt: skip
         self.refresh()
 
-    def accordion(self) -> w.Accordion:
-        """The panel in a collapsed accordion."""
-        return w.Accordion([self], titles=("My studies",), selected_index=None)
-
     def refresh(self) -> None:
         """Read the list of studies again."""
         names = own_studies()

@@ -241,17 +241,17 @@ def test_export_format(digits_study, tmp_path, capsys):
     assert run(["export", "digits", "--architecture", key, "--format", "npz", "--out", str(out), "--json"]) == 0
     path = json.loads(capsys.readouterr().out)["files"]["npz"]
     assert "blocks.classifier.weight" in np.load(path)
-    assert Dashboard(digits_study).export.formats["npz"].description == "numpy arrays"
+    assert Dashboard(digits_study).panel("export").formats["npz"].description == "numpy arrays"
 
 
 def test_panel(digits_study):
     page = Dashboard(digits_study)
-    assert page.panels["counter"].value == "1 networks seen"
+    assert page.panel("counter").value == "1 networks seen"
     low, high = digits_study.budget_range("mobile")
     page.state.move("mobile", low)
     page.state.move("mobile", high)
-    assert page.panels["counter"].value == "3 networks seen"
-    assert any("<h3>Seen</h3>" in getattr(child, "value", "") for child in page.body.children)
+    assert page.panel("counter").value == "3 networks seen"
+    assert "Seen" in page.tabs.titles
 
 
 def test_evaluator(digits_study):

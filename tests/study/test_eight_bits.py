@@ -17,6 +17,7 @@ from explorer.study.eight_bits import networks_to_measure
 from explorer.testing import check_evaluator, check_generator
 from explorer.widgets import Dashboard
 from explorer.widgets.job import JobRow
+from explorer.widgets.sentences import summary
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +181,11 @@ def test_the_page_measures_and_exports_what_it_shows(lowered, monkeypatch):
     monkeypatch.setattr(JobRow, "run", lambda self, arguments, done: started.append(arguments))
     for precision in ("fp32", "int8"):
         page = Dashboard(lowered.in_precision(precision))
-        page.measure.start("accuracy")
-        page.measure.start("latency")
-        page.export.start()
+        page.network.measure.start("accuracy")
+        page.network.measure.start("latency")
+        page.panel("export").start()
         assert {words[words.index("--precision") + 1] for words in started} == {precision}
-        assert page.export.formats["int8"].value == (precision == "int8")
+        assert page.panel("export").formats["int8"].value == (precision == "int8")
         started.clear()
 
 
@@ -240,5 +241,5 @@ def test_a_board_that_nothing_fits_says_what_is_missing(lowered, request):
     request.addfinalizer(lambda: BOARDS.forget("tiny"))
     state = Dashboard(lowered.in_precision("int8")).state
     state.bound("tiny")
-    assert "lacks" in state.summary()
-    assert "bytes of RAM" in state.summary()
+    assert "lacks" in summary(state)
+    assert "bytes of RAM" in summary(state)

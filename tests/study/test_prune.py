@@ -13,6 +13,7 @@ from explorer.spaces import TableSpace
 from explorer.study.prune import FamilyConfig, prune, share_of
 from explorer.supernets import TrainConfig
 from explorer.testing import check_device, check_evaluator, check_generator, check_space
+from explorer.widgets.sentences import summary
 
 TINY = FamilyConfig(
     width=4, nodes=1, search=PruneConfig(sizes=(1.0, 0.5, 0.3), warmup=3, rounds=1, steps=3, batch=32),
@@ -83,7 +84,7 @@ def test_the_page_opens_on_its_size(family):
     assert page.state.candidate.architecture.values["network"] == "30%"
     page.state.move("params_m", high)
     assert page.state.candidate.costs["params_m"] <= high * 1.001
-    assert "Measured accuracy" in page.state.summary()
+    assert "Measured accuracy" in summary(page.state)
 
 
 def test_it_is_exported_and_checked(family, tmp_path):

@@ -29,6 +29,7 @@ from explorer.spaces import SPACES
 from explorer.study import open_study
 from explorer.study.recipe import load_recipe
 from explorer.widgets import DashboardState
+from explorer.widgets.sentences import summary
 from tests.trust.reliability import TRIED
 
 fuzz = settings(
@@ -280,7 +281,7 @@ QUERY = "chart=cpu&generator=pnag&budget-mobile=0.12&budget-gpu=0.05&log=1&shown
 def test_addresses_of_the_page(query):
     state = DashboardState(open_study("digits"))
     said(lambda: state.restore(query))
-    state.summary()
+    summary(state)
 
 
 @fuzz

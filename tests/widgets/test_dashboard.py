@@ -7,7 +7,7 @@ from explorer.plots.architecture import difference_svg
 from explorer.plots.front import TRACES, Marks, Points
 from explorer.widgets import Dashboard, DashboardState
 from explorer.widgets.dashboard import study_of_page
-from explorer.widgets.state import step_of
+from explorer.widgets.sentences import step_of, summary
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_slider_moves_point_text_and_table(page, digits_study):
         page.budgets.rows["mobile"].slider.value = value
         assert page.state.candidate.costs["mobile"] <= value * (1 + 1e-9)
         assert trace(page, "generated").x[0] == page.state.candidate.costs["mobile"]
-        assert page.state.candidate.key in page.architecture.text.value
+        assert page.state.candidate.key in page.network.text.value
         seen.add(page.state.candidate.key)
     assert len(seen) > 1
 
@@ -100,11 +100,11 @@ def test_export_in_the_background_gives_a_link(page, tmp_path):
 
     import onnxruntime as ort
 
-    page.export.start().result(timeout=120)
-    link = re.search(r'base64,([^"]+)"', page.export.result.value)
-    assert link, page.export.result.value
+    page.panel("export").start().result(timeout=120)
+    link = re.search(r'base64,([^"]+)"', page.panel("export").result.value)
+    assert link, page.panel("export").result.value
     assert ort.InferenceSession(base64.b64decode(link[1])).get_inputs()[0].name == "images"
-    assert not page.export.button.disabled
+    assert not page.panel("export").button.disabled
 
 
 def test_errors_are_said_in_plain_words(page, monkeypatch):
@@ -135,14 +135,14 @@ def test_state_needs_no_view(digits_study):
     state.move("mobile", digits_study.budget_range("mobile")[0])
     assert calls
     assert state.candidate.costs["mobile"] == pytest.approx(digits_study.budget_range("mobile")[0])
-    assert "Predicted accuracy" in state.summary()
+    assert "Predicted accuracy" in summary(state)
 
 
 def test_a_point_of_the_chart_becomes_the_network(page):
     key = trace(page, "front").text[2]
     page.front._clicked(trace(page, "front"), type("P", (), {"point_inds": [2]}), None)
     assert page.state.candidate.key == key
-    assert key in page.architecture.text.value
+    assert key in page.network.text.value
     assert trace(page, "picked").text == (key,)
     assert trace(page, "generated").text[0] == page.state.generated.key
     assert "Picked from the chart" in page.status.value
@@ -173,22 +173,149 @@ def test_up_to_four_networks_are_compared(page, digits_study):
     keys = list(dict.fromkeys(digits_study.front("mobile")["key"]))
     for key in keys[:2]:
         page.state.pick(key)
-        page.compare.pin.click()
+        page.network.pin.click()
     assert [p.key for p in page.state.pins] == keys[:2]
     assert trace(page, "pinned").text == ("1", "2")
-    table = page.compare.table.value
+    table = page.panel("compare").table.value
     assert all(key in table for key in keys[:2])
     assert "class=differs" in table
-    assert "blocks differ" in page.compare.picture.value
+    assert "blocks differ" in page.panel("compare").picture.value
     for key in keys[2:4]:
         page.state.pick(key)
-        page.compare.pin.click()
+        page.network.pin.click()
     page.state.pick(keys[4])
-    page.compare.pin.disabled = False
-    page.compare.pin.click()
+    page.network.pin.disabled = False
+    page.network.pin.click()
     assert "4 networks are pinned already" in page.message.value
-    page.compare.unpins.children[0].click()
+    unpin(page, 1)
     assert [p.key for p in page.state.pins] == keys[1:4]
+
+
+def unpin(page, number):
+    """Press the button that unpins a network."""
+    row = page.panel("compare").pins.children[number - 1]
+    next(child for child in row.children if getattr(child, "description", "") == f"Unpin {number}").click()
+
+
+def test_pins_have_names_and_notes_that_a_link_keeps(page, digits_study):
+    keys = list(digits_study.front("mobile")["key"])[:2]
+    for key in keys:
+        page.state.pick(key)
+        page.network.pin.click()
+    row = page.panel("compare").pins.children[1]
+    row.children[0].value, row.children[1].value = "the <b>phone", "what marketing & sales asked for"
+    assert "the &lt;b&gt;phone: <code>" in page.panel("compare").table.value
+    assert "the &lt;b&gt;phone</text>" in page.panel("compare").picture.value
+    assert trace(page, "pinned").text == ("1", "2")
+    again = Dashboard(digits_study, page.state.query)
+    assert again.state.texts == {keys[1]: ("the <b>phone", "what marketing & sales asked for")}
+    assert again.panel("compare").pins.children[1].children[0].value == "the <b>phone"
+    again.state.call(keys[0], "x" * 100, "y" * 1000)
+    assert [len(text) for text in again.state.texts[keys[0]]] == [40, 300]
+    unpin(page, 2)
+    assert page.state.texts == {}
+    assert "name-" not in page.state.query
+
+
+def test_changes_can_be_undone_and_a_drag_is_one_of_them(page, digits_study):
+    state = page.state
+    assert page.undo.disabled
+    assert page.redo.disabled
+    low, high = state.range("mobile")
+    before = state.query
+    for value in np.geomspace(low, high, 7):  # a drag
+        page.budgets.rows["mobile"].slider.value = value
+    page.network.pin.click()
+    page.undo.click()
+    assert state.pins == []
+    assert state.budget["mobile"] == pytest.approx(high, rel=0.02)
+    page.undo.click()
+    assert state.query == before
+    assert page.undo.disabled
+    assert trace(page, "generated").text == (digits_study.generate({"mobile": digits_study.knee("mobile")}).key,)
+    page.redo.click()
+    page.redo.click()
+    assert len(state.pins) == 1
+    assert page.redo.disabled
+    page.undo.click()
+    state.look(log=True)
+    assert page.redo.disabled, "a new change ends what could be redone"
+
+
+def test_networks_along_the_front_are_marked_and_taken(page):
+    keys = [c.key for c in page.gallery._networks]
+    costs = [c.costs["mobile"] for c in page.gallery._networks]
+    assert len(set(keys)) == len(keys) > 3
+    assert costs == sorted(costs)
+    assert all(f'data-key="{key}"' in page.gallery.cards.html for key in keys)
+    page.gallery.cards.receive({"pointed": keys[0]})
+    assert trace(page, "hinted").x == (costs[0],)
+    assert page.state.picked is None
+    page.gallery.cards.receive({"pointed": ""})
+    assert trace(page, "hinted").x == ()
+    page.gallery.cards.receive({"taken": keys[-1]})
+    assert page.state.picked.key == keys[-1]
+    assert page.gallery.cards.html.count('aria-pressed="true"') == 1
+    page.gallery.cards.receive({"taken": "nobody"})
+    page.gallery.cards.receive({"taken": 5})
+    assert page.state.picked.key == keys[-1]
+    page.state.show("params_m")  # no slider: networks of the evaluated front
+    assert [c.costs["params_m"] for c in page.gallery._networks] == sorted(
+        c.costs["params_m"] for c in page.gallery._networks
+    )
+
+
+def test_one_row_per_target_with_what_its_winner_costs_elsewhere(page, digits_study):
+    low, high = page.state.range("cpu")
+    page.state.move("cpu", low)
+    page.state.switch("cpu", False)
+    table = page.panel("targets").table
+    for target in digits_study.main_targets:
+        winner = digits_study.generate({target: page.state.budgets[target]})
+        assert f'data-key="{winner.key}" aria-label="Take the winner on {target}"' in table.html
+    page.state.move("cpu", low)
+    assert table.html.count("class=over") > 0, "the winner on another target breaks the tightest budget"
+    winner = digits_study.generate({"mobile": page.state.budgets["mobile"]})
+    table.receive({"taken": winner.key})
+    assert page.state.candidate.key == winner.key
+
+
+def test_ranges_on_axes_find_networks_and_set_budgets(page, digits_study):
+    axes, state = page.panel("axes"), page.state
+    low, high = state.range("mobile")
+    middle = (low + high) / 2
+    axes._brushed("mobile", [low * 1.1, middle])
+    assert state.budget["mobile"] == pytest.approx(middle)
+    found = state.axes_info.values[state.found]
+    column = state.axes.index("mobile")
+    assert len(found)
+    assert found[:, column].min() >= low * 1.1 * (1 - 1e-9)
+    assert found[:, column].max() <= middle * (1 + 1e-9)
+    assert len(trace(page, "found").x) == len(found)
+    assert "within 1 range" in axes.said.value
+    best = float(found[:, state.axes.index("accuracy")].max())
+    least, most = axes.fields["accuracy"]
+    least.receive({"typed": f"{best - 0.2:.4g}"})
+    assert state.ranges["accuracy"] == (least.value, np.inf)
+    assert (state.axes_info.accuracy[state.found] >= least.value).all()
+    key = axes.table.html.split('data-key="')[1].split('"')[0]
+    axes.table.receive({"taken": key})
+    assert state.candidate.key == key
+    again = Dashboard(digits_study, state.query)
+    assert again.state.ranges == state.ranges
+    state.move("mobile", low * 1.2)
+    assert state.ranges["mobile"] == (low * 1.1, low * 1.2), "the range follows the slider"
+    least.receive({"typed": "99.99"})
+    assert "this is the nearest one" in axes.said.value
+    axes.clear.click()
+    assert state.ranges == {}
+    assert len(trace(page, "found").x) == 0
+
+
+def test_panels_are_made_when_their_tab_is_opened(page):
+    assert list(page.tabs._made) == ["compare"]
+    page.tabs.show("export")
+    assert list(page.tabs._made) == ["compare", "export"]
 
 
 def test_the_knee_and_what_more_time_buys(page):
@@ -247,7 +374,7 @@ def test_numbers_are_typed_with_comma_or_point_and_changes_are_said(page, typed,
 
 
 def test_arrow_keys_step_within_the_range(page):
-    field = page.export.tuning
+    field = page.panel("export").tuning
     field.receive({"steps": 1})
     field.receive({"steps": 10})
     assert field.value == 11
@@ -279,7 +406,7 @@ def test_a_predictor_that_cannot_rank_says_so(tmp_path, capsys):
         manifest = json.loads((study / "study.json").read_text())
         manifest["files"]["predictor.onnx"] = sha256(study / "predictor.onnx")
         (study / "study.json").write_text(json.dumps(manifest))
-        assert words in Dashboard(study).body.children[0].value.replace("&#x27;", "'")
+        assert words in Dashboard(study).title.value.replace("&#x27;", "'")
         for command in (["generate", str(study), "--budget", "cpu=1", "--json"], ["search", str(study), "--json",
                                                                                   "--evaluations", "50"]):  # fmt: skip
             assert run(command) == 0
@@ -307,23 +434,23 @@ def test_a_bad_link_is_said_and_the_page_opens(digits_study, query, said):
 
 def test_measuring_runs_beside_the_page_and_is_shown(page):
     key = page.state.candidate.key
-    page.measure.start("latency").result(timeout=120)
-    page.measure.start("accuracy").result(timeout=120)
+    page.network.measure.start("latency").result(timeout=120)
+    page.network.measure.start("accuracy").result(timeout=120)
     known = page.state.study.evaluate([page.state.candidate.architecture])[0]
     assert page.state.accuracy_of(key) == pytest.approx(known)
     assert "ms +-" in page.state.measured[key]["latency"]
-    assert "measured, onnxruntime" in page.architecture.table.value
-    assert not page.measure.accuracy.disabled
+    assert "measured, onnxruntime" in page.network.figures.value
+    assert not page.network.measure.accuracy.disabled
 
 
 def test_a_job_can_be_cancelled(page):
-    done = page.measure.start("accuracy")
-    assert page.measure.accuracy.disabled
-    page.measure.cancel.click()
+    done = page.network.measure.start("accuracy")
+    assert page.network.measure.accuracy.disabled
+    page.network.measure.cancel.click()
     done.result(timeout=30)
-    assert "Cancelled" in page.measure.result.value
+    assert "Cancelled" in page.network.measure.result.value
     assert "accuracy" not in page.state.measured.get(page.state.candidate.key, {})
-    assert not page.measure.accuracy.disabled
+    assert not page.network.measure.accuracy.disabled
 
 
 def test_a_large_cloud_is_thinned_where_points_cover_one_another():
@@ -398,9 +525,9 @@ def test_a_pruned_family_is_measured_and_has_weights_of_its_own():
     from explorer.page.publish import published_data
 
     page = Dashboard("fashion-mnist-pruned")
-    assert "individually trained weights" in page.architecture.table.value
-    assert "inherited" not in page.architecture.table.value
-    assert "source" not in page.export.formats
+    assert "individually trained weights" in page.network.figures.value
+    assert "inherited" not in page.network.figures.value
+    assert "source" not in page.panel("export").formats
     data = published_data(page.state.study)
     assert data["accuracy_is"] == "measured"
     assert data["weights_are"] == "individually trained weights"
