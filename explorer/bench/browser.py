@@ -61,7 +61,7 @@ def serving(command: list[str], folder: Path, environment: dict[str, str], addre
 @contextmanager
 def voila(
     study: str | None = None, notebook: str | None = None, preheat: int = 0, where: Address | None = None,
-    idle: int = 300, **environment: str,
+    idle: int = 300, visitors: int | None = None, **environment: str,
 ) -> Iterator[str]:  # fmt: skip
     """Serve the packaged page (or another notebook) as `explorer dashboard` does; yields its address."""
     where = where or address()
@@ -71,7 +71,7 @@ def voila(
     theme = environment.get("EXPLORER_THEME", "light")
     given = page_environment(study, theme=theme) | environment
     try:
-        with serving(voila_command(False, preheat, theme, idle), folder, given, where.url):
+        with serving(voila_command(False, preheat, theme, idle, visitors), folder, given, where.url):
             yield where.url
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -54,11 +54,12 @@ def first_move(browser: Any, address: str) -> float:
 
 
 def kernels() -> list[float]:
-    """Resident memory in MB of every kernel that descends from this process."""
+    """Resident memory in MB of every kernel that descends from this process; forks share much of it."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):  # the process has ended
-            if "ipykernel_launcher" in " ".join(process.cmdline()):
+            fork = "explorer.page.nursery" in " ".join(process.parent().cmdline())
+            if fork or "ipykernel_launcher" in " ".join(process.cmdline()):
                 found.append(process.memory_info().rss / 1e6)
     return found
 

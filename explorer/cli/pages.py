@@ -76,6 +76,9 @@ def dashboard(
     preheat: Annotated[
         int, typer.Option(help="Kernels kept ready for new visitors, so that the page opens faster.", min=0, max=16)
     ] = 1,
+    visitors: Annotated[
+        int | None, typer.Option(help="Visitors at once. Default: as many as fit into the free memory.", min=1)
+    ] = None,
     theme: Annotated[str, typer.Option(help="Colours of the page: light or dark.")] = "light",
     host: Annotated[
         str, typer.Option(help="Address to listen on. Any address other than loopback requires a token.")
@@ -106,7 +109,7 @@ def dashboard(
     root = data_root and expanded(data_root).resolve()
     where = address(port, host, base, token)
     answer({"url": where.url, "study": study}, as_json, f"Dashboard: {where.url}  (Ctrl-C ends it)")
-    _serve_page(study, where, browser, root, preheat, theme)
+    _serve_page(study, where, browser, root, preheat, theme, visitors and visitors + preheat)
 
 
 def lab(
@@ -157,6 +160,7 @@ def _serve_page(
     data_root: Path | None = None,
     preheat: int = 0,
     theme: str = "light",
+    visitors: int | None = None,
 ) -> None:
     import shutil
 
@@ -167,7 +171,7 @@ def _serve_page(
     folder = page_folder(where)
     try:
         environment = page_environment(study, data_root=data_root, theme=theme) | own_folders(folder)
-        _serve(voila_command(browser, preheat, theme), folder, environment)
+        _serve(voila_command(browser, preheat, theme, visitors=visitors), folder, environment)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

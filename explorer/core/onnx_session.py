@@ -21,9 +21,10 @@ def cores() -> int:
 
 
 def open_session(model: bytes | str) -> ort.InferenceSession:
-    """Open a session with one thread per available core."""
+    """Open a session with one thread per available core; on the page, where visitors share the cores, with one."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = cores(), 1
+    threads = 1 if os.environ.get("EXPLORER_PAGE") else cores()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -20,6 +20,7 @@ from explorer.core.errors import InputError, MissingExtra
 from explorer.core.files import check_writable, data_folder, expanded, home, scratch_folder
 
 PAGE = "explorer.ipynb"
+SERVER_MB, VISITOR_MB = 600, 100  # memory of the server with what visitors share, and of one visitor
 TEMPLATES = Path(__file__).parent / "jupyter"  # a data folder of Jupyter with Voila's template "explorer"
 # exported files of sessions, in folders with unguessable names
 DOWNLOADS = r"['exports/explorer-[0-9a-f]+/[A-Za-z0-9._-]+\.(onnx|pt2|py|safetensors|json|md)']"
@@ -105,7 +106,19 @@ def page_folder(where: Address) -> Path:
     return folder
 
 
-def voila_command(browser: bool, preheat: int = 0, theme: str = "light", idle: int = 300) -> list[str]:
+def places() -> int:
+    """How many visitors fit into the memory that is free now, at what one was measured to need (docs/page.md)."""
+    try:
+        found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+    except OSError:  # not Linux
+        found = None
+    free = int(found[1]) / 1024 if found else 4096.0
+    return max(2, int((free - SERVER_MB) / VISITOR_MB))
+
+
+def voila_command(
+    browser: bool, preheat: int = 0, theme: str = "light", idle: int = 300, visitors: int | None = None
+) -> list[str]:
     """The command that serves the page.
 
     Args:
@@ -113,6 +126,7 @@ def voila_command(browser: bool, preheat: int = 0, theme: str = "light", idle: i
         preheat: number of kernels that build the page before it is requested.
         theme: "light" or "dark".
         idle: seconds after which a kernel without a connection is ended.
+        visitors: visitors at once, those kept ready included; by default as many as fit into memory.
     """
     command = [
         sys.executable, "-m", "explorer.page.server", PAGE,
@@ -120,6 +134,7 @@ def voila_command(browser: bool, preheat: int = 0, theme: str = "light", idle: i
         "--VoilaConfiguration.show_tracebacks=False", "--VoilaConfiguration.strip_sources=True",
         f"--VoilaConfiguration.file_allowlist={DOWNLOADS}",
         "--VoilaConfiguration.multi_kernel_manager_class=explorer.page.kernels.Kernels",
+        f"--Kernels.most={visitors or places() + preheat}",
         "--VoilaConfiguration.template=explorer",
         "--VoilaConfiguration.allow_template_override=NO",
         "--VoilaConfiguration.allow_theme_override=NOTEBOOK",
@@ -145,6 +160,7 @@ def page_environment(
         "EXPLORER_PAGE": "1" if page else None,
         "EXPLORER_DATA_ROOT": data_root,
         "EXPLORER_THEME": theme,
+        "JUPYTER_DEFAULT_PROVISIONER_NAME": "explorer-forked" if page and sys.platform == "linux" else None,
     }
     # the server works in another folder, where relative paths would lead elsewhere
     for name in ("EXPLORER_HOME", "EXPLORER_REFERENCE", "EXPLORER_FASHION_MNIST"):

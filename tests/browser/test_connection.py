@@ -1,9 +1,12 @@
 """The page without its server: a cut connection, a killed kernel; and that it asks no other host for anything."""
 
 import os
+import re
 import signal
 import socket
 import threading
+import urllib.error
+import urllib.request
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -96,8 +99,33 @@ def _children(pid):
 
 def _kernels():
     """The kernels of the server that this test started."""
-    below = [kernel for server in _children(os.getpid()) for kernel in _children(server)]
-    return [pid for pid in below if "ipykernel" in open(f"/proc/{pid}/cmdline").read()]
+    below = [process for server in _children(os.getpid()) for process in _children(server)]
+    nursery = next(pid for pid in below if "explorer.page.nursery" in open(f"/proc/{pid}/cmdline").read())
+    return _children(nursery)
+
+
+def test_a_full_page_says_so_and_frees_its_places():
+    with chromium() as browser, voila("digits", visitors=1, idle=5) as address:
+        first = browser.new_page()
+        ready(first, address)
+        second = browser.new_page()
+        assert second.goto(address).status == 503
+        assert "this page serves 1 at once" in second.locator("body").inner_text()
+        first.close()
+        for _ in range(60):
+            if second.goto(address).status == 200:
+                break
+            second.wait_for_timeout(1000)
+        second.wait_for_selector(".js-plotly-plot .main-svg", timeout=60_000)
+
+
+def test_a_websocket_in_the_old_protocol_is_refused():
+    """Voila would read its messages as those of the new one, and fill the memory of the machine."""
+    with voila("digits") as address:
+        body = urllib.request.urlopen(address, timeout=120).read().decode()
+        kernel = re.search(r'"kernelId": *"([^"]+)"', body)[1]
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(f"{address}api/kernels/{kernel}/channels", timeout=60)
 
 
 def test_nothing_is_asked_of_another_host():

@@ -36,6 +36,10 @@ def check(page, name, on=True):
     box.set_checked(on)
 
 
+def tab(page, name):
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
 def points(page, trace, plot=0):
     """How many points a trace of one of the charts has, and whether it is shown."""
     return page.evaluate(
@@ -141,6 +145,7 @@ def use_every_control(page, study, tmp_path):
     page.get_by_text("on val images (measured, inherited weights)").wait_for(timeout=120_000)
 
     # export of several files; one of them downloaded
+    tab(page, "Export")
     check(page, "ONNX, int8")
     check(page, "PyTorch source")
     page.get_by_role("button", name="Export", exact=True).click()
@@ -152,6 +157,62 @@ def use_every_control(page, study, tmp_path):
     import onnxruntime as ort
 
     assert ort.InferenceSession(str(tmp_path / "int8.onnx")).get_inputs()[0].name == "images"
+
+
+def use_what_stands_around(page, study):
+    """Undo and redo, the gallery, names of pins, one row per target, ranges on axes."""
+    page.get_by_role("button", name="Suggest: the knee").click()
+    name = page.get_by_label("generator", exact=True).input_value()
+    knee = study.generate({"mobile": study.knee("mobile")}, name).key
+    settle(page, lambda: key_of_page(page) == knee, "the knee")
+    cards = page.locator(".explorer-gallery button")
+    first = cards.first.get_attribute("data-key")
+    cards.first.hover()
+    settle(page, lambda: points(page, "hinted")[1] == 1, "pointing marks a network")
+    cards.first.click()
+    settle(page, lambda: key_of_page(page) == first, "a click takes it")
+    page.get_by_role("button", name="Undo").click()
+    settle(page, lambda: key_of_page(page) == knee, "undone")
+    page.get_by_role("button", name="Redo").click()
+    settle(page, lambda: key_of_page(page) == first, "redone")
+    page.get_by_role("button", name="Back to generated").click()
+
+    tab(page, "Compare")
+    field = page.get_by_label("name of 1")
+    field.fill("for the phone")
+    field.press("Tab")
+    settle(page, lambda: "for the phone" in page.locator("table.compare").inner_text(), "the pin's name")
+    assert "name-1=for+the+phone" in page.locator("a.state-link").get_attribute("href")
+
+    tab(page, "Targets")
+    take = page.get_by_role("button", name="Take the winner on gpu")
+    winner = take.get_attribute("data-key")
+    take.click()
+    settle(page, lambda: key_of_page(page) == winner, "the winner on the gpu")
+    page.get_by_role("button", name="Back to generated").click()
+
+    tab(page, "Axes")
+    page.get_by_text("Ranges as numbers").click()
+    low, high = study.budget_range("mobile")
+    field = page.get_by_label("mobile to", exact=True)
+    field.fill(f"{low * 1.3:.4g}")
+    field.press("Enter")
+    settle(page, lambda: points(page, "found")[1] > 0, "networks within the range are in the chart")
+    settle(page, lambda: chart(page)["budget"]["x"][0] == pytest.approx(float(f"{low * 1.3:.4g}")), "and its budget")
+    assert "within 1 range" in page.locator(".explorer-tabs").inner_text()
+    take = page.locator(".explorer-tabs button[data-key]").first
+    found = take.get_attribute("data-key")
+    take.click()
+    settle(page, lambda: key_of_page(page) == found, "a network of the table")
+    page.get_by_role("button", name="Clear all ranges").click()
+    settle(page, lambda: points(page, "found")[1] == 0, "no range, no networks")
+    axis = page.locator(".parcoords .axis-brush, .parcoords .axis").first.bounding_box()
+    page.mouse.move(axis["x"] + axis["width"] / 2, axis["y"] + axis["height"] * 0.9)
+    page.mouse.down()
+    page.mouse.move(axis["x"] + axis["width"] / 2, axis["y"] + axis["height"] * 0.6, steps=6)
+    page.mouse.up()
+    settle(page, lambda: points(page, "found")[1] > 0, "brushing an axis finds networks")
+    page.get_by_role("button", name="Clear all ranges").click()
 
 
 def use_the_other_questions(page, study):
@@ -200,6 +261,7 @@ def test_every_control_does_what_it_says(tmp_path):
         assert key_of_page(page) == key
         assert chart(page)["generated"] == shown
         assert points(page, "pinned")[1] == 1
+        use_what_stands_around(page, study)
         use_the_other_questions(page, study)
 
         # studies: another one, renaming, deleting
@@ -209,7 +271,7 @@ def test_every_control_does_what_it_says(tmp_path):
             page, lambda: points(page, "evaluated")[1] == len(open_study("imagenet-mobilenetv3").evaluations), "points"
         )
         settle(page, lambda: page.evaluate(FILLS), "a chart as wide as its column, though drawn before it had one")
-        page.get_by_text("My studies").click()
+        tab(page, "My studies")
         page.get_by_label("new name").fill("renamed")
         page.get_by_role("button", name="Rename").click()
         page.get_by_text("mine is now renamed").wait_for(timeout=30_000)
@@ -217,7 +279,7 @@ def test_every_control_does_what_it_says(tmp_path):
         page.get_by_role("button", name="Delete").click()
         page.get_by_text("renamed is deleted").wait_for(timeout=30_000)
         assert not list((home / "studies").iterdir())
-        page.get_by_text("Your own images").click()
+        tab(page, "Your own images")
         page.get_by_text("No folder of class folders").wait_for(timeout=30_000)
         assert found == []
 
@@ -230,6 +292,7 @@ def test_every_control_in_jupyterlab(tmp_path):
         page = browser.new_page(viewport={"width": 1500, "height": 2600}, accept_downloads=True)
         run_in_lab(page, address, found)
         use_every_control(page, open_study("fashion-mnist"), tmp_path)
+        use_what_stands_around(page, open_study("fashion-mnist"))
         use_the_other_questions(page, open_study("fashion-mnist"))
         assert found == []
 
@@ -264,7 +327,11 @@ def test_the_keyboard_alone_and_no_serious_barrier(theme, tmp_path):
         for _ in range(8):
             page.keyboard.press("ArrowLeft")
         settle(page, lambda: key_of_page(page) != key, "arrows move the network")
-        press_until(page, "document.activeElement.textContent.trim() === 'Export'")
+        press_until(page, "document.activeElement.getAttribute('role') === 'tab'")
+        press_until(page, "document.activeElement.textContent.trim() === 'Export'", "ArrowRight", 8)
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Export", exact=True).wait_for()
+        press_until(page, "document.activeElement.matches('button') && document.activeElement.innerText === 'Export'")
         page.keyboard.press("Enter")
         page.locator("a.download-onnx").wait_for(timeout=120_000)
         press_until(page, "document.activeElement.classList.contains('download-onnx')")
