@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from explorer.cli import data, device, lists, machine, networks, pages, study
+from explorer.cli import data, device, lists, looking, machine, networks, pages, study
 from explorer.cli.terminal import TERMINATED, interruptible, plain, stop_code, stop_hint
 from explorer.core.errors import InputError, Note
 
@@ -28,6 +28,7 @@ for verb in (
     pages.demo, pages.dashboard, pages.lab, pages.publish, pages.report,
     study.suggest, study.train, study.generate, study.search, study.evaluate, study.measure,
     study.export, study.quantise,
+    looking.answers, looking.classify,
     lists.studies, lists.devices, lists.boards, lists.spaces, lists.generators,
     networks.rank, networks.train_network, networks.prune,
     machine.bench, machine.doctor,

@@ -14,6 +14,7 @@ import typer
 from explorer.cli.terminal import (
     Generator,
     Json,
+    Moved,
     Out,
     Precision,
     Seed,
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 Budgets = Annotated[
     list[str] | None,
     typer.Option("--budget", help="Upper limit of the cost on a device, such as mobile=0.5. Repeat for more devices."),
-]
-Moved = Annotated[
-    str | None,
-    typer.Option("--data", help="folder:PATH, the new place of the study's images; their contents are compared."),
 ]
 Start = Annotated[
     str | None,

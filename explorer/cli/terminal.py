@@ -25,6 +25,10 @@ Generator = Annotated[
         "--generator", help="A generator of the study, by its method: {}. Default: the best on held-out budgets."
     ),
 ]
+Moved = Annotated[
+    str | None,
+    typer.Option("--data", help="folder:PATH, the new place of the study's images; their contents are compared."),
+]
 Precision = Annotated[str, typer.Option(help="Of the network that runs: fp32, or int8 (eight bits).")]
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0, max=2**31 - 1)]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out damaged files instead of refusing them.")]

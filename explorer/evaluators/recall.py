@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,12 +17,14 @@ class Recognised:
         recall: class -> share of its images that are recognised; classes without images are left out.
         majority: share of the largest class, the accuracy of always naming it.
         images: number of images.
+        said: (images,) class index that the network names for every image.
     """
 
     accuracy: float
     recall: dict[str, float]
     majority: float
     images: int
+    said: np.ndarray = field(repr=False, compare=False)
 
     @property
     def balanced(self) -> float:
@@ -38,4 +40,4 @@ def recognised(said: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> 
     """
     right, counts = said == labels, np.bincount(labels, minlength=len(classes))
     recall = {name: float(right[labels == i].mean()) for i, name in enumerate(classes) if counts[i]}
-    return Recognised(float(right.mean()), recall, float(counts.max() / counts.sum()), len(labels))
+    return Recognised(float(right.mean()), recall, float(counts.max() / counts.sum()), len(labels), said)

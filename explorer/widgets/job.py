@@ -95,7 +95,7 @@ class JobRow(w.HBox):
         buttons: those that start jobs; they are disabled while a job runs.
     """
 
-    def __init__(self, buttons: Sequence[w.Button]) -> None:
+    def __init__(self, buttons: Sequence[w.Button | w.FileUpload]) -> None:
         self.buttons = list(buttons)
         self.cancel = w.Button(description="Cancel", layout={"display": "none", "width": "90px"})
         self.result = w.HTML('<span role="status" aria-live="polite"></span>')

@@ -16,6 +16,7 @@ from explorer.widgets.axes_view import AxesView
 from explorer.widgets.compare_tray import CompareTray
 from explorer.widgets.export_panel import ExportPanel
 from explorer.widgets.guarded import Say
+from explorer.widgets.images_view import ImagesView
 from explorer.widgets.state import DashboardState
 from explorer.widgets.targets_view import TargetsView
 
@@ -35,6 +36,7 @@ class Panel:
 
 PANELS: Registry[Panel] = Registry("panel", "explorer.panels")
 PANELS.register("compare", Panel("Compare", CompareTray))
+PANELS.register("images", Panel("Images", ImagesView))
 PANELS.register("targets", Panel("Targets", TargetsView))
 PANELS.register("axes", Panel("Axes", AxesView))
 PANELS.register("export", Panel("Export", lambda state, say: ExportPanel(state)))

@@ -104,19 +104,24 @@ def _kernels():
     return _children(nursery)
 
 
+def come_in(page, address):
+    """Open the page as soon as there is a place."""
+    for _ in range(60):
+        if page.goto(address).status == 200:
+            page.wait_for_selector(".js-plotly-plot .main-svg", timeout=60_000)
+            return
+        page.wait_for_timeout(1000)
+    raise AssertionError("no place became free")
+
+
 def test_a_full_page_says_so_and_frees_its_places():
     with chromium() as browser, voila("digits", visitors=1, idle=5) as address:
-        first = browser.new_page()
-        ready(first, address)
-        second = browser.new_page()
+        first, second = browser.new_page(), browser.new_page()
+        come_in(first, address)  # the first request was that of `voila`, which waits until the server answers
         assert second.goto(address).status == 503
         assert "this page serves 1 at once" in second.locator("body").inner_text()
         first.close()
-        for _ in range(60):
-            if second.goto(address).status == 200:
-                break
-            second.wait_for_timeout(1000)
-        second.wait_for_selector(".js-plotly-plot .main-svg", timeout=60_000)
+        come_in(second, address)
 
 
 def test_a_websocket_in_the_old_protocol_is_refused():
