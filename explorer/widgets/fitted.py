@@ -16,7 +16,8 @@ export default {
       return drawn && (Math.abs(drawn.width - plot.clientWidth) > 1 || Math.abs(drawn.height - plot.clientHeight) > 1);
     };
     const fit = () => {
-      const plots = [...(el.parentElement?.querySelectorAll(".js-plotly-plot") ?? [])];
+      const page = el.closest(".pareto-explorer") ?? el.parentElement;
+      const plots = [...(page?.querySelectorAll(".js-plotly-plot") ?? [])].filter((plot) => plot.clientWidth);
       if (plots.some(off)) window.dispatchEvent(new Event("resize"));
     };
     const observer = new ResizeObserver(fit);

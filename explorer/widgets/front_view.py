@@ -72,7 +72,9 @@ class FrontView(w.VBox):
         self.caption = w.HTML(f'<p class="caption">{escape(caption(state.study))}</p>')
         controls.add_class("controls")
         self.small.add_class("small")
-        super().__init__([Fitted(), controls, self.figure, self.small, self.caption])
+        plot = w.VBox([Fitted(), self.figure])  # has its height before the chart is drawn, so that nothing jumps
+        plot.add_class("explorer-plot")
+        super().__init__([controls, plot, self.small, self.caption])
         self.add_class("explorer-chart")
         self.refresh()
 

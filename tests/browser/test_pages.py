@@ -12,6 +12,10 @@ from tests.browser.pages import bare_notebook, chart, chromium, errors_of, lab, 
 pytestmark = pytest.mark.browser
 
 
+SHIFTS = """window.shifts = 0; new PerformanceObserver(list => { for (const entry of list.getEntries())
+  if (!entry.hadRecentInput) window.shifts += entry.value; }).observe({type: "layout-shift", buffered: true});"""
+
+
 def architecture_of(page):
     return page.locator(".architecture-text").first.inner_text()
 
@@ -51,6 +55,15 @@ def test_the_page_in_voila(tmp_path):
         waited = check_page(page)
         if "EXPLORER_SCREENSHOTS" in os.environ:  # the pictures of README and docs
             page.screenshot(path=f"{os.environ['EXPLORER_SCREENSHOTS']}/page.png", full_page=True)
+        for width, height in ((1440, 900), (390, 844)):
+            other = browser.new_page(viewport={"width": width, "height": height})
+            other.add_init_script(SHIFTS)
+            ready(other, address)
+            other.wait_for_timeout(2500)
+            assert other.evaluate("window.shifts") < 0.05, "nothing jumps after the first paint"
+            assert other.evaluate("document.documentElement.scrollWidth") <= width
+            other.close()
+        page.get_by_role("tab", name="Export", exact=True).click()
         page.get_by_role("button", name="Export", exact=True).click()
         link = page.locator("a.download-onnx")
         link.wait_for(timeout=120_000)
