@@ -80,6 +80,17 @@ def photographs() -> str:
     return table(["training", "seeds", "processor minutes", "largest", "knee", "smallest"], rows)
 
 
+def visitors() -> str:
+    """Many visitors at once."""
+    asked = {20: "250 ms, 120 MB", 50: "600 ms, 120 MB"}
+    rows = [
+        [f"{v['visitors']}", f"{v['moves']:,}", f"{v['unanswered']}", f"{v['median_ms']:.0f} ms", f"{v['p95_ms']:.0f} ms",
+         f"{v['mb_a_visitor']:.0f} MB", f"{v['opened_s']:.1f} s", asked.get(v["visitors"], "")]
+        for v in read_json(shown.DOCS / "visitors.json")
+    ]  # fmt: skip
+    return table(["visitors", "moves", "unanswered", "median", "p95", "memory a visitor", "opening", "asked"], rows)
+
+
 def fine_tuned() -> str:
     """Exports of the best and the smallest network with fine-tuning."""
     t = csv("finetune.csv")
@@ -425,7 +436,7 @@ def readme() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
-        studies, budgets, photographs, fine_tuned, imagenet, rewards, generators, costs, unseen, few, strangers, fronts, tiny, peers, sgnas, unified, memory,
+        studies, budgets, photographs, visitors, fine_tuned, imagenet, rewards, generators, costs, unseen, few, strangers, fronts, tiny, peers, sgnas, unified, memory,
         standalone, rules, ladder, transfer, random_search, pruning, pruning_costs, five, speed, page, scaling, readme,
         int8_memory, int8_drop, int8_budgets, int8_choice, int8_files, int8_latency,
     )
