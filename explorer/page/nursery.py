@@ -5,8 +5,9 @@ every visitor. A fork has it at once, and the system keeps one copy of what nobo
 that made it, so nothing here may start one: sessions of onnxruntime use one thread on the page, and `main` ends where
 there are others, so that kernels start in the usual way.
 
-Started as `python -m explorer.page.nursery FD` by `explorer.page.provisioner`, which asks through the socket FD. One
-request a line, {"arguments": [...], "env": {...}, "cwd": ...}, and one answer a line: a process number.
+Started as `python -m explorer.page.nursery FD MODULE:FUNCTION` by `explorer.page.provisioner`, which asks through the
+socket FD; the function is called before the first fork. One request a line, {"arguments": [...], "env": {...},
+"cwd": ...}, and one answer a line: a process number.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import os
 import signal
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, ahead: str) -> None:
     """Get ready, then fork a kernel for every request until the server ends."""
     asked = socket.socket(fileno=descriptor)
-    warm()
+    warm(ahead)
     gc.collect()
     gc.freeze()  # so that no collection touches, and so copies, what is shared
     if threads() > 1:
@@ -40,11 +42,10 @@ def main(descriptor: int) -> None:
             print(child, file=lines, flush=True)
 
 
-def warm() -> None:
-    """Import what kernels need, open the page's study, and build its page once."""
-    from explorer.widgets.dashboard import open_ahead
-
-    open_ahead()
+def warm(ahead: str) -> None:
+    """Call a function, "module:name", which does what all kernels would do, and import what they need."""
+    module, _, name = ahead.partition(":")
+    getattr(import_module(module), name)()
     import anywidget  # noqa: F401  # the rest is imported only to be shared
     import ipykernel.ipkernel
     import ipykernel.kernelapp  # noqa: F401
@@ -74,4 +75,4 @@ def become_kernel(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

@@ -20,8 +20,8 @@ from typing import Any
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 
-NAME = "explorer-forked"
 LAUNCHER = "ipykernel_launcher"
+AHEAD = "explorer.widgets.dashboard:open_ahead"  # what the page's notebook would do in every kernel
 
 
 class Forked:
@@ -92,7 +92,7 @@ class Nursery:
     def _start(self, request: dict[str, Any]) -> Any:
         ours, theirs = socket.socketpair()
         one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "explorer.page.nursery", str(theirs.fileno())]
+        command = [sys.executable, "-m", "explorer.page.nursery", str(theirs.fileno()), AHEAD]
         subprocess.Popen(
             command, env=request["env"] | one, cwd=request["cwd"], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
         )
