@@ -31,8 +31,8 @@ class Refused(RequestHandler):
     """Refuses a request in one line."""
 
     def get(self) -> None:
-        """Answer with status 400."""
-        self.set_status(400)
+        """Answer with status 403."""
+        self.set_status(403)
         self.finish(f"This page speaks {PROTOCOL} only.")
 
 

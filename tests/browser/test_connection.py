@@ -129,7 +129,7 @@ def test_a_websocket_in_the_old_protocol_is_refused():
     with voila("digits") as address:
         body = urllib.request.urlopen(address, timeout=120).read().decode()
         kernel = re.search(r'"kernelId": *"([^"]+)"', body)[1]
-        with pytest.raises(urllib.error.HTTPError, match="400"):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(f"{address}api/kernels/{kernel}/channels", timeout=60)
 
 

@@ -51,7 +51,9 @@ def kernels(server: psutil.Process) -> list[psutil.Process]:
     found = []
     for process in server.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one of them
-            found += [process] if "ipykernel" in " ".join(process.cmdline()) else []
+            words = " ".join(process.cmdline())
+            fork = "explorer.page.nursery" in words and "explorer.page.nursery" in " ".join(process.parent().cmdline())
+            found += [process] if fork or "ipykernel" in words else []
     return found
 
 
@@ -122,6 +124,7 @@ def crowd(sessions: int, seconds: float) -> dict:
 
 def leak(sessions: int) -> dict:
     """Visitors one after the other, four at a time alive at most."""
+    from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
     from tornado.httpclient import HTTPRequest
     from tornado.ioloop import IOLoop
     from tornado.websocket import websocket_connect
@@ -129,12 +132,13 @@ def leak(sessions: int) -> dict:
     async def visit(url: str) -> None:
         body = urllib.request.urlopen(url, timeout=120).read().decode()
         kernel = re.search(r'"kernelId": ?"([0-9a-f-]+)"', body)[1]
-        socket = await websocket_connect(HTTPRequest(url.replace("http", "ws") + f"api/kernels/{kernel}/channels"))
+        asked = HTTPRequest(url.replace("http", "ws") + f"api/kernels/{kernel}/channels")
+        socket = await websocket_connect(asked, subprotocols=["v1.kernel.websocket.jupyter.org"])
         header = {"msg_id": "1", "msg_type": "kernel_info_request", "username": "", "session": "1", "version": "5.3"}
-        await socket.write_message(json.dumps({
-            "header": header, "parent_header": {}, "metadata": {}, "content": {}, "channel": "shell", "buffers": [],
-        }))  # fmt: skip
-        while json.loads(await socket.read_message())["msg_type"] != "kernel_info_reply":
+        parts = {"header": header, "parent_header": {}, "metadata": {}, "content": {}}
+        message = serialize_msg_to_ws_v1(parts, "shell", pack=lambda part: json.dumps(part).encode())
+        await socket.write_message(message, binary=True)
+        while b"kernel_info_reply" not in await socket.read_message():
             pass
         socket.close()
 
