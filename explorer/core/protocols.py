@@ -3,7 +3,7 @@
 Any object with these members works everywhere in the package; `explorer.testing` checks it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -86,3 +86,10 @@ class Progress(Protocol):
 def silent(items: Iterable[T], total: int, what: str) -> Iterable[T]:
     """A `Progress` that reports nothing."""
     return items
+
+
+Hear = Callable[[int, int, float], None]  # a step of a training, the number of steps, and the step's loss
+
+
+def deaf(step: int, total: int, loss: float) -> None:
+    """A `Hear` that ignores what it is told."""

@@ -230,7 +230,7 @@ def _once(
     schedule = TrainConfig(epochs=config.epochs, batch=config.batch, lr=config.lr, label_smoothing=0.0)
     losses: list[float] = []
     with one_thread():  # gradients depend on the number of threads, and a score must not
-        train_network(network, images, schedule, seed, losses=losses)
+        train_network(network, images, schedule, seed, hear=lambda step, total, loss: losses.append(loss))
         with torch.no_grad():
             network.train()
             chosen = torch.cat([network(to_float(x)).argmax(1) for x in val.images.split(BATCH)])

@@ -146,12 +146,13 @@ def voila_command(
 
 
 def page_environment(
-    study: str | None, page: bool = True, data_root: Path | None = None, theme: str = "light"
+    study: str | None, page: bool = True, data_root: Path | None = None, theme: str = "light", own: bool = False
 ) -> dict[str, str]:
     """The environment variables of the server.
 
     They name the study to show first, say whether this is the page (not a notebook in Lab), give the folder below which
-    it may read images and the theme, and say where the page's template is.
+    it may read images and the theme, say whether visitors are this machine's user (`own`), who may watch and stop its
+    trainings, and say where the page's template is.
     """
     places = [str(TEMPLATES), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     given: dict[str, object] = {
@@ -159,6 +160,7 @@ def page_environment(
         "EXPLORER_STUDY": study,
         "EXPLORER_PAGE": "1" if page else None,
         "EXPLORER_DATA_ROOT": data_root,
+        "EXPLORER_TRAININGS": "1" if own or data_root else None,
         "EXPLORER_THEME": theme,
         "JUPYTER_DEFAULT_PROVISIONER_NAME": "explorer-forked" if page and sys.platform == "linux" else None,
     }

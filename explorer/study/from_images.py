@@ -11,7 +11,7 @@ import numpy as np
 from explorer.core.architecture import Architecture
 from explorer.core.errors import InputError
 from explorer.core.files import write_text
-from explorer.core.protocols import Progress
+from explorer.core.protocols import Hear, Progress, deaf
 from explorer.data import Images
 from explorer.data.datasets import READING
 from explorer.evaluators import Scored, SharedWeights, append_scores
@@ -36,9 +36,11 @@ class FromImages(Training):
 
     source = "front"
 
-    def __init__(self, recipe: Recipe, out: Path, images: Images, progress: Progress) -> None:
+    def __init__(
+        self, recipe: Recipe, out: Path, images: Images, progress: Progress, hear: Hear = deaf
+    ) -> None:  # fmt: skip
         super().__init__(recipe, out, progress)
-        self.images = images
+        self.images, self.hear = images, hear
         self.space = self.space.for_images(images.channels, len(images.classes), images.size)
 
     def stages(self) -> list[Stage]:
@@ -75,7 +77,7 @@ class FromImages(Training):
         recipe, images = self.recipe, images_for_weights(self.recipe, self.space, self.images)
         return train_supernet(
             recipe.search_space, images, recipe.supernet, recipe.seed, self.out / CHECKPOINT, self.progress,
-            started(recipe.start, self.space, self.images, recipe.seed),
+            started(recipe.start, self.space, self.images, recipe.seed), self.hear,
         )  # fmt: skip
 
     def train_weights(self) -> None:

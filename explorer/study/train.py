@@ -22,10 +22,11 @@ from explorer.data.datasets import READING
 from explorer.evaluators import read_published
 from explorer.spaces.base import image_size
 from explorer.study.from_images import FromImages
+from explorer.study.journal import Journal, recorded
 from explorer.study.lock import locked, reserve_folder
 from explorer.study.manifest import STUDY
 from explorer.study.opening import open_study
-from explorer.study.recipe import PUBLISHED, Recipe, load_recipe, name_of_data
+from explorer.study.recipe import FOLDER, PUBLISHED, Recipe, load_recipe, name_of_data
 from explorer.study.starting import check_start, for_start, licence_of
 from explorer.study.study import Study
 from explorer.study.training import FromPublished, Training
@@ -53,33 +54,55 @@ def train(
         InputError: invalid recipe, unreadable images, or `out` is in use by another recipe or process.
         SystemExit: in the other processes under `torchrun`, when they are done.
     """
-    first = os.environ.get("RANK", "0") == "0"
+    first, arguments = os.environ.get("RANK", "0") == "0", _arguments(recipe, data, start, skip_broken)
     progress = progress if first else silent
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data, start)
     if skip_broken is not None:
         recipe = recipe.model_copy(update={"skip_broken": skip_broken})
     out = expanded(out)
-    if recipe.data.startswith(PUBLISHED):
-        rows = read_published(recipe.data.removeprefix(PUBLISHED), recipe.search_space)
-        make: Callable[[], Training] = lambda: FromPublished(recipe, out, rows, progress)  # noqa: E731
-    else:
-        check_start(recipe.start, recipe.search_space)
-        licence_of(recipe.start)  # the package with the weights is needed later: better said before an hour of training
-        size = image_size(recipe.search_space)
-        images = load_dataset(recipe.data, recipe.seed, size, recipe.skip_broken, READING, progress)
-        images = for_start(images, recipe.start)
-        if first:
-            tell(images)
-        make = lambda: FromImages(recipe, out, images.subset(recipe.train_images), progress)  # noqa: E731
     if not first:
         if not (out / STUDY).exists():
-            make().join()
+            _making(recipe, out, progress)().join()
         raise SystemExit(0)
-    reserve_folder(out, written(recipe), resume)
-    if (out / STUDY).exists():
-        return open_study(out)
-    with locked(out):
-        return make().finish()
+    with recorded(out, arguments, resume) as journal:
+        make = _making(recipe, out, journal.progress(progress), journal)
+        reserve_folder(out, written(recipe), resume)
+        if (out / STUDY).exists():
+            return open_study(out)
+        journal.reserve()
+        with locked(out):
+            return make().finish()
+
+
+def _arguments(
+    recipe: str | Path | Recipe, data: str | None, start: str | None, skip_broken: bool | None
+) -> tuple[str, ...]:
+    """What `explorer train` would be called with, so that a page can let the training go on; () for a `Recipe`."""
+    if isinstance(recipe, Recipe):
+        return ()
+    named = str(Path(recipe).absolute()) if Path(recipe).suffix == ".toml" else str(recipe)
+    if data and data.startswith(FOLDER):
+        data = FOLDER + str(expanded(data.removeprefix(FOLDER)).absolute())
+    given = {"--data": data, "--from": None if start is None else start or "none"}
+    options = [part for name, value in given.items() if value is not None for part in (name, value)]
+    return (named, *options, *(["--skip-broken"] if skip_broken else []))
+
+
+def _making(recipe: Recipe, out: Path, progress: Progress, journal: Journal | None = None) -> Callable[[], Training]:
+    """Read what the recipe names, in the first process with a journal; return the function that makes the training."""
+    if recipe.data.startswith(PUBLISHED):
+        rows = read_published(recipe.data.removeprefix(PUBLISHED), recipe.search_space)
+        return lambda: FromPublished(recipe, out, rows, progress)
+    check_start(recipe.start, recipe.search_space)
+    licence_of(recipe.start)  # the package with the weights is needed later: better said before an hour of training
+    size = image_size(recipe.search_space)
+    images = load_dataset(recipe.data, recipe.seed, size, recipe.skip_broken, READING, progress)
+    images = for_start(images, recipe.start)
+    if journal is None:
+        return lambda: FromImages(recipe, out, images.subset(recipe.train_images), progress)
+    tell(images)
+    journal.images(images.channels, len(images.classes), images.size)
+    return lambda: FromImages(recipe, out, images.subset(recipe.train_images), progress, journal.loss)
 
 
 def written(recipe: Recipe) -> str:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.core.errors import InputError
-from explorer.core.protocols import Progress, SearchSpace, silent
+from explorer.core.protocols import Hear, Progress, SearchSpace, deaf, silent
 from explorer.data.datasets import Images, Split
 from explorer.fast.memory import keep_memory
 from explorer.fast.threads import threads_for
@@ -58,6 +58,7 @@ def make_supernet(space: SearchSpace, mean: Sequence[float], std: Sequence[float
 def train_supernet(
     space: SearchSpace, images: Images, config: TrainConfig | None = None, seed: int = 0,
     checkpoint: Path | None = None, progress: Progress = silent, supernet: Supernet | None = None,
+    hear: Hear = deaf,
 ) -> Supernet:  # fmt: skip
     """Train the supernet of a space.
 
@@ -70,6 +71,7 @@ def train_supernet(
         progress: reports training steps.
         supernet: a supernet of this space, configured for these images, that is trained further; None starts with
             fresh weights.
+        hear: called after every step with its number, the number of steps and its loss.
 
     Returns:
         The supernet on the CPU, in evaluation mode.
@@ -78,13 +80,14 @@ def train_supernet(
     space = configured(space, images.channels, len(images.classes), images.size)
     supernet = supernet or make_supernet(space, images.mean, images.std, seed)
     train = _train_progressively if config.rule == "progressive" else _train_by_rule
-    train(supernet, images, config, seed, checkpoint, progress)
+    train(supernet, images, config, seed, checkpoint, progress, hear)
     return supernet.cpu().eval()
 
 
 def _train_by_rule(
-    supernet: Supernet, images: Images, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
-) -> None:
+    supernet: Supernet, images: Images, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress,
+    hear: Hear,
+) -> None:  # fmt: skip
     rule, with_labels = RULES[config.rule], loss_with_labels(images, config)
 
     def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
@@ -102,12 +105,13 @@ def _train_by_rule(
             total += float(loss.detach()) / len(codes)
         return total
 
-    _fit(supernet, images, loss_of_step, config, seed, checkpoint, progress)
+    _fit(supernet, images, loss_of_step, config, seed, checkpoint, progress, hear)
 
 
 def _train_progressively(
-    supernet: Supernet, images: Images, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress
-) -> None:
+    supernet: Supernet, images: Images, config: TrainConfig, seed: int, checkpoint: Path | None, progress: Progress,
+    hear: Hear,
+) -> None:  # fmt: skip
     with_labels = loss_with_labels(images, config)
     p = supernet.preprocess
     teacher = make_supernet(supernet.space, p.mean.flatten().tolist(), p.std.flatten().tolist(), seed)
@@ -129,12 +133,12 @@ def _train_progressively(
             optimizer.state.clear()  # the momentum refers to the former order of the channels
         return phase.lr * learning_rate(config, step - start, end - start)
 
-    _fit(model, images, loss_of_step, config, seed, checkpoint, progress, before_step)
+    _fit(model, images, loss_of_step, config, seed, checkpoint, progress, hear, before_step)
 
 
 def train_network(
     network: nn.Module, images: Images, config: TrainConfig, seed: int = 0, progress: Progress = silent,
-    losses: list[float] | None = None,
+    hear: Hear = deaf,
 ) -> nn.Module:  # fmt: skip
     """Train one plain network in place, on `images.train`; return it on the CPU, in evaluation mode.
 
@@ -144,7 +148,7 @@ def train_network(
         config: see `TrainConfig`; the sampling rule does not apply.
         seed: seed of batches and augmentation.
         progress: reports training steps.
-        losses: a list to which the loss of every step is appended, if given.
+        hear: called after every step with its number, the number of steps and its loss.
     """
 
     with_labels = loss_with_labels(images, config)
@@ -152,12 +156,9 @@ def train_network(
     def loss_of_step(x: Tensor, y: Tensor, step: int, backward: Callable[[Tensor], None]) -> float:
         loss = with_labels(network(x), y)
         backward(loss)
-        value = float(loss.detach())
-        if losses is not None:
-            losses.append(value)
-        return value
+        return float(loss.detach())
 
-    _fit(network, images, loss_of_step, config, seed, None, progress)
+    _fit(network, images, loss_of_step, config, seed, None, progress, hear)
     return network.cpu().eval()
 
 
@@ -177,17 +178,18 @@ def learning_rate(config: TrainConfig, step: int, total: int) -> float:
 
 def _fit(
     model: nn.Module, images: Images, loss_of_step: Callable, config: TrainConfig, seed: int,
-    checkpoint: Path | None, progress: Progress,
+    checkpoint: Path | None, progress: Progress, hear: Hear,
     before_step: Callable[[int, torch.optim.Optimizer], float] | None = None,
 ) -> None:  # fmt: skip
     """Run the training loop. `before_step` can change the model before a step, and returns its learning rate."""
     with threads_for(min(config.batch, len(images.train)), images.size):
-        _steps(model, images, loss_of_step, config, seed, checkpoint, progress, before_step)
+        _steps(model, images, loss_of_step, config, seed, checkpoint, progress, hear, before_step)
 
 
 def _steps(
     model: nn.Module, images: Images, loss_of_step: Callable, config: TrainConfig, seed: int,
-    checkpoint: Path | None, progress: Progress, before_step: Callable[[int, torch.optim.Optimizer], float] | None,
+    checkpoint: Path | None, progress: Progress, hear: Hear,
+    before_step: Callable[[int, torch.optim.Optimizer], float] | None,
 ) -> None:  # fmt: skip
     keep_memory()
     data, classes = images.train, len(images.classes)
@@ -221,6 +223,7 @@ def _steps(
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        hear(step, total, loss)
         due = (step + 1) % config.checkpoint_steps == 0 and step + 1 < total
         if checkpoint is not None and due and fabric.is_global_zero:
             save_checkpoint(checkpoint, model, optimizer, step + 1)

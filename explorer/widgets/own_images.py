@@ -1,10 +1,10 @@
-"""Training on the user's own photographs: drop or choose a folder, look at it, get a recipe, train, cancel."""
+"""Training on the user's own photographs: drop or choose a folder, look at it, get a recipe, train."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import Future
 from html import escape
@@ -13,11 +13,10 @@ from typing import Any
 
 import ipywidgets as w
 
-from explorer.core.errors import InputError
-from explorer.core.files import home, is_file, read_limited, scratch_folder
+from explorer.core.files import home, read_limited, scratch_folder
 from explorer.data.archives import is_archive
 from explorer.data.spelling import is_system
-from explorer.study.lock import locked
+from explorer.study.launch import launch
 from explorer.study.own import checked_name
 from explorer.widgets.guarded import Say, guarded
 from explorer.widgets.job import JobRow
@@ -57,17 +56,17 @@ def _has_classes(path: Path) -> bool:
 
 
 class OwnImages(w.VBox):
-    """Drop or choose photographs, look at them, see what a training costs, start it, open the finished study.
+    """Drop or choose photographs, look at them, see what a training costs, and start it.
 
     Args:
         say: shows a message on the page.
-        opened: called with the new study's name.
+        started: called with the folder of the study that is being trained.
     """
 
-    def __init__(self, say: Say, opened: Callable[[str], None]) -> None:
+    def __init__(self, say: Say, started: Callable[[str], None]) -> None:
         root = data_root()
         assert root is not None
-        self.root, self.opened, self._recipe = root, opened, ""
+        self.root, self.started, self._recipe = root, started, ""
         self.source = w.Dropdown(
             options=self._options(), description="images", layout={"width": "340px", "max_width": "100%"}
         )
@@ -179,28 +178,18 @@ class OwnImages(w.VBox):
             f"about {found['seconds'] / 60:.0f} min on this machine (estimated){shortest}.{expected}{why}"
         )
 
-    def start(self) -> Future:
-        """Start the training; the study is opened when it ends.
+    def start(self) -> subprocess.Popen:
+        """Start the training, which the tab "Training" shows, and which goes on when the page is closed.
 
         Raises:
             InputError: the study name cannot be used.
         """
         out = home() / "studies" / checked_name(self.name.value.strip())
-        self.row.say_text("Training ...")
-        done = self.row.run(["train", self._recipe, "--out", str(out)], lambda _: self._trained(out))
-        done.add_done_callback(lambda _: self._tried(out))
-        return done
-
-    def _tried(self, out: Path) -> None:
-        """Remove the folder of a cancelled or failed training, so that its name can be used again."""
-        if out.is_dir() and not is_file(out / "study.json"):
-            with contextlib.suppress(InputError), locked(out):  # another visitor's training may use that name
-                shutil.rmtree(out, ignore_errors=True)
-        self._ready()
-
-    def _trained(self, out: Path) -> None:
-        self.row.say_text(f"Study {out.name} is finished.")
-        self.opened(out.name)
+        process = launch([self._recipe], out)
+        self.row.say_text(f"Study {out.name} is being trained: see the tab Training.")
+        self._void()
+        self.started(str(out.absolute()))
+        return process
 
     def _ready(self) -> None:
         self.train.disabled = not self._recipe

@@ -37,7 +37,8 @@ def lab(folder: Path, study=None):
         yield where.url
 
 
-CHART = """() => { const values = v => [...(v?._inputArray ?? v ?? [])];
+# a hidden trace keeps its values as it received them, encoded: it has no points to see
+CHART = """() => { const values = v => { const drawn = v?._inputArray ?? v; return drawn?.length ? [...drawn] : []; };
     return Object.fromEntries(document.querySelector('.js-plotly-plot').data.map(
         t => [t.name, {n: values(t.x).length, x: values(t.x).slice(-3), y: values(t.y).slice(-3)}])); }"""
 

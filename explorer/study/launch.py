@@ -1,0 +1,103 @@
+"""Starting, stopping and removing trainings from a page: each is a process of its own, which outlives the page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from explorer.core.errors import InputError
+from explorer.core.files import home
+from explorer.study.journal import Training, beside, forget, journal_of, save
+from explorer.study.lock import locked
+
+
+def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.Popen:
+    """Start `explorer train ARGUMENTS --out OUT` as a process that goes on when this one ends.
+
+    Args:
+        arguments: the recipe's name or file, and options.
+        out: the new study's folder.
+        where: the working directory, by default the present one.
+
+    Raises:
+        InputError: nothing can be written in `$EXPLORER_HOME`, or no process can be started.
+    """
+    out, now, log = out.absolute(), time.time(), beside(out, ".log")
+    recipe, *options = arguments
+    patient = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin slow each other beside busy kernels
+    where = where or os.getcwd()
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if recipe.endswith(".toml"):  # kept, because the page's recipe lies in a folder for temporary files
+            kept = beside(out, ".toml")
+            if Path(recipe) != kept:
+                shutil.copyfile(recipe, kept)
+            recipe = str(kept)
+        begun, earlier = Training(str(out), os.getpid(), now, now, (recipe, *options), where), journal_of(out)
+        if earlier is not None and "--resume" in options:
+            begun = replace(begun, losses=earlier.losses, parts=earlier.parts, steps=earlier.steps)
+        save(begun)
+        command = [sys.executable, "-m", "explorer", "train", recipe, "--out", str(out), *options]
+        with open(log, "w", encoding="utf-8") as file:
+            process = subprocess.Popen(
+                command, env=patient, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+                cwd=where,
+            )  # fmt: skip
+    except OSError as error:
+        raise InputError(f"the training cannot be started: {error.strerror or error}") from error
+    threading.Thread(target=_wait, args=(process, out), daemon=True).start()
+    return process
+
+
+def _wait(process: subprocess.Popen, out: Path) -> None:
+    """When a training has ended early, write down why: a process that fails while it starts writes no journal."""
+    code, journal = process.wait(), journal_of(out)
+    if code and journal is not None and not journal.error:
+        lines = beside(out, ".log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        save(replace(journal, error=(lines or [f"it ended with code {code}"])[-1].removeprefix("explorer: ")))
+
+
+def stop(training: Training) -> None:
+    """Ask a training's process to end; what it has done stays, so that it can go on later."""
+    if training.running:
+        try:
+            os.kill(training.process, signal.SIGTERM)
+        except OSError as error:
+            raise InputError(f"training {training.name!r} cannot be stopped: {error.strerror or error}") from error
+
+
+def go_on(training: Training) -> subprocess.Popen:
+    """Start a stopped training again; it goes on from its last checkpoint.
+
+    Raises:
+        InputError: it runs, or it was started in a way that cannot be repeated.
+    """
+    if training.running:
+        raise InputError(f"training {training.name!r} is running")
+    if not training.arguments:
+        raise InputError(f"training {training.name!r} was started from Python; call `explorer.train` with resume=True")
+    options = [option for option in training.arguments if option != "--resume"]
+    return launch([*options, "--resume"], Path(training.folder), training.where)
+
+
+def remove(training: Training) -> None:
+    """Forget a training that does not run; the unfinished folder is deleted if it is one of the page's own.
+
+    Raises:
+        InputError: it runs.
+    """
+    folder = Path(training.folder)
+    if training.running:
+        raise InputError(f"training {training.name!r} is running; stop it first")
+    if folder.parent == (home() / "studies").absolute() and folder.is_dir() and not training.finished:
+        with locked(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+    forget(training)
