@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from explorer.core.architecture import key_of
 from explorer.core.errors import InputError
@@ -24,12 +25,15 @@ from explorer.core.files import empty_folder, hand_over, is_folder, read_limited
 from explorer.devices.boards import BOARDS
 from explorer.devices.population import costs_of, nearest
 from explorer.devices.quantities import quantity_of
-from explorer.plots import CONFIG, architecture_svg, describe, front_figure, front_info
+from explorer.plots import CONFIG, describe, front_figure, front_info
+from explorer.plots.front import Marks
+from explorer.plots.small_drawings import column_svg, silhouette_svg
 from explorer.spaces.operators import unique
 from explorer.study import Study
 
 PARTS = Path(__file__).with_name("published")
 CORNERS = 150  # joint limits below what is reachable, for which the nearest network is found
+GALLERY = 9  # networks along the front that are drawn small
 PLOTLY = "plotly.min.js"
 NOTICES = """Third-party software in this folder
 
@@ -141,7 +145,7 @@ def _view(study: Study, generator: str | None) -> dict[str, Any]:
         "costs": costs.tolist(), "measured": [study.measured_accuracy.get(key) for key in keys],
         "words": [describe(study.space.layers(row)) for row in codes],
         "drawings": [_drawing(study, row, target) for row in codes],
-        "charts": {name: _chart(study, name) for name in study.main_targets},
+        "charts": {name: _chart(study, name, generator) for name in study.main_targets},
     }  # fmt: skip
 
 
@@ -159,12 +163,21 @@ def _device(study: Study, name: str) -> dict[str, Any]:
 
 def _drawing(study: Study, row: np.ndarray, target: str) -> str:
     layers = study.space.layers(row)
-    return architecture_svg(layers, study.devices[target].shares(layers), target)
+    return column_svg(layers, study.devices[target].shares(layers), target)
 
 
-def _chart(study: Study, target: str) -> dict[str, Any]:
+def _chart(study: Study, target: str, generator: str | None) -> dict[str, Any]:
+    """Collect the chart of a target, and networks along its front for the row of small drawings."""
     info = front_info(study, target)
-    return {"figure": json.loads(front_figure(info).to_json()), "y_range": list(info.y_range)}
+    low, high = study.budget_range(target)
+    asked = pd.DataFrame({target: np.geomspace(low * (1 + 1e-9), high, GALLERY)})
+    networks = {c.key: c for c in study.generate_many(asked, generator)}
+    layers = [study.space.layers(c.architecture) for c in networks.values()]
+    tallest = max(layer.widest for network in layers for layer in network)
+    return {
+        "figure": json.loads(front_figure(info, Marks(band=True)).to_json()), "y_range": list(info.y_range),
+        "gallery": [[key, silhouette_svg(network, tallest)] for key, network in zip(networks, layers)],
+    }  # fmt: skip
 
 
 def corner_networks(study: Study) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Export the current network in the background and show links to download the files."""
+"""Export the current network, or the whole study as a web page, in the background; show links to download the files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEPT = 4  # exports that a session keeps
 
 
 class ExportPanel(w.VBox):
-    """Choice of export formats and fine-tuning epochs, a button, and the download links.
+    """Choice of export formats and fine-tuning epochs, two buttons, and the download links.
 
     Args:
         state: the state of the page.
@@ -44,7 +44,12 @@ class ExportPanel(w.VBox):
         }
         self.tuning = NumberField(0, 0, 20, 1, "fine-tune first, epochs", whole=True, width="260px")
         self.button.on_click(lambda _: self.start())
-        self.row = JobRow([self.button])
+        self.publish = w.Button(
+            description="The study as a web page", layout={"width": "auto"},
+            tooltip="One file with this study's sliders, which opens in any browser, without a server",
+        )  # fmt: skip
+        self.publish.on_click(lambda _: self.start_page())
+        self.row = JobRow([self.button, self.publish])
         self.result = self.row.result
         choices = w.HBox(
             [*self.formats.values(), *[self.tuning] * state.study.origin.has_weights],
@@ -62,6 +67,17 @@ class ExportPanel(w.VBox):
         arguments += [part for name in wanted for part in ("--format", name)]
         arguments += ["--fine-tune", f"{self.tuning.value:.0f}"] if self.tuning.value else []
         return self.row.run(arguments, lambda made: self.row.say(self._links(made)))
+
+    def start_page(self) -> Future:
+        """Write the study as a page that needs no server; the returned future completes when the link is shown."""
+        study, folder = self.state.study, self._folder()
+        self.row.say_text(f"Writing {study.name} as a web page ...")
+        arguments = ["report", str(study.folder), "--out", str(folder / f"{study.name}.html")]
+        return self.row.run(arguments, lambda made: self.row.say(self._page_link(Path(made["file"]))))
+
+    def _page_link(self, path: Path) -> str:
+        said = "One file: mail it, or put it on a web site. Everything in it is computed in the reader's browser."
+        return f"{_link('page', path)}<br>{said}"
 
     def _folder(self) -> Path:
         """Make a folder with an unguessable name; delete the oldest exports of this session above the limit."""

@@ -158,6 +158,13 @@ def use_every_control(page, study, tmp_path):
 
     assert ort.InferenceSession(str(tmp_path / "int8.onnx")).get_inputs()[0].name == "images"
 
+    # the study as a page that needs no server
+    page.get_by_role("button", name="The study as a web page").click()
+    with page.expect_download() as download:
+        page.locator("a.download-page").click(timeout=60_000)
+    download.value.save_as(tmp_path / "page.html")
+    assert "window.explorer" in (tmp_path / "page.html").read_text()
+
 
 def use_what_stands_around(page, study):
     """Undo and redo, the gallery, names of pins, one row per target, ranges on axes."""

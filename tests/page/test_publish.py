@@ -174,7 +174,20 @@ def test_a_report_in_a_browser(browser, fashion_study, tmp_path):
         assert after["generated"]["x"][0] <= after["budget"]["x"][0] * (1 + 1e-9)
         assert page.inner_text("#key") != words
     assert page.locator("#rows input:checked").count() == 3  # joint budgets
+    assert chart(page)["band"]["n"] > 10
+    page.get_by_label("error band").uncheck()
+    assert page.evaluate("document.querySelector('.js-plotly-plot').data.find(t => t.name === 'band').visible") is False
+    cards = page.locator("#gallery button")
+    assert cards.count() >= 5
+    for card in (cards.nth(2), cards.last):  # a small drawing's network is taken
+        card.click()
+        assert page.inner_text("#key") == card.get_attribute("value")
+        assert card.get_attribute("aria-pressed") == "true"
     page.click("#pin")
+    page.get_by_label("name of network 1").fill("<b>for the gate</b>")
+    page.keyboard.press("Tab")
+    assert chart(page)["pinned"]["n"] == 1
+    assert "name-0=%3Cb%3Efor" in page.get_attribute("#link", "href")
     page.get_by_role("button", name="eight bits").click()
     assert page.locator("#rows .row").count() == 3
     assert page.locator("#pins td").count() == 0
@@ -191,6 +204,7 @@ def test_a_report_in_a_browser(browser, fashion_study, tmp_path):
     again.wait_for_selector("html[data-ready=true]")
     assert again.inner_text("#key") == page.inner_text("#key")
     assert again.inner_text("#pins") == page.inner_text("#pins")
+    assert again.get_by_label("name of network 1").input_value() == page.get_by_label("name of network 1").input_value()
     assert again.get_attribute("#link", "href") == link
     lost = opened_page(browser, tmp_path / "fashion-mnist-report.html", said)
     lost.goto(lost.url + "#budget-toaster=3")
@@ -201,7 +215,7 @@ def test_a_report_in_a_browser(browser, fashion_study, tmp_path):
     page.check("#asking")
     page.fill("#least", "93,2")
     page.keyboard.press("Tab")
-    assert float(re.search(r"([\d.]+) %", page.inner_text("#status"))[1]) >= 93.2
+    assert float(re.search(r"([\d.]+) %", page.inner_text("#accuracy"))[1]) >= 93.2
     assert said == []
 
 

@@ -123,10 +123,12 @@ def test_why_a_training_failed_is_kept(home, tmp_path):
     assert not list((home / "trainings").iterdir())
 
 
-def test_without_a_folder_for_it_there_is_no_journal_and_all_else_works(quick_recipe, tmp_path, monkeypatch):
+def test_without_a_folder_for_it_there_is_no_journal_and_all_else_works(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "file"))
-    assert explorer.train(quick_recipe, tmp_path / "made").name
+    with recorded(tmp_path / "made") as journal:
+        journal.reserve()
+        assert list(journal.progress(silent)(range(3), 3, "training")) == [0, 1, 2]
     assert trainings() == []
 
 

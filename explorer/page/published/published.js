@@ -2,15 +2,16 @@
 "use strict";
 
 (async () => {
-  const PINS = 4, WORDS = {fp32: "float32", int8: "eight bits"};
+  const PINS = 4, LONGEST = 40, WORDS = {fp32: "float32", int8: "eight bits"};
   const at = id => document.getElementById(id);
   const bytes = Uint8Array.from(atob(at("data").textContent), letter => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   const data = JSON.parse(await new Response(stream).text());
   const short = value => Number(value.toPrecision(4)).toString();
+  const tenth = value => `${(100 * value).toFixed(1)} %`;
   const percent = value => `${(100 * value).toFixed(2)} %`;
-  const state = {precision: Object.keys(data.views)[0], chart: "", budgets: {}, active: new Set(), board: "", log: false,
-    asking: false, least: 0, cheapest: "", pins: []};
+  const state = {precision: Object.keys(data.views)[0], chart: "", budgets: {}, active: new Set(), board: "", log: false, band: true,
+    asking: false, least: 0, cheapest: "", pins: [], names: {}};
   const kept = {};  // precision -> its pins
   let view, rows = {}, current;
 
@@ -69,6 +70,7 @@
     if (state.board) words.set("board", state.board);
     if (state.asking) { words.set("least", state.least); words.set("cheapest", state.cheapest); }
     if (state.pins.length) words.set("pins", state.pins.map(pin => pin.architecture).join(","));
+    state.pins.forEach((pin, i) => { if (state.names[pin.architecture]) words.set(`name-${i}`, state.names[pin.architecture]); });
     return words.toString();
   }
 
@@ -76,7 +78,7 @@
     const words = new URLSearchParams(text);
     open(data.views[words.get("precision")] ? words.get("precision") : Object.keys(data.views)[0]);
     const known = ["precision", "chart", "board", "least", "cheapest", "pins", ...view.targets.map(name => `budget-${name}`)];
-    const lost = [...words.keys()].filter(name => !known.includes(name));
+    const lost = [...words.keys()].filter(name => !known.includes(name) && !/^name-[0-9]$/.test(name));
     if (words.has("precision") && !data.views[words.get("precision")]) lost.push("precision");
     const bounded = view.targets.filter(name => Number(words.get(`budget-${name}`)) > 0);
     const least = Number(words.get("least"));
@@ -87,7 +89,8 @@
     if (least > 0 && least <= 1) Object.assign(state, {asking: true, least, cheapest: words.get("cheapest") ?? state.chart});
     if (!view.targets.includes(state.cheapest)) state.cheapest = view.targets[0];
     if (state.asking) state.active.delete(state.cheapest);
-    for (const key of (words.get("pins") ?? "").split(",")) {
+    for (const [i, key] of (words.get("pins") ?? "").split(",").entries()) {
+      if (words.has(`name-${i}`)) state.names[key] = words.get(`name-${i}`).slice(0, LONGEST);
       const row = view.keys.indexOf(key);
       if (row >= 0 && state.pins.length < PINS) state.pins.push(network(row));
       else if (key) lost.push(key);
@@ -115,7 +118,7 @@
       const slider = element("input", "", {type: "range", min: 0, max: 1000, step: 1, "aria-label": `${known.quantity} budget on ${name}`});
       box.append(top, slider, element("small", `reachable ${short(known.low)} to ${short(known.high)} ${known.unit} · ${known.kind}`));
       at("rows").append(box);
-      rows[name] = {on, number, slider};
+      rows[name] = {box, on, number, slider};
       on.addEventListener("change", () => bind(name, on.checked));
       slider.addEventListener("input", () => move(name, known.low * (known.high / known.low) ** (slider.value / 1000)));
       number.addEventListener("change", () => {
@@ -144,12 +147,28 @@
     delete layout.width; delete layout.height;
     for (const axis of [layout.xaxis, layout.yaxis]) Object.assign(axis, {gridcolor: style("--line"), zerolinecolor: style("--line")});
     layout.xaxis.type = state.log ? "log" : "linear";
-    Plotly.react("chart", structuredClone(chart.figure.data), layout, {...data.config, responsive: true});
+    const traces = structuredClone(chart.figure.data);
+    traces.find(trace => trace.name === "band").visible = state.band;
+    Plotly.react("chart", traces, layout, {...data.config, responsive: true});
+    gallery();
     at("chart").removeAllListeners?.("plotly_click");
     at("chart").on("plotly_click", event => {
       const cost = event.points[0].x;
       if (["evaluated", "front", "searched"].includes(event.points[0].data.name)) move(state.chart, cost);
     });
+  }
+
+  // small drawings of networks along the chart's front; a click sets the budget to the network's cost
+  function gallery() {
+    at("gallery").replaceChildren(...view.charts[state.chart].gallery.map(([key, drawing]) => {
+      const row = view.keys.indexOf(key), made = element("button", "", {type: "button", value: key, title: key});
+      const cost = network(row).costs[state.chart], said = element("span");
+      made.innerHTML = drawing;
+      said.append(element("b", tenth(view.accuracy[row])), ` ${Number(cost.toPrecision(3))} ${device(state.chart).unit}`);
+      made.append(said);
+      made.addEventListener("click", () => { state.active.clear(); move(state.chart, cost); });
+      return made;
+    }));
   }
 
   function marks() {
@@ -159,16 +178,17 @@
     Plotly.restyle("chart", {  // one call, because each draws the whole chart
       x: [line === null ? [] : [line, line], pins(pin => pin.costs[state.chart]), [current.costs[state.chart]]],
       y: [line === null ? [] : chart.y_range, pins(pin => 100 * pin.accuracy), [100 * accuracy]],
-      text: [[], pins((pin, i) => String(i + 1)), [current.architecture]],
+      text: [[], pins((pin, i) => nameOf(pin, i)), [current.architecture]],
       "error_y.array": [[], pins(pin => 100 * (pin.interval[1] - pin.accuracy)), [100 * (interval[1] - accuracy)]],
       "error_y.arrayminus": [[], pins(pin => 100 * (pin.accuracy - pin.interval[0])), [100 * (accuracy - interval[0])]],
     }, ["budget", "pinned", "generated"].map(index));
   }
 
+  const nameOf = (pin, i) => state.names[pin.architecture] || String(i + 1);
+
   function sentence() {
-    const measured = view.measured[current.row], how = `${data.accuracy_is} accuracy in ${WORDS[state.precision]}`;
-    const said = `${how[0].toUpperCase()}${how.slice(1)}: ${percent(current.accuracy)} (${percent(current.interval[0])} to ${percent(current.interval[1])})` +
-      (measured === null ? "." : `; measured on validation images, ${data.weights_are}: ${percent(measured)}.`);
+    const measured = view.measured[current.row];
+    const said = measured === null ? "" : `Measured on validation images, ${data.weights_are}: ${percent(measured)}.`;
     if (current.feasible) return said;
     const board = data.boards.find(([title]) => title === state.board);
     const missing = board ? Object.entries(board[1]).filter(([name, limit]) => current.costs[name] > limit)
@@ -189,9 +209,14 @@
   function compare() {
     at("nothing").hidden = state.pins.length > 0;
     const head = line(element("th", ""), ...state.pins.map((pin, i) => {
-      const cell = element("td"), button = element("button", `unpin ${i + 1}`, {type: "button", "aria-label": `unpin network ${i + 1}`});
+      const cell = element("td"), box = element("div", "", {class: "name"});
+      const button = element("button", "Unpin", {type: "button", "aria-label": `unpin network ${i + 1}`});
+      const name = element("input", "", {type: "text", maxlength: LONGEST, placeholder: i + 1, "aria-label": `name of network ${i + 1}`});
+      name.value = state.names[pin.architecture] ?? "";
+      name.addEventListener("change", () => { state.names[pin.architecture] = name.value.trim(); show(); });
       button.addEventListener("click", () => { state.pins.splice(i, 1); show(); });
-      cell.append(button);
+      box.append(name, button);
+      cell.append(box);
       return cell;
     }));
     const each = (name, of) => {
@@ -211,6 +236,7 @@
     for (const [name, row] of Object.entries(rows)) {
       const {low, high} = device(name), value = state.budgets[name];
       row.on.checked = state.active.has(name);
+      row.box.classList.toggle("on", row.on.checked);
       row.number.value = short(value);
       row.number.classList.remove("bad");
       row.slider.value = Math.round(1000 * Math.log(Math.min(Math.max(value, low), high) / low) / Math.log(high / low));
@@ -219,14 +245,27 @@
     at("board").querySelector("select").value = state.board;
     at("target").value = state.chart;
     at("log").checked = state.log;
+    at("band").checked = state.band;
+    for (const button of at("gallery").children) button.setAttribute("aria-pressed", button.value === current.architecture);
     at("asking").checked = state.asking;
     at("wish").querySelector("div").hidden = !state.asking;
     at("least").value = short(100 * state.least);
     at("cheapest").value = state.cheapest;
+    at("accuracy").children[0].textContent = percent(current.accuracy);
+    at("accuracy").children[1].textContent =
+      `${data.accuracy_is} in ${WORDS[state.precision]}, ${tenth(current.interval[0])} to ${tenth(current.interval[1])}`;
     at("status").textContent = sentence();
+    at("status").classList.toggle("missed", !current.feasible);
     at("costs").replaceChildren(...view.devices.map(known => {
       const limit = state.active.has(known.name) ? state.budgets[known.name] : null, cost = current.costs[known.name];
-      const made = line(known.name, `${short(cost)} ${known.unit}`, limit === null ? apart(known) : `of ${short(limit)}`);
+      const last = element("td");
+      if (limit !== null) {
+        const meter = element("span", "", {class: "meter", title: `${Math.round(100 * cost / limit)} % of the budget`});
+        meter.append(element("i", "", {style: `width: ${Math.min(100, 100 * cost / limit)}%`}));
+        last.append(meter, `of ${short(limit)} ${known.unit} `);
+      }
+      last.append([known.kind, apart(known)].filter(Boolean).join(", "));
+      const made = line(known.name, `${short(cost)} ${known.unit}`, last);
       made.title = known.provenance;
       if (limit !== null && cost > limit) made.className = "over";
       return made;
@@ -244,6 +283,7 @@
 
   at("target").addEventListener("change", () => { state.chart = at("target").value; draw(); show(); });
   at("log").addEventListener("change", () => { state.log = at("log").checked; draw(); show(); });
+  at("band").addEventListener("change", () => { state.band = at("band").checked; draw(); show(); });
   at("knee").addEventListener("click", () => move(state.chart, device(state.chart).knee));
   at("pin").addEventListener("click", () => { state.pins.push(current); show(); });
   at("asking").addEventListener("change", () => {
@@ -274,7 +314,7 @@
     button.addEventListener("click", () => { open(name); build(); show(); });
     at("precisions").append(button);
   }
-  at("about").textContent = "Drag a budget: the star is the network generated for it. Switch on several budgets, and it meets all of them. A click into the chart sets the budget to that cost.";
+  at("about").textContent = "Drag a budget: the star is the network generated for it. Switch on several budgets, and it meets all of them.";
   follow(location.hash.slice(1));
   build();
   show();
