@@ -11,7 +11,7 @@ demo: $(READY) images
 
 test: $(READY) images browser
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long and not browser" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m "browser and not long"
+	$(BIN)/python -m pytest -m "browser and not long" -n 2 --dist loadfile
 
 lab: $(READY)
 	$(BIN)/explorer lab
