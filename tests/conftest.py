@@ -76,11 +76,15 @@ evaluations = 1000
 [expert]
 budgets = 256
 rounds = 20
+width = 128
+entry = 64
 
 [pnag]
 iterations = 20
 ranker_steps = 20
 evaluations = 400
+requests = 16
+draws = 8
 """
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from explorer.core.errors import InputError
 from explorer.core.files import home
-from explorer.study.journal import Training, beside, forget, journal_of, save
+from explorer.study.journal import STARTING, Training, beside, forget, journal_of, save
 from explorer.study.lock import locked
 
 
@@ -41,7 +41,7 @@ def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.P
             if Path(recipe) != kept:
                 shutil.copyfile(recipe, kept)
             recipe = str(kept)
-        begun, earlier = Training(str(out), os.getpid(), now, now, (recipe, *options), where), journal_of(out)
+        begun, earlier = Training(str(out), 0, now, now, (recipe, *options), where), journal_of(out)
         if earlier is not None and "--resume" in options:
             begun = replace(begun, losses=earlier.losses, parts=earlier.parts, steps=earlier.steps)
         save(begun)
@@ -51,6 +51,8 @@ def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.P
                 command, env=patient, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
                 cwd=where,
             )  # fmt: skip
+        if (now_there := journal_of(out)) is not None and now_there.what == STARTING:
+            save(replace(now_there, process=process.pid))
     except OSError as error:
         raise InputError(f"the training cannot be started: {error.strerror or error}") from error
     threading.Thread(target=_wait, args=(process, out), daemon=True).start()
@@ -62,16 +64,24 @@ def _wait(process: subprocess.Popen, out: Path) -> None:
     code, journal = process.wait(), journal_of(out)
     if code and journal is not None and not journal.error:
         lines = beside(out, ".log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        save(replace(journal, error=(lines or [f"it ended with code {code}"])[-1].removeprefix("explorer: ")))
+        last = (lines or [f"it ended with code {code}"])[-1].removeprefix("explorer: ")
+        save(replace(journal, error="stopped" if last.startswith("KeyboardInterrupt") else last))
 
 
 def stop(training: Training) -> None:
-    """Ask a training's process to end; what it has done stays, so that it can go on later."""
-    if training.running:
-        try:
-            os.kill(training.process, signal.SIGTERM)
-        except OSError as error:
-            raise InputError(f"training {training.name!r} cannot be stopped: {error.strerror or error}") from error
+    """Interrupt a training, as Ctrl-C and a notebook's stop button do; what it has done stays, so that it can go on.
+
+    Raises:
+        InputError: its process cannot be interrupted from here.
+    """
+    if not training.running:
+        return
+    if training.process in (0, os.getpid()):
+        raise InputError(f"training {training.name!r} is starting or runs in this notebook; interrupt it there")
+    try:
+        os.kill(training.process, signal.SIGINT)
+    except OSError as error:
+        raise InputError(f"training {training.name!r} cannot be stopped: {error.strerror or error}") from error
 
 
 def go_on(training: Training) -> subprocess.Popen:

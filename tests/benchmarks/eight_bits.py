@@ -118,9 +118,10 @@ def choice(names) -> dict:
             measured = eight.evaluate(chosen, split="test") if chosen[0] != chosen[1] else np.zeros(2)
             gain.append(100 * float(measured[1] - measured[0]))
         error = float(np.std(gain, ddof=1) / np.sqrt(len(gain)))
-        found[str(name)] = {"budgets": len(gain), "same": same, "gain": float(np.mean(gain)), "standard_error": error,
-                            "each": gain}  # fmt: skip
-        print(name, found[str(name)], flush=True)
+        label = f"{study.name}, seed {study.manifest.seed}"
+        found[label] = {"budgets": len(gain), "same": same, "gain": float(np.mean(gain)), "standard_error": error,
+                        "each": gain}  # fmt: skip
+        print(label, found[label], flush=True)
     return found
 
 

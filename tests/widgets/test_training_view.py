@@ -105,3 +105,25 @@ def test_a_public_page_shows_no_trainings(monkeypatch, digits_study):
     assert "Training" not in Dashboard(digits_study).tabs.titles
     monkeypatch.setenv("EXPLORER_TRAININGS", "1")
     assert "Training" in Dashboard(digits_study).tabs.titles
+
+
+def test_own_images_start_a_training_that_is_shown(quick_recipe, digits_study, tmp_path, monkeypatch, home):
+    (tmp_path / "root").mkdir()
+    monkeypatch.setenv("EXPLORER_DATA_ROOT", str(tmp_path / "root"))
+    page = Dashboard(digits_study)
+    images = page.panel("own images")
+    images._recipe, images.name.value = str(quick_recipe), "mine"
+    process = images.start()
+    try:
+        assert page.tabs.titles[page.tabs.selected_index] == "Training"
+        assert page.training.training.folder == str(home / "studies" / "mine")
+        assert page.training.training.running
+        assert shown(page.training) == ["Stop"]
+        assert images.train.disabled  # the recipe has been used
+    finally:
+        page.training.stop.click()
+        process.wait(60)
+    page.training.refresh()
+    assert shown(page.training) == ["Go on", "Remove"]
+    page.training.remove.click()
+    assert not (home / "studies" / "mine").exists()
