@@ -65,13 +65,16 @@ def kernels() -> list[float]:
 
 
 def cold_starts(browser: Any, rounds: int) -> tuple[dict[str, float], float]:
-    """Median cold starts in seconds (page, page with a preheated kernel, bare page); MB of the largest kernel."""
+    """Median cold starts in seconds (page, page with a preheated kernel, bare page); MB of the largest kernel.
+
+    The bare page is what Voila gives by itself, so its kernel is no fork: it starts from nothing.
+    """
     seconds: dict[str, list[float]] = {"page": [], "preheated": [], "bare": []}
     memory = []
     with (
         voila("fashion-mnist", preheat=2) as warm,
         voila("fashion-mnist") as ours,
-        voila(notebook=bare_notebook()) as bare,
+        voila(notebook=bare_notebook(), JUPYTER_DEFAULT_PROVISIONER_NAME="local-provisioner") as bare,
     ):
         for turn in range(rounds):
             if turn:
