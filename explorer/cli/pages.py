@@ -170,7 +170,7 @@ def _serve_page(
         print(f"explorer: note: {trouble()}", file=sys.stderr)
     folder = page_folder(where)
     try:
-        own = browser and where.token is None  # a page behind a proxy opens no browser here
+        own = browser and where.token is None and where.base == "/"  # a page behind a proxy opens no browser here
         environment = page_environment(study, data_root=data_root, theme=theme, own=own) | own_folders(folder)
         _serve(voila_command(browser, preheat, theme, visitors=visitors), folder, environment)
     finally:

@@ -23,7 +23,7 @@ PAGE = "explorer.ipynb"
 SERVER_MB, VISITOR_MB = 600, 100  # memory of the server with what visitors share, and of one visitor
 TEMPLATES = Path(__file__).parent / "jupyter"  # a data folder of Jupyter with Voila's template "explorer"
 # exported files of sessions, in folders with unguessable names
-DOWNLOADS = r"['exports/explorer-[0-9a-f]+/[A-Za-z0-9._-]+\.(onnx|pt2|py|safetensors|json|md)']"
+DOWNLOADS = r"['exports/explorer-[0-9a-f]+/[A-Za-z0-9._-]+\.(onnx|tflite|pt2|py|safetensors|json|md|html)']"
 
 
 @dataclass(frozen=True)

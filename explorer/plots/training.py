@@ -24,7 +24,7 @@ def training_figure() -> go.Figure:
     figure.update_layout(legend=shared.legend, uirevision="keep")
     figure.update_xaxes(title="training step", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="loss", row=1, col=1)
-    figure.update_yaxes(title="accuracy, measured [%]", row=1, col=2)
+    figure.update_yaxes(title="accuracy [%]", row=1, col=2)
     figure._config = CONFIG
     return figure
 

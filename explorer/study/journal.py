@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -37,6 +38,7 @@ class Training:
         folder: its study's folder.
         process: number of the process that runs it.
         begun, updated: seconds since 1970.
+        host: name of the machine that it runs on.
         arguments: what `explorer train` got besides the folder, so that it can go on; () if that cannot be said.
         where: the working directory, which relative paths in the recipe refer to.
         what: what is being done, such as "training" or "scoring".
@@ -55,6 +57,7 @@ class Training:
     updated: float
     arguments: tuple[str, ...] = ()
     where: str = ""
+    host: str = field(default_factory=platform.node)
     what: str = STARTING
     done: int = 0
     total: int = 0
@@ -78,7 +81,9 @@ class Training:
     @property
     def left(self) -> float | None:
         """Estimated seconds until what is being done is done, None while that cannot be said."""
-        return (self.updated - self.since) / self.done * (self.total - self.done) if self.done else None
+        if not 0 < self.done < self.total:  # a search may take more rounds than were planned
+            return None
+        return (self.updated - self.since) / self.done * (self.total - self.done)
 
     @property
     def running(self) -> bool:
@@ -107,10 +112,14 @@ class Journal:
         now, earlier = time.time(), _read(_path(folder))
         self._written, self._merged, self._held = 0.0, 1, list[float]()
         self._silent = silent
-        self._open = earlier is not None and earlier.what == STARTING and not earlier.error
+        resumes = resume and earlier is not None
+        self._open = resumes or (earlier is not None and earlier.what == STARTING and not earlier.error)
         self._now = Training(str(folder.absolute()), os.getpid(), now, now, arguments, os.getcwd())
         if resume and earlier is not None:
             self._now = replace(self._now, losses=earlier.losses, parts=earlier.parts, steps=earlier.steps)
+            self._now = replace(self._now, arguments=earlier.arguments or arguments, where=earlier.where or os.getcwd())
+        if self._open:  # from now on this process is the one to stop
+            self._begin("getting ready", 0)
 
     def reserve(self) -> None:
         """From now on the folder belongs to this training."""
@@ -184,7 +193,7 @@ def recorded(folder: Path, arguments: tuple[str, ...] = (), resume: bool = False
     """Keep the journal of the training that runs in this block."""
     from filelock import FileLock, Timeout
 
-    lock, taken = FileLock(_path(folder).with_suffix(".lock"), timeout=0), False
+    lock, taken = FileLock(_path(folder).with_suffix(".lock"), timeout=2), False  # whoever looks holds it for a moment
     try:
         _path(folder).parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -209,11 +218,12 @@ def trainings() -> list[Training]:
     found = []
     for path in (home() / "trainings").glob("*.json"):
         training = _read(path)
-        known = training is not None and (os.path.isdir(training.folder) or training.running or training.error)
-        if training is None or not known:
-            forget_path(path)
-        else:
+        if training is None:  # being replaced, of another user, or of another version
+            continue
+        if os.path.isdir(training.folder) or training.running or training.error:
             found.append(training)
+        else:
+            forget_path(path)
     return sorted(found, key=lambda training: -training.begun)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -25,15 +26,27 @@ def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.P
     Args:
         arguments: the recipe's name or file, and options.
         out: the new study's folder.
-        where: the working directory, by default the present one.
+        where: the working directory, by default `$EXPLORER_HOME`.
 
     Raises:
-        InputError: nothing can be written in `$EXPLORER_HOME`, or no process can be started.
+        InputError: a training runs in this folder, the folder exists and is not to be resumed, nothing can be written
+            in `$EXPLORER_HOME`, or no process can be started.
     """
     out, now, log = out.absolute(), time.time(), beside(out, ".log")
     recipe, *options = arguments
     patient = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin slow each other beside busy kernels
-    where = where or os.getcwd()
+    where = where if where and os.path.isdir(where) else str(home())  # the page's own folder ends with it
+    earlier = journal_of(out)
+    resumed = "--resume" in options
+    if earlier is not None and earlier.running:
+        raise InputError(f"training {earlier.name!r} is running")
+    if not resumed:  # the name is reserved: photographs may be read for minutes before anything is written
+        try:
+            out.mkdir(parents=True)
+        except FileExistsError as error:
+            raise InputError(f"folder {str(out)!r} is there already; choose another name") from error
+        except OSError as error:
+            raise InputError(f"cannot write {str(out)!r}: {error.strerror or error}") from error
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         if recipe.endswith(".toml"):  # kept, because the page's recipe lies in a folder for temporary files
@@ -41,8 +54,8 @@ def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.P
             if Path(recipe) != kept:
                 shutil.copyfile(recipe, kept)
             recipe = str(kept)
-        begun, earlier = Training(str(out), 0, now, now, (recipe, *options), where), journal_of(out)
-        if earlier is not None and "--resume" in options:
+        begun = Training(str(out), 0, now, now, (recipe, *options), where)
+        if earlier is not None and resumed:
             begun = replace(begun, losses=earlier.losses, parts=earlier.parts, steps=earlier.steps)
         save(begun)
         command = [sys.executable, "-m", "explorer", "train", recipe, "--out", str(out), *options]
@@ -54,6 +67,10 @@ def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.P
         if (now_there := journal_of(out)) is not None and now_there.what == STARTING:
             save(replace(now_there, process=process.pid))
     except OSError as error:
+        if earlier is not None:
+            save(earlier)
+        else:
+            forget(Training(str(out), 0, now, now))
         raise InputError(f"the training cannot be started: {error.strerror or error}") from error
     threading.Thread(target=_wait, args=(process, out), daemon=True).start()
     return process
@@ -63,9 +80,22 @@ def _wait(process: subprocess.Popen, out: Path) -> None:
     """When a training has ended early, write down why: a process that fails while it starts writes no journal."""
     code, journal = process.wait(), journal_of(out)
     if code and journal is not None and not journal.error:
-        lines = beside(out, ".log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = (lines or [f"it ended with code {code}"])[-1].removeprefix("explorer: ")
-        save(replace(journal, error="stopped" if last.startswith("KeyboardInterrupt") else last))
+        save(replace(journal, error=_why(code, beside(out, ".log"))))
+
+
+def _why(code: int, log: Path) -> str:
+    """Why a process ended: the last line that it printed if that is an error, not its progress."""
+    if code < 0:
+        return "stopped" if -code == signal.SIGINT else f"its process was ended by signal {-code} (out of memory?)"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""]
+    if lines[-1].startswith("KeyboardInterrupt"):
+        return "stopped"
+    return lines[-1].removeprefix("explorer: ") if lines[-1].startswith("explorer: ") else f"it ended with code {code}"
+
+
+def _fresh(training: Training) -> Training:
+    """The training as it is now: what a page shows may be some seconds old."""
+    return journal_of(Path(training.folder)) or training
 
 
 def stop(training: Training) -> None:
@@ -74,8 +104,11 @@ def stop(training: Training) -> None:
     Raises:
         InputError: its process cannot be interrupted from here.
     """
+    training = _fresh(training)
     if not training.running:
         return
+    if training.host != platform.node():
+        raise InputError(f"training {training.name!r} runs on {training.host!r}; stop it there")
     if training.process in (0, os.getpid()):
         raise InputError(f"training {training.name!r} is starting or runs in this notebook; interrupt it there")
     try:
@@ -90,6 +123,7 @@ def go_on(training: Training) -> subprocess.Popen:
     Raises:
         InputError: it runs, or it was started in a way that cannot be repeated.
     """
+    training = _fresh(training)
     if training.running:
         raise InputError(f"training {training.name!r} is running")
     if not training.arguments:
@@ -98,16 +132,23 @@ def go_on(training: Training) -> subprocess.Popen:
     return launch([*options, "--resume"], Path(training.folder), training.where)
 
 
+def deletes(training: Training) -> bool:
+    """Whether removing a training deletes a folder: an unfinished one among the page's own studies."""
+    folder = Path(training.folder)
+    return folder.parent == (home() / "studies").absolute() and folder.is_dir() and not training.finished
+
+
 def remove(training: Training) -> None:
     """Forget a training that does not run; the unfinished folder is deleted if it is one of the page's own.
 
     Raises:
         InputError: it runs.
     """
+    training = _fresh(training)
     folder = Path(training.folder)
     if training.running:
         raise InputError(f"training {training.name!r} is running; stop it first")
-    if folder.parent == (home() / "studies").absolute() and folder.is_dir() and not training.finished:
+    if deletes(training):
         with locked(folder):
             shutil.rmtree(folder, ignore_errors=True)
     forget(training)

@@ -25,7 +25,8 @@ class SoFar:
         device: the first target of the study.
         unit: its unit.
         cost: (n,) their costs on it.
-        accuracy: (n,) their accuracy in [0, 1], measured with inherited weights on validation images.
+        accuracy: (n,) their accuracy in [0, 1].
+        source: "measured" (with inherited weights, on validation images) or "predicted".
         front: rows of those that no other one beats, by increasing cost.
     """
 
@@ -33,6 +34,7 @@ class SoFar:
     unit: str
     cost: np.ndarray
     accuracy: np.ndarray
+    source: str
     front: np.ndarray
 
 
@@ -51,5 +53,5 @@ def so_far(training: Training) -> SoFar | None:
         return None
     if not len(scored.codes):
         return None
-    cost = device.cost(space, scored.codes)
-    return SoFar(device.name, device.unit, cost, scored.accuracy, nondominated(scored.accuracy, cost[:, None]))
+    cost, source = device.cost(space, scored.codes), "predicted" if "predicted" in scored.source else "measured"
+    return SoFar(device.name, device.unit, cost, scored.accuracy, source, nondominated(scored.accuracy, cost[:, None]))

@@ -26,7 +26,7 @@ from explorer.study.journal import Journal, recorded
 from explorer.study.lock import locked, reserve_folder
 from explorer.study.manifest import STUDY
 from explorer.study.opening import open_study
-from explorer.study.recipe import FOLDER, PUBLISHED, Recipe, load_recipe, name_of_data
+from explorer.study.recipe import PUBLISHED, Recipe, load_recipe, name_of_data
 from explorer.study.starting import check_start, for_start, licence_of
 from explorer.study.study import Study
 from explorer.study.training import FromPublished, Training
@@ -77,12 +77,12 @@ def train(
 def _arguments(
     recipe: str | Path | Recipe, data: str | None, start: str | None, skip_broken: bool | None
 ) -> tuple[str, ...]:
-    """What `explorer train` would be called with, so that a page can let the training go on; () for a `Recipe`."""
+    """What `explorer train` would be called with, so that a page can let the training go on; () where it cannot."""
     if isinstance(recipe, Recipe):
         return ()
     named = str(Path(recipe).absolute()) if Path(recipe).suffix == ".toml" else str(recipe)
-    if data and data.startswith(FOLDER):
-        data = FOLDER + str(expanded(data.removeprefix(FOLDER)).absolute())
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # a page would go on with one process
+        return ()
     given = {"--data": data, "--from": None if start is None else start or "none"}
     options = [part for name, value in given.items() if value is not None for part in (name, value)]
     return (named, *options, *(["--skip-broken"] if skip_broken else []))

@@ -73,11 +73,9 @@ class ExportPanel(w.VBox):
         study, folder = self.state.study, self._folder()
         self.row.say_text(f"Writing {study.name} as a web page ...")
         arguments = ["report", str(study.folder), "--out", str(folder / f"{study.name}.html")]
-        return self.row.run(arguments, lambda made: self.row.say(self._page_link(Path(made["file"]))))
-
-    def _page_link(self, path: Path) -> str:
-        said = "One file: mail it, or put it on a web site. Everything in it is computed in the reader's browser."
-        return f"{_link('page', path)}<br>{said}"
+        arguments += ["--generator", self.state.generator]
+        missing = [name for name in study.devices if name not in study.manifest.devices]
+        return self.row.run(arguments, lambda made: self.row.say(_page_link(Path(made["file"]), missing)))
 
     def _folder(self) -> Path:
         """Make a folder with an unguessable name; delete the oldest exports of this session above the limit."""
@@ -112,6 +110,13 @@ def said_of(made: dict[str, Any]) -> str:
         f"Same class as the original on all {check['images']} {found[0]} images; {found[0]} accuracy {found[1]:.1%} "
         f"(measured).{quantised}"
     )
+
+
+def _page_link(path: Path, missing: list[str]) -> str:
+    """A link to the study as a page, and what it lacks: devices that were added on this page only."""
+    said = "One file: mail it, or put it on a web site. Everything in it is computed in the reader's browser."
+    lacks = f" It has no {escape(' and no '.join(missing))}: add it with <code>explorer device add</code> first."
+    return f"{_link('page', path)}<br>{said}{lacks * bool(missing)}"
 
 
 def _link(name: str, path: Path) -> str:

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from explorer.plots.front import CONFIG
 from explorer.plots.training import training_figure, training_traces
 from explorer.study.journal import STARTING, Training, trainings
-from explorer.study.launch import go_on, remove, stop
+from explorer.study.launch import deletes, go_on, remove, stop
 from explorer.study.so_far import so_far
 from explorer.widgets.fitted import Fitted
 from explorer.widgets.guarded import Say, guarded
@@ -24,6 +24,7 @@ NONE = (
     "No training yet. Start one under <b>Your own images</b>, or with <code>explorer train</code> in a terminal: "
     "it is shown here while it runs, and goes on when you close the page."
 )
+SURE = "Yes, delete it"
 WATCH = "EXPLORER_TRAININGS"  # set on a page that only this machine can open, or that may read images
 
 
@@ -43,18 +44,21 @@ class TrainingView(w.VBox):
     def __init__(self, say: Say, opened: Callable[[str], None]) -> None:
         self.opened, on = opened, guarded(say)
         self.training: Training | None = None
-        self._quiet = False
+        self._quiet, self._shown = False, ""
         self.chosen = w.Dropdown(description="training", layout={"width": "340px", "max_width": "100%"})
         self.bar = w.FloatProgress(min=0, max=1, layout={"width": "100%"})
         self.bar.tooltip = "share of the present step that is done"
         self.said, self.parts = w.HTML(), w.HTML()
         self.stop = w.Button(description="Stop", tooltip="What is done stays, and can go on later")
         self.go_on = w.Button(description="Go on", button_style="primary")
-        self.remove = w.Button(description="Remove", tooltip="Forget this training and its unfinished study")
+        self.remove = w.Button(
+            description="Remove",
+            tooltip="Forget this training; an unfinished study that was started on the page is deleted",
+        )
         self.finished = w.Button(description="Open the study", button_style="primary")
         self.stop.on_click(on(lambda _: self._act(stop)))
         self.go_on.on_click(on(lambda _: self._act(go_on)))
-        self.remove.on_click(on(lambda _: self._act(remove)))
+        self.remove.on_click(on(lambda _: self._remove()))
         self.finished.on_click(on(lambda _: self._open()))
         self.chosen.observe(on(lambda change: self._choose(change["new"])), "value")
         self.figure: go.FigureWidget | None = None
@@ -99,6 +103,13 @@ class TrainingView(w.VBox):
             act(self.training)
             self.refresh()
 
+    def _remove(self) -> None:
+        """Forget the training; where that deletes an unfinished study, only a second click does it."""
+        if self.training is not None and deletes(self.training) and self.remove.description != SURE:
+            self.remove.description = SURE
+            return
+        self._act(remove)
+
     def _open(self) -> None:
         if self.training is not None:
             self.opened(self.training.folder)
@@ -108,6 +119,9 @@ class TrainingView(w.VBox):
         running = training is not None and training.running
         self.ticker.seconds = 2.0 if running else 10.0
         self.chosen.layout.display = "" if len(self.chosen.options) > 1 else "none"
+        if training is None or training.folder != self._shown:
+            self.remove.description = "Remove"
+        self._shown = "" if training is None else training.folder
         for button, shown in (
             (self.stop, running), (self.finished, training is not None and training.finished and not running),
             (self.go_on, training is not None and not running and not training.finished),
@@ -137,6 +151,7 @@ class TrainingView(w.VBox):
                     if not np.array_equal(values, none if trace[name] is None else trace[name]):
                         trace[name] = values
             self.figure.layout.xaxis.range = [0, max(training.steps, 1)]
+            self.figure.layout.yaxis2.title.text = f"accuracy{'' if found is None else f', {found.source}'} [%]"
             self.figure.layout.xaxis2.title.text = "cost" if found is None else f"{found.device} [{found.unit}]"
 
 
@@ -153,7 +168,7 @@ def sentence(training: Training) -> str:
         if training.what == STARTING:
             return f"{training.name}: starting."
         at = f", {training.done:,} of {training.total:,}" if training.total else ""
-        left = "" if training.left is None else f"; about {in_time(training.left)} left for this step (estimated)"
+        left = "" if training.left is None else f"; about {in_time(training.left)} left for this part (estimated)"
         return f"{training.name}: {training.what}{at}{left}. Running for {in_time(time.time() - training.begun)}."
     if training.finished:
         return f"{training.name} is finished, after {spent} of work."

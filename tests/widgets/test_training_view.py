@@ -48,7 +48,7 @@ def test_a_training_from_anywhere_is_followed_to_its_end(view, said, tmp_path):
                 view.refresh()
                 assert shown(view) == ["Stop"]
                 assert "my-study: training, 20 of 40; about" in view.said.value
-                assert "left for this step (estimated)" in view.said.value
+                assert "left for this part (estimated)" in view.said.value
                 assert view.bar.value == 0.5
                 assert list(view.figure.data[0].y) == [2.0 / (1 + i) for i in range(20)]
                 assert view.figure.layout.xaxis.range[1] == 40
@@ -125,5 +125,8 @@ def test_own_images_start_a_training_that_is_shown(quick_recipe, digits_study, t
         process.wait(60)
     page.training.refresh()
     assert shown(page.training) == ["Go on", "Remove"]
+    page.training.remove.click()  # an unfinished study would be deleted
+    assert (home / "studies" / "mine").exists()
+    assert shown(page.training) == ["Go on", "Yes, delete it"]
     page.training.remove.click()
     assert not (home / "studies" / "mine").exists()

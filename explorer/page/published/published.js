@@ -166,7 +166,7 @@
       made.innerHTML = drawing;
       said.append(element("b", tenth(view.accuracy[row])), ` ${Number(cost.toPrecision(3))} ${device(state.chart).unit}`);
       made.append(said);
-      made.addEventListener("click", () => { state.active.clear(); move(state.chart, cost); });
+      made.addEventListener("click", () => { state.active.clear(); state.asking = false; move(state.chart, cost); });
       return made;
     }));
   }
@@ -304,7 +304,7 @@
     }
     show();
   });
-  window.addEventListener("hashchange", () => { state.pins = []; for (const name of Object.keys(kept)) delete kept[name]; follow(location.hash.slice(1)); build(); show(); });
+  window.addEventListener("hashchange", () => { state.pins = []; state.names = {}; for (const name of Object.keys(kept)) delete kept[name]; follow(location.hash.slice(1)); build(); show(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { draw(); show(); });
 
   const names = Object.keys(data.views);
