@@ -33,6 +33,7 @@ from explorer.study import Study
 
 PARTS = Path(__file__).with_name("published")
 CORNERS = 150  # joint limits below what is reachable, for which the nearest network is found
+SHEET = 64  # drawings that are packed together: the page unpacks only those that it shows
 GALLERY = 9  # networks along the front that are drawn small
 PLOTLY = "plotly.min.js"
 NOTICES = """Third-party software in this folder
@@ -110,7 +111,7 @@ def _page(study: Study, generator: str | None, plotly: str) -> str:
     return first + "".join(words[part] if i % 2 == 0 else part for i, part in enumerate(rest))
 
 
-def packed(data: dict[str, Any]) -> str:
+def packed(data: Any) -> str:
     """Return data as JSON, compressed and in base64, so that it cannot close the script element that contains it."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
     return base64.b64encode(gzip.compress(text, mtime=0)).decode()
@@ -120,7 +121,7 @@ def published_data(study: Study, generator: str | None = None) -> dict[str, Any]
     """Collect what the page's script reads: one view per precision of the study."""
     return {
         "study": study.name, "title": study.manifest.title, "generator": study.generator(generator).method,
-        "accuracy_is": study.origin.generated, "weights_are": study.origin.weights, "config": CONFIG,
+        "accuracy_is": study.origin.generated, "weights_are": study.origin.weights, "config": CONFIG, "sheet": SHEET,
         "boards": [[board.title, board.budget] for board in BOARDS.values()],
         "views": {name: _view(study.in_precision(name), generator) for name in study.precisions},
     }  # fmt: skip
@@ -144,7 +145,9 @@ def _view(study: Study, generator: str | None) -> dict[str, Any]:
         "pool": len(pool), "keys": keys, "accuracy": accuracy.tolist(), "lo": lo.tolist(), "hi": hi.tolist(),
         "costs": costs.tolist(), "measured": [study.measured_accuracy.get(key) for key in keys],
         "words": [describe(study.space.layers(row)) for row in codes],
-        "drawings": [_drawing(study, row, target) for row in codes],
+        "drawings": [
+            packed([_drawing(study, row, target) for row in codes[i : i + SHEET]]) for i in range(0, len(codes), SHEET)
+        ],
         "charts": {name: _chart(study, name, generator) for name in study.main_targets},
     }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import html
 import json
 import re
 
@@ -16,9 +17,14 @@ from explorer.page.publish import publish, published_data, write_report
 from tests.browser.pages import chart, chromium, errors_of
 
 
+def unpacked(text):
+    """What is packed into a string."""
+    return json.loads(gzip.decompress(base64.b64decode(text)))
+
+
 def data_of(page):
     """What the page's script reads."""
-    return json.loads(gzip.decompress(base64.b64decode(page.split('id="data">')[1].split("</script>")[0])))
+    return unpacked(page.split('id="data">')[1].split("</script>")[0])
 
 
 def budgets_for(study, n, seed=0):
@@ -39,13 +45,15 @@ def test_the_page_holds_the_pool(digits_study):
         assert view["pool"] == len(pool)
         assert view["accuracy"][: len(pool)] == pool.accuracy.tolist()
         assert view["targets"] == study.main_targets
-        assert {len(view[what]) for what in ("keys", "costs", "lo", "hi", "words", "drawings", "measured")} == {
+        assert {len(view[what]) for what in ("keys", "costs", "lo", "hi", "words", "measured")} == {
             len(view["accuracy"])
         }
         table = study.predict([study.architecture(key) for key in view["keys"][::20]])
         assert np.allclose(table["accuracy"], view["accuracy"][::20])
         assert np.allclose(table[[d["name"] for d in view["devices"]]], view["costs"][::20])
-        assert all("<svg" in drawing for drawing in view["drawings"])
+        drawings = [drawing for sheet in view["drawings"] for drawing in unpacked(sheet)]
+        assert len(drawings) == len(view["keys"])
+        assert all("<svg" in drawing for drawing in drawings)
 
 
 def test_nothing_is_fetched_and_nothing_from_outside_is_markup(digits_study, tmp_path, monkeypatch):
@@ -158,7 +166,7 @@ def test_wrong_requests_are_errors(browser, digits_study, tmp_path):
 
 @pytest.mark.browser
 def test_a_report_in_a_browser(browser, fashion_study, tmp_path):
-    said = []
+    said, published = [], published_data(fashion_study)["views"]["fp32"]
     page = opened_page(browser, write_report(fashion_study, tmp_path), said)
     for target in fashion_study.main_targets:
         page.select_option("#target", target)
@@ -181,6 +189,10 @@ def test_a_report_in_a_browser(browser, fashion_study, tmp_path):
     assert cards.count() >= 5
     for card in (cards.nth(2), cards.last):  # a small drawing's network is taken
         card.click()
+        row = published["keys"].index(card.get_attribute("value"))
+        drawn = unpacked(published["drawings"][row // 64])[row % 64]
+        page.wait_for_function("words => document.querySelector('#drawing svg').getAttribute('aria-label') === words",
+                               arg=html.unescape(re.search('aria-label="(.*?)"', drawn)[1]))  # fmt: skip
         assert page.inner_text("#key") == card.get_attribute("value")
         assert card.get_attribute("aria-pressed") == "true"
     page.click("#pin")

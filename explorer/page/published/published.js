@@ -4,9 +4,11 @@
 (async () => {
   const PINS = 4, LONGEST = 40, WORDS = {fp32: "float32", int8: "eight bits"};
   const at = id => document.getElementById(id);
-  const bytes = Uint8Array.from(atob(at("data").textContent), letter => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const data = JSON.parse(await new Response(stream).text());
+  async function unpacked(text) {
+    const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+    return JSON.parse(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text());
+  }
+  const data = await unpacked(at("data").textContent), SHEET = data.sheet, sheets = new Map();
   const short = value => Number(value.toPrecision(4)).toString();
   const tenth = value => `${(100 * value).toFixed(1)} %`;
   const percent = value => `${(100 * value).toFixed(2)} %`;
@@ -171,6 +173,14 @@
     }));
   }
 
+  // drawings come in packed sheets: a page of thousands of networks would open slowly with all of them
+  async function picture(row) {
+    const packed = view.drawings[Math.floor(row / SHEET)];
+    if (!sheets.has(packed)) sheets.set(packed, unpacked(packed));
+    const drawn = (await sheets.get(packed))[row % SHEET];
+    if (row === current.row && view.drawings[Math.floor(row / SHEET)] === packed) at("drawing").innerHTML = drawn;
+  }
+
   function marks() {
     const chart = view.charts[state.chart], index = name => chart.figure.data.findIndex(trace => trace.name === name);
     const line = state.active.has(state.chart) ? state.budgets[state.chart] : null;
@@ -271,7 +281,7 @@
       return made;
     }));
     at("key").textContent = current.architecture;
-    at("drawing").innerHTML = view.drawings[current.row];
+    picture(current.row);
     at("words").textContent = view.words[current.row];
     at("pin").disabled = state.pins.length >= PINS || state.pins.some(pin => pin.architecture === current.architecture);
     at("link").href = `#${query()}`;
