@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -71,6 +72,9 @@ def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.P
             save(earlier)
         else:
             forget(Training(str(out), 0, now, now))
+        if not resumed:
+            with contextlib.suppress(OSError):
+                out.rmdir()
         raise InputError(f"the training cannot be started: {error.strerror or error}") from error
     threading.Thread(target=_wait, args=(process, out), daemon=True).start()
     return process
@@ -86,7 +90,11 @@ def _wait(process: subprocess.Popen, out: Path) -> None:
 def _why(code: int, log: Path) -> str:
     """Why a process ended: the last line that it printed if that is an error, not its progress."""
     if code < 0:
-        return "stopped" if -code == signal.SIGINT else f"its process was ended by signal {-code} (out of memory?)"
+        return (
+            "stopped"
+            if -code in (signal.SIGINT, signal.SIGTERM)
+            else f"its process was ended by signal {-code} (out of memory?)"
+        )
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""]
     if lines[-1].startswith("KeyboardInterrupt"):
         return "stopped"
@@ -112,7 +120,8 @@ def stop(training: Training) -> None:
     if training.process in (0, os.getpid()):
         raise InputError(f"training {training.name!r} is starting or runs in this notebook; interrupt it there")
     try:
-        os.kill(training.process, signal.SIGINT)
+        # while Python starts, an import may swallow an interrupt
+        os.kill(training.process, signal.SIGTERM if training.what == STARTING else signal.SIGINT)
     except OSError as error:
         raise InputError(f"training {training.name!r} cannot be stopped: {error.strerror or error}") from error
 
