@@ -123,6 +123,9 @@ def test_own_images_start_a_training_that_is_shown(quick_recipe, digits_study, t
     finally:
         page.training.stop.click()
         process.wait(60)
+    end = time.monotonic() + 20
+    while trainings()[0].running and time.monotonic() < end:  # until the page has noted why it ended
+        time.sleep(0.02)
     page.training.refresh()
     assert shown(page.training) == ["Go on", "Remove"]
     page.training.remove.click()  # an unfinished study would be deleted
