@@ -36,9 +36,7 @@ class FromImages(Training):
 
     source = "front"
 
-    def __init__(
-        self, recipe: Recipe, out: Path, images: Images, progress: Progress, hear: Hear = deaf
-    ) -> None:  # fmt: skip
+    def __init__(self, recipe: Recipe, out: Path, images: Images, progress: Progress, hear: Hear = deaf) -> None:
         super().__init__(recipe, out, progress)
         self.images, self.hear = images, hear
         self.space = self.space.for_images(images.channels, len(images.classes), images.size)

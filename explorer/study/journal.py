@@ -85,6 +85,11 @@ class Training:
             return None
         return (self.updated - self.since) / self.done * (self.total - self.done)
 
+    def resumed(self, now: Training) -> Training:
+        """What is known when the process of `now` goes on with this training."""
+        known = replace(now, losses=self.losses, parts=self.parts, steps=self.steps)
+        return replace(known, arguments=self.arguments, where=self.where) if self.arguments else known
+
     @property
     def running(self) -> bool:
         """Whether the training's process is alive; a process has some time to start."""
@@ -112,12 +117,12 @@ class Journal:
         now, earlier = time.time(), _read(_path(folder))
         self._written, self._merged, self._held = 0.0, 1, list[float]()
         self._silent = silent
-        resumes = resume and earlier is not None
-        self._open = resumes or (earlier is not None and earlier.what == STARTING and not earlier.error)
         self._now = Training(str(folder.absolute()), os.getpid(), now, now, arguments, os.getcwd())
-        if resume and earlier is not None:
-            self._now = replace(self._now, losses=earlier.losses, parts=earlier.parts, steps=earlier.steps)
-            self._now = replace(self._now, arguments=earlier.arguments or arguments, where=earlier.where or os.getcwd())
+        self._open = False
+        if earlier is not None:
+            self._open = resume or (earlier.what == STARTING and not earlier.error)
+            if resume:
+                self._now = earlier.resumed(self._now)
         if self._open:  # from now on this process is the one to stop
             self._begin("getting ready", 0)
 
@@ -260,10 +265,12 @@ def _read(path: Path) -> Training | None:
         values: Any = read_json(path)
         known = {f.name for f in fields(Training)}
         made = Training(**{name: value for name, value in values.items() if name in known})
-        pairs = [(float(a), float(b)) for a, b in made.losses]
-        parts = [(str(a), float(b)) for a, b in made.parts]
-        return replace(made, losses=pairs, parts=parts, shape=tuple(map(int, made.shape)),
-                       arguments=tuple(map(str, made.arguments)))  # fmt: skip
+        kept: dict[str, Any] = {name: float(getattr(made, name)) for name in ("begun", "updated", "since")}
+        kept |= {name: int(getattr(made, name)) for name in ("process", "done", "total", "steps")}
+        kept |= {name: str(getattr(made, name)) for name in ("folder", "where", "host", "what", "error")}
+        kept |= {"losses": [(float(a), float(b)) for a, b in made.losses], "shape": tuple(map(int, made.shape))}
+        kept |= {"parts": [(str(a), float(b)) for a, b in made.parts], "arguments": tuple(map(str, made.arguments))}
+        return Training(**kept)
     except (InputError, TypeError, ValueError, AttributeError):
         return None
 

@@ -21,6 +21,11 @@ from explorer.study.journal import STARTING, Training, beside, forget, journal_o
 from explorer.study.lock import locked
 
 
+def patient() -> dict[str, str]:
+    """The environment of work beside busy kernels: its threads wait without spinning, which would slow each other."""
+    return os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
 def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.Popen:
     """Start `explorer train ARGUMENTS --out OUT` as a process that goes on when this one ends.
 
@@ -35,7 +40,6 @@ def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.P
     """
     out, now, log = out.absolute(), time.time(), beside(out, ".log")
     recipe, *options = arguments
-    patient = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin slow each other beside busy kernels
     where = where if where and os.path.isdir(where) else str(home())  # the page's own folder ends with it
     earlier = journal_of(out)
     resumed = "--resume" in options
@@ -57,12 +61,12 @@ def launch(arguments: Sequence[str], out: Path, where: str = "") -> subprocess.P
             recipe = str(kept)
         begun = Training(str(out), 0, now, now, (recipe, *options), where)
         if earlier is not None and resumed:
-            begun = replace(begun, losses=earlier.losses, parts=earlier.parts, steps=earlier.steps)
+            begun = replace(earlier.resumed(begun), arguments=begun.arguments, where=where)
         save(begun)
         command = [sys.executable, "-m", "explorer", "train", recipe, "--out", str(out), *options]
         with open(log, "w", encoding="utf-8") as file:
             process = subprocess.Popen(
-                command, env=patient, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+                command, env=patient(), stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
                 cwd=where,
             )  # fmt: skip
         if (now_there := journal_of(out)) is not None and now_there.what == STARTING:
@@ -90,11 +94,8 @@ def _wait(process: subprocess.Popen, out: Path) -> None:
 def _why(code: int, log: Path) -> str:
     """Why a process ended: the last line that it printed if that is an error, not its progress."""
     if code < 0:
-        return (
-            "stopped"
-            if -code in (signal.SIGINT, signal.SIGTERM)
-            else f"its process was ended by signal {-code} (out of memory?)"
-        )
+        asked = -code in (signal.SIGINT, signal.SIGTERM)
+        return "stopped" if asked else f"its process was ended by signal {-code} (out of memory?)"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""]
     if lines[-1].startswith("KeyboardInterrupt"):
         return "stopped"

@@ -59,7 +59,6 @@ class Dashboard(w.VBox):
         self.undo.on_click(guarded(self._say)(lambda _: self.state.undo()))
         self.redo.on_click(guarded(self._say)(lambda _: self.state.redo()))
         self.own = StudiesPanel(self._say, self._studies_changed)
-        self.training = TrainingView(self._say, self.show_study) if may_watch() else None
         self.images = OwnImages(self._say, self._watch) if data_root() else None
         self.device = OwnDevice(lambda: self.state.study, self.add_device)
         self.link = w.HTML()
@@ -152,16 +151,15 @@ class Dashboard(w.VBox):
         made["device"] = ("Another device", lambda: self.device.refreshed())
         if (images := self.images) is not None:
             made["own images"] = ("Your own images", lambda: images)
-        if (training := self.training) is not None:
-            made["training"] = ("Training", lambda: training.refreshed())
+        if may_watch():
+            made["training"] = ("Training", lambda: TrainingView(say, self.show_study))
         made["studies"] = ("My studies", lambda: self.own)
         return made
 
     def _watch(self, folder: str) -> None:
         """Show the training that was just started in a folder."""
         self.tabs.show("training")
-        if self.training is not None:
-            self.training.follow(folder)
+        self.panel("training").follow(folder)
 
     def panel(self, name: str) -> Any:
         """The panel of a tab, such as "compare" or "export"."""

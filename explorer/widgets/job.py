@@ -6,7 +6,6 @@ The page's kernel never loads torch, the sliders keep responding, and what a job
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from explorer.study.launch import patient
 from explorer.widgets.guarded import log
 
 CANCELLED = "Cancelled."
@@ -54,9 +54,8 @@ class Job:
         finished: Future = Future()
         self._cancelled = False
         command = [sys.executable, "-m", "explorer", *arguments, "--json"]
-        patient = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin slow each other beside busy kernels
         self._process = subprocess.Popen(
-            command, env=patient, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, env=patient(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         threading.Thread(target=self._wait, args=(self._process, done, always, finished), daemon=True).start()
         return finished

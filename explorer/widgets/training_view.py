@@ -45,9 +45,10 @@ class TrainingView(w.VBox):
         self.opened, on = opened, guarded(say)
         self.training: Training | None = None
         self._quiet, self._shown = False, ""
+        self._drawn: tuple = ()
         self.chosen = w.Dropdown(description="training", layout={"width": "340px", "max_width": "100%"})
         self.bar = w.FloatProgress(min=0, max=1, layout={"width": "100%"})
-        self.bar.tooltip = "share of the present step that is done"
+        self.bar.tooltip = "share of the present part that is done"
         self.said, self.parts = w.HTML(), w.HTML()
         self.stop = w.Button(description="Stop", tooltip="What is done stays, and can go on later")
         self.go_on = w.Button(description="Go on", button_style="primary")
@@ -68,7 +69,7 @@ class TrainingView(w.VBox):
         self.buttons = w.HBox(row, layout={"flex_flow": "row wrap"})
         super().__init__([self.ticker, self.chosen, self.said, self.bar, self.buttons, self.plot, self.parts])
         self.add_class("explorer-training")
-        self._show()
+        self.refresh()
 
     def refresh(self) -> None:
         """Read the journals again, and show the chosen training, by default the newest."""
@@ -82,11 +83,6 @@ class TrainingView(w.VBox):
             self._quiet = False
         self.training = found.get(self.chosen.value or "")
         self._show()
-
-    def refreshed(self) -> TrainingView:
-        """Read the journals again; return the view itself."""
-        self.refresh()
-        return self
 
     def follow(self, folder: str) -> None:
         """Show the training in this folder."""
@@ -138,7 +134,11 @@ class TrainingView(w.VBox):
             self._draw(training)
 
     def _draw(self, training: Training) -> None:
-        """Update the charts; they are made when there is something to show."""
+        """Update the charts where something has changed; they are made when there is something to show."""
+        now_there = (training.folder, training.updated, training.finished)
+        if now_there == self._drawn:
+            return
+        self._drawn = now_there
         if self.figure is None:
             self.figure = go.FigureWidget(training_figure())
             self.figure._config = CONFIG

@@ -179,7 +179,17 @@ def test_the_arguments_of_a_resumed_run_give_the_same_recipe(quick_recipe, tmp_p
     assert _arguments(quick_recipe, None, None, None) == ()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"folder": 1}', '{"folder": "/x", "process": 1, "begun": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"folder": 1}',
+        '{"folder": "/x", "process": 1, "begun": 1}',
+        '{"folder": "/x", "process": 1, "begun": 1, "updated": 1, "done": "many"}',
+    ],
+)  # fmt: skip)
 def test_a_damaged_journal_is_passed_over_and_kept(home, text):
     (home / "trainings").mkdir(parents=True)
     (home / "trainings" / "0.json").write_text(text)

@@ -116,20 +116,20 @@ def test_own_images_start_a_training_that_is_shown(quick_recipe, digits_study, t
     process = images.start()
     try:
         assert page.tabs.titles[page.tabs.selected_index] == "Training"
-        assert page.training.training.folder == str(home / "studies" / "mine")
-        assert page.training.training.running
-        assert shown(page.training) == ["Stop"]
+        assert page.panel("training").training.folder == str(home / "studies" / "mine")
+        assert page.panel("training").training.running
+        assert shown(page.panel("training")) == ["Stop"]
         assert images.train.disabled  # the recipe has been used
     finally:
-        page.training.stop.click()
+        page.panel("training").stop.click()
         process.wait(60)
     end = time.monotonic() + 20
     while trainings()[0].running and time.monotonic() < end:  # until the page has noted why it ended
         time.sleep(0.02)
-    page.training.refresh()
-    assert shown(page.training) == ["Go on", "Remove"]
-    page.training.remove.click()  # an unfinished study would be deleted
+    page.panel("training").refresh()
+    assert shown(page.panel("training")) == ["Go on", "Remove"]
+    page.panel("training").remove.click()  # an unfinished study would be deleted
     assert (home / "studies" / "mine").exists()
-    assert shown(page.training) == ["Go on", "Yes, delete it"]
-    page.training.remove.click()
+    assert shown(page.panel("training")) == ["Go on", "Yes, delete it"]
+    page.panel("training").remove.click()
     assert not (home / "studies" / "mine").exists()
