@@ -7,26 +7,25 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from explorer.plots.front import BLUE, CONFIG, GREY, ORANGE, figure_layout
 
 
-def training_figure() -> go.Figure:
-    """Build the two empty charts side by side; `training_traces` fills them."""
-    figure = make_subplots(1, 2, horizontal_spacing=0.09, column_widths=[0.42, 0.58])
-    figure.add_trace(go.Scatter(name="loss", mode="lines", line={"color": BLUE}), row=1, col=1)
-    figure.add_trace(go.Scatter(name="evaluated", mode="markers", marker={"color": GREY, "size": 5}), row=1, col=2)
-    front = {"color": ORANGE, "shape": "hv"}
-    figure.add_trace(go.Scatter(name="front so far", mode="lines+markers", line=front), row=1, col=2)
-    shared = figure_layout("", "")
-    figure.update_layout(template=shared.template, height=300, margin={"l": 60, "r": 16, "t": 34, "b": 50})
-    figure.update_layout(legend=shared.legend, uirevision="keep")
-    figure.update_xaxes(title="training step", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title="loss", row=1, col=1)
-    figure.update_yaxes(title="accuracy [%]", row=1, col=2)
-    figure._config = CONFIG
-    return figure
+def training_figures() -> tuple[go.Figure, go.Figure]:
+    """Build two empty charts, of the loss and of the networks; `training_traces` fills them."""
+    loss = go.Scatter(name="loss", mode="lines", line={"color": BLUE})
+    evaluated = go.Scatter(name="evaluated", mode="markers", marker={"color": GREY, "size": 5})
+    front = go.Scatter(name="front so far", mode="lines+markers", line={"color": ORANGE, "shape": "hv"})
+    figures = (
+        go.Figure([loss], figure_layout("training step", "loss")),
+        go.Figure([evaluated, front], figure_layout("cost", "accuracy [%]")),
+    )
+    for figure in figures:
+        figure.update_layout(
+            height=300, margin={"b": 50}, xaxis_rangemode="tozero" if figure is figures[0] else "normal"
+        )
+        figure._config = CONFIG
+    return figures
 
 
 def training_traces(

@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.plots.front import CONFIG
-from explorer.plots.training import training_figure, training_traces
+from explorer.plots.training import training_figures, training_traces
 from explorer.study.journal import STARTING, Training, trainings
 from explorer.study.launch import deletes, go_on, remove, stop
 from explorer.study.so_far import so_far
@@ -62,8 +62,9 @@ class TrainingView(w.VBox):
         self.remove.on_click(on(lambda _: self._remove()))
         self.finished.on_click(on(lambda _: self._open()))
         self.chosen.observe(on(lambda change: self._choose(change["new"])), "value")
-        self.figure: go.FigureWidget | None = None
-        self.plot = w.VBox([])
+        self.figures: list[go.FigureWidget] = []
+        self.plot = w.Box([])
+        self.plot.add_class("explorer-training-charts")
         self.ticker = Ticker(on(self.refresh))
         row = [self.stop, self.go_on, self.remove, self.finished]
         self.buttons = w.HBox(row, layout={"flex_flow": "row wrap"})
@@ -139,20 +140,23 @@ class TrainingView(w.VBox):
         if now_there == self._drawn:
             return
         self._drawn = now_there
-        if self.figure is None:
-            self.figure = go.FigureWidget(training_figure())
-            self.figure._config = CONFIG
-            self.plot.children = [Fitted(), self.figure]
+        if not self.figures:
+            self.figures = [go.FigureWidget(figure) for figure in training_figures()]
+            for figure in self.figures:
+                figure._config = CONFIG
+            self.plot.children = [w.VBox([Fitted(), f]) for f in self.figures]
         found, none = so_far(training), np.zeros(0)
         now = (none, none, none.astype(int)) if found is None else (found.cost, found.accuracy, found.front)
-        with self.figure.batch_update():
-            for trace in self.figure.data:
-                for name, values in training_traces(training.losses, *now)[trace.name].items():
-                    if not np.array_equal(values, none if trace[name] is None else trace[name]):
-                        trace[name] = values
-            self.figure.layout.xaxis.range = [0, max(training.steps, 1)]
-            self.figure.layout.yaxis2.title.text = f"accuracy{'' if found is None else f', {found.source}'} [%]"
-            self.figure.layout.xaxis2.title.text = "cost" if found is None else f"{found.device} [{found.unit}]"
+        traces, (loss, networks) = training_traces(training.losses, *now), self.figures
+        for figure in self.figures:
+            with figure.batch_update():
+                for trace in figure.data:
+                    for name, values in traces[trace.name].items():
+                        if not np.array_equal(values, none if trace[name] is None else trace[name]):
+                            trace[name] = values
+        loss.layout.xaxis.range = [0, max(training.steps, 1)]
+        networks.layout.yaxis.title.text = f"accuracy{'' if found is None else f', {found.source}'} [%]"
+        networks.layout.xaxis.title.text = "cost" if found is None else f"{found.device} [{found.unit}]"
 
 
 def _state(training: Training) -> str:

@@ -43,7 +43,7 @@ def test_a_training_in_a_terminal_is_followed_on_the_page(quick_recipe, tmp_path
         page.close()  # the training goes on without it
         page = opened(browser, address, found)
         page.get_by_role("button", name="Open the study").wait_for(timeout=120_000)
-        assert page.evaluate("document.querySelectorAll('.js-plotly-plot')[1].data[2].name") == "front so far"
+        assert page.evaluate("document.querySelectorAll('.js-plotly-plot')[2].data[1].name") == "front so far"
         page.get_by_role("button", name="Open the study").click()
         page.get_by_text("Pareto Explorer: Quick").wait_for(timeout=30_000)
         assert chart(page)["evaluated"]["n"] > 40

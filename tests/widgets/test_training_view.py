@@ -33,7 +33,7 @@ def test_without_a_training_it_says_how_to_start_one(view, said):
     view.refresh()
     assert "explorer train" in view.said.value
     assert shown(view) == []
-    assert view.figure is None  # nothing to draw
+    assert view.figures == []  # nothing to draw
     assert said == []
 
 
@@ -50,8 +50,8 @@ def test_a_training_from_anywhere_is_followed_to_its_end(view, said, tmp_path):
                 assert "my-study: training, 20 of 40; about" in view.said.value
                 assert "left for this part (estimated)" in view.said.value
                 assert view.bar.value == 0.5
-                assert list(view.figure.data[0].y) == [2.0 / (1 + i) for i in range(20)]
-                assert view.figure.layout.xaxis.range[1] == 40
+                assert list(view.figures[0].data[0].y) == [2.0 / (1 + i) for i in range(20)]
+                assert view.figures[0].layout.xaxis.range[1] == 40
                 assert view.ticker.seconds == 2
 
     with recorded(tmp_path / "my-study") as journal:
